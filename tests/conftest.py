@@ -1,0 +1,96 @@
+"""Shared by all tests: one thread (two busy ones each can be ten times slower), and where the real files are."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))  # real files; they stand beside a checkout
+
+
+def real(name):
+    """Path of a real file under shared/; skips the test where it is absent."""
+    if not (SHARED / name).exists():
+        pytest.skip(f"needs the real file {name}, absent here")
+    return SHARED / name
+
+
+def schema(name, description="", required=(), **properties):
+    """A tool schema; properties: name="type"."""
+    return {"type": "function", "function": {"name": name, "description": description, "parameters": {
+        "type": "object", "required": list(required),
+        "properties": {key: {"type": kind, "description": f"The {key}."} for key, kind in properties.items()}}}}
+
+
+TOOLS = [schema("get_weather", "Weather of a city.", ["city"], city="string", days="integer"),
+         schema("get_weather_forecast", "Forecast.", ["city", "day"], day="string", city="string"),
+         schema("get_news", "News on a topic.", [], topic="string"),
+         schema("finish", "Give the answer.", ["answer"], answer="string")]
+
+
+def item(*turns, tools=TOOLS, id="x"):
+    """A raw trajectory; turns are (role, content) and the system turn is put first."""
+    return {"id": id, "conversations": [{"role": "system", "content": json.dumps(tools)}] + [
+        {"role": role, "content": content} for role, content in turns]}
+
+
+ITEMS = [
+    item(("user", "How warm is it in Bergen?"),
+         ("assistant", 'get_weather\n{"town": "Bergen"}'),
+         ("function", "get_weather() got an unexpected keyword argument 'town'"),
+         ("assistant", 'get_weather\n{"city": "Bergen"}'), ("function", '{"temperature": 7}'),
+         ("assistant", 'finish\n{"answer": "It is 7 degrees in Bergen."}')),
+    item(("user", "Any news, and the weather in Šibenik on Friday?"),
+         ("assistant", "get_news\n{}"), ("function", '{"news": ["a (b)", "c = d", "two\\nlines"]}'),
+         ("assistant", 'get_weather_forecast\n{"city": "Šibenik", "day": "Friday"}'), ("function", '{"rain": true}'),
+         ("assistant", 'finish\n{"answer": "News: a (b); rain\\n in Šibenik 🌧."}')),
+    item(("user", "news"), ("assistant", 'get_news\n{"topic": "cats"}'), ("function", "[]"),
+         ("assistant", 'finish\n{"answer": "none"}')),
+]
+
+
+@pytest.fixture(scope="session")
+def tokenizer_file(tmp_path_factory):
+    """A small SentencePiece model trained on the fixtures above."""
+    import tokenizer
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
+    tokenizer.train([json.dumps(ITEMS, ensure_ascii=False), "Function: Args: System User Assistant Output"] * 3,
+                    path, vocab_size=350)
+    return path
+
+
+CONFIG = {"model_type": "llama", "vocab_size": 350, "hidden_size": 32, "intermediate_size": 48,
+          "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "rope_theta": 1e6}
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory, tokenizer_file):
+    """A small random checkpoint with its tokenizer."""
+    import model
+    path = tmp_path_factory.mktemp("model")
+    (path / "config.json").write_text(json.dumps(CONFIG))
+    model.save(model.initialise(model.read_config(path / "config.json")), path)
+    shutil.copyfile(tokenizer_file, path / "tokenizer.model")
+    return path
+
+
+def run_script(*arguments, cwd=ROOT):
+    """Run `python arguments...` as a user would -> CompletedProcess with text output."""
+    return subprocess.run([sys.executable, *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
+                          env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
+
+
+def assert_one_line_error(done, *words):
+    """Bad input: exit status 2, one line on stderr holding `words`, no traceback."""
+    assert done.returncode == 2, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("error:"), done.stderr
+    for word in words:
+        assert str(word) in lines[0], (word, lines[0])
