@@ -1,0 +1,421 @@
+"""LLaMA by hand: configuration, layers, KV cache, generation, safetensors in and out.
+
+Read top to bottom: Config -> RMSNorm -> rotary -> Attention -> MLP -> Block -> Transformer -> generate -> load / save.
+Parameter names and the half-split rotary layout are those of HuggingFace checkpoints, so nothing is permuted.
+
+    python model.py --init CONFIG.json DIR      # a randomly initialised checkpoint of that architecture
+
+B batch, T time, S cache slots, D width, H query heads, G key/value heads, V vocabulary.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from data import InputError, Parser, cli, read_json
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
+
+
+# ---------------------------------------------------------------------------------------------- configuration
+
+@dataclass(frozen=True)
+class Config:
+    """The keys of an HF LLaMA config.json that decide the architecture; defaults are HF's documented ones."""
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int = 0  # 0: as many as attention heads
+    head_dim: int = 0             # 0: hidden_size / num_attention_heads
+    rope_theta: float = 10000.0
+    rms_norm_eps: float = 1e-6
+    max_position_embeddings: int = 2048
+    initializer_range: float = 0.02
+    tie_word_embeddings: bool = False
+    bos_token_id: int = 1
+    eos_token_id: int = 2
+
+
+def read_config(path):
+    """config.json -> Config. Raises InputError naming what is missing, malformed or not implemented here."""
+    raw = read_json(path)
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: must be a JSON object")
+    rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
+    kind = rope.get("rope_type", rope.get("type", "default")) if isinstance(rope, dict) else rope
+    refused = {"model_type": raw.get("model_type", "llama") != "llama", "rope_scaling": kind != "default",
+               "hidden_act": raw.get("hidden_act", "silu") != "silu", "attention_bias": raw.get("attention_bias"),
+               "mlp_bias": raw.get("mlp_bias"), "partial_rotary_factor": "partial_rotary_factor" in rope}
+    for key in (key for key, is_refused in refused.items() if is_refused):
+        raise InputError(f"{path}: {key} = {raw.get(key, rope)!r} is not implemented")
+    raw = {"rope_theta": rope.get("rope_theta"), **{key: value for key, value in raw.items() if value is not None}}
+    values = {}
+    for field in fields(Config):
+        value = raw.get(field.name)
+        if value is None and field.default is field.default_factory:  # both MISSING: the file must say it
+            raise InputError(f"{path}: {field.name} is missing")
+        if value is not None:
+            is_number = isinstance(value, (int, float) if field.type is float else field.type)
+            if not is_number or (isinstance(value, bool) != (field.type is bool)) or value < 0:
+                raise InputError(f"{path}: {field.name} = {value!r} must be a non-negative {field.type.__name__}")
+            values[field.name] = field.type(value)
+    values["num_key_value_heads"] = values.get("num_key_value_heads") or values["num_attention_heads"]
+    heads, groups, width = values["num_attention_heads"], values["num_key_value_heads"], values["hidden_size"]
+    if min(heads, groups, width, values["vocab_size"]) < 1 or heads % groups:
+        raise InputError(f"{path}: {heads} attention heads, {groups} key/value heads, hidden_size {width}")
+    values["head_dim"] = values.get("head_dim") or width // heads
+    if values["head_dim"] % 2 or ("head_dim" not in raw and width % heads):
+        raise InputError(f"{path}: hidden_size {width} does not split into {heads} heads of even width")
+    return Config(**values)
+
+
+# --------------------------------------------------------------------------------------------------- layers
+
+class Linear(nn.Linear):
+    """No bias; computes in the dtype of its input, so that fp32 master weights can serve a bf16 forward."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__(n_in, n_out, bias=False)
+
+    def forward(self, x):
+        return F.linear(x, self.weight.to(x.dtype))
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, width, eps):
+        super().__init__()
+        self.weight, self.eps = nn.Parameter(torch.ones(width)), eps
+
+    def forward(self, x):
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # squares overflow or round in half precision
+        normed = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+        return self.weight.to(x.dtype) * normed.to(x.dtype)
+
+
+def rotary_angles(positions, head_dim, theta):
+    """cos, sin (B, 1, T, head_dim / 2) in fp32: in bf16 neighbouring positions beyond 256 would coincide."""
+    inv_freq = 1.0 / theta ** (torch.arange(0, head_dim, 2, device=positions.device).float() / head_dim)
+    angles = positions[:, None, :, None].float() * inv_freq
+    return angles.cos(), angles.sin()
+
+
+def rotate(x, cos, sin):
+    """Rotary embedding of x (B, heads, T, head_dim): dimension i turns with dimension i + head_dim / 2."""
+    x1, x2 = x.chunk(2, dim=-1)
+    return torch.cat((x1 * cos - x2 * sin, x2 * cos + x1 * sin), dim=-1).to(x.dtype)
+
+
+class Cache:
+    """Keys and values of B right-padded rows. Slot == position, so one mask serves: slot <= query position.
+
+    What a row's padding wrote is never seen: its slots lie beyond the row's queries until they are written anew.
+    """
+
+    def __init__(self, config, batch, slots, dtype, device):
+        shape = (config.num_hidden_layers, batch, slots, config.num_key_value_heads, config.head_dim)
+        self.keys, self.values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))
+        self.used = 0     # slots written so far by the longest row
+        self.mask = None  # (B, 1, T, used), set by `advance`; None while prompts are read (plain causal)
+
+    def advance(self, positions):
+        """Make room for tokens at `positions` (B, T); the first call reads the prompts, positions 0 .. T - 1."""
+        first = self.used == 0
+        self.rows = torch.arange(len(positions), device=positions.device)[:, None]
+        self.positions, self.used = positions, self.used + positions.shape[1]
+        slots = torch.arange(self.used, device=positions.device)
+        self.mask = None if first else slots <= positions[:, None, :, None]
+
+    def update(self, layer, k, v):
+        """Store k, v (B, T, G, head_dim); returns all used slots (B, used, G, head_dim)."""
+        self.keys[layer][self.rows, self.positions] = k
+        self.values[layer][self.rows, self.positions] = v
+        return self.keys[layer][:, :self.used], self.values[layer][:, :self.used]
+
+
+class Attention(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.head_dim, D = config.head_dim, config.hidden_size
+        self.q_proj = Linear(D, config.num_attention_heads * self.head_dim)
+        self.k_proj = Linear(D, config.num_key_value_heads * self.head_dim)
+        self.v_proj = Linear(D, config.num_key_value_heads * self.head_dim)
+        self.o_proj = Linear(config.num_attention_heads * self.head_dim, D)
+
+    def forward(self, x, cos, sin, cache, layer):
+        q, k, v = (proj(x).unflatten(-1, (-1, self.head_dim)) for proj in (self.q_proj, self.k_proj, self.v_proj))
+        q, k = rotate(q.transpose(1, 2), cos, sin), rotate(k.transpose(1, 2), cos, sin)  # (B, H | G, T, head_dim)
+        v, mask = v.transpose(1, 2), None
+        if cache is not None:
+            slots_k, slots_v = cache.update(layer, k.transpose(1, 2), v.transpose(1, 2))
+            mask = cache.mask
+            if mask is not None:  # reading the prompts needs no slot but its own
+                k, v = slots_k.transpose(1, 2), slots_v.transpose(1, 2)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None,
+                                             enable_gqa=q.shape[1] != k.shape[1])
+        return self.o_proj(out.transpose(1, 2).flatten(2))
+
+
+class MLP(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.gate_proj = Linear(config.hidden_size, config.intermediate_size)
+        self.up_proj = Linear(config.hidden_size, config.intermediate_size)
+        self.down_proj = Linear(config.intermediate_size, config.hidden_size)
+
+    def forward(self, x):
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Block(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = Attention(config)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = MLP(config)
+
+    def forward(self, x, cos, sin, cache=None, layer=0):
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, cache, layer)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Transformer(nn.Module):
+    """`transformer(ids)` -> logits (B, T, V), or whatever `head` makes of the last hidden states.
+
+    compute_dtype: the forward's dtype where it differs from the parameters' (bf16 over fp32 master weights).
+    checkpoint_activations: recompute each block in the backward pass instead of keeping its activations.
+    """
+
+    def __init__(self, config, value_head=False):
+        super().__init__()
+        self.config, self.compute_dtype, self.checkpoint_activations = config, None, False
+        self.model = nn.ModuleDict({
+            "embed_tokens": nn.Embedding(config.vocab_size, config.hidden_size),
+            "layers": nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers)),
+            "norm": RMSNorm(config.hidden_size, config.rms_norm_eps)})
+        self.lm_head = None if config.tie_word_embeddings else Linear(config.hidden_size, config.vocab_size)
+        self.value_head = nn.Linear(config.hidden_size, 1) if value_head else None
+
+    def forward(self, ids, cache=None, positions=None, head=F.linear):
+        """ids (B, T) int64, right-padded; positions (B, T), 0 .. T - 1 if not given.
+
+        head(hidden (B, T, D), weight (V, D)) runs inside forward, where sharded parameters are whole; its
+        result is returned. With a value head: (that result, values (B, T) in fp32).
+        """
+        if positions is None:
+            positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+        if cache is not None:
+            cache.advance(positions)
+        weight = self.model.embed_tokens.weight
+        x = F.embedding(ids, weight).to(self.compute_dtype or weight.dtype)
+        cos, sin = rotary_angles(positions, self.config.head_dim, self.config.rope_theta)
+        for layer, block in enumerate(self.model.layers):
+            if self.checkpoint_activations and torch.is_grad_enabled():
+                x = checkpoint(block, x, cos, sin, use_reentrant=False)
+            else:
+                x = block(x, cos, sin, cache, layer)
+        x = self.model.norm(x)
+        out = head(x, (weight if self.lm_head is None else self.lm_head.weight).to(x.dtype))
+        if self.value_head is None:
+            return out
+        return out, self.value_head(x.to(self.value_head.weight.dtype)).squeeze(-1)
+
+
+# ----------------------------------------------------------------------------------------------- generation
+
+class Answer(NamedTuple):
+    ids: list[int]  # new tokens only, without </s>
+    ended: bool     # whether </s> came within the limit
+
+
+@torch.no_grad()  # never inference_mode: it breaks the next training forward of a sharded model
+def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, generator=None):
+    """Continue each prompt (a non-empty list of ids; lengths may differ) -> list of Answer, in order.
+
+    temperature 0 is greedy, otherwise plain softmax sampling (no top-k, no top-p) with `generator`.
+    """
+    if not all(prompts):
+        raise ValueError("generate: an empty prompt has no next token")
+    device = transformer.model.embed_tokens.weight.device
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+    longest = int(lengths.max())
+    ids = torch.tensor([prompt + [0] * (longest - len(prompt)) for prompt in prompts], device=device)
+    dtype = transformer.compute_dtype or transformer.model.embed_tokens.weight.dtype
+    cache = Cache(transformer.config, len(prompts), longest + max_new_tokens, dtype, device)
+    rows = torch.arange(len(prompts), device=device)
+    last, positions = lengths - 1, None  # reading the prompts: positions 0 .. longest - 1
+    ended = torch.zeros_like(rows, dtype=torch.bool)
+    columns = []
+    for _ in range(max_new_tokens):
+        out = transformer(ids, cache, positions, lambda hidden, weight: F.linear(hidden[rows, last], weight))
+        logits = out if transformer.value_head is None else out[0]  # (B, V)
+        if temperature == 0:
+            token = logits.argmax(-1)
+        else:
+            probabilities = (logits.float() / temperature).softmax(-1)
+            token = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+        columns.append(token)
+        ended |= token == eos_id
+        if ended.all():
+            break
+        ids, positions = token[:, None], (lengths + len(columns) - 1)[:, None]
+        last = torch.zeros_like(rows)
+    answers = torch.stack(columns, dim=1).tolist() if columns else [[] for _ in prompts]
+    return [Answer(row[:row.index(eos_id)], True) if eos_id in row else Answer(row, False) for row in answers]
+
+
+# ---------------------------------------------------------------------------------------- weights in and out
+
+def weight_files(path):
+    """{parameter name: safetensors file} of an HF-layout directory. Raises InputError naming what is missing."""
+    index, single = Path(path, "model.safetensors.index.json"), Path(path, "model.safetensors")
+    if index.exists():
+        where = read_json(index)
+        where = where.get("weight_map") if isinstance(where, dict) else None
+        if not isinstance(where, dict) or not all(isinstance(name, str) for name in where.values()):
+            raise InputError(f"{index}: has no weight_map of names to files")
+        files = {name: Path(path, file) for name, file in where.items()}
+    else:
+        files = {name: single for name in _open(single).keys()}
+    return {name: file for name, file in files.items() if not name.endswith("rotary_emb.inv_freq")}
+
+
+def _open(file):
+    try:
+        return safe_open(file, framework="pt")
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror or 'no such weights file'}") from None
+    except SafetensorError as error:
+        raise InputError(f"{file}: damaged or cut off ({error})") from None
+
+
+def load(path, dtype=torch.float32, device="cpu", value_head=False):
+    """HF-layout directory -> Transformer with parameters of `dtype`, read one tensor at a time.
+
+    value_head: add one, read from the files where they have it and zero otherwise; it is always fp32.
+    Raises InputError naming missing or unexpected parameters, wrong shapes, and files that cannot be read.
+    """
+    config = read_config(Path(path, "config.json"))
+    with torch.device("meta"):
+        transformer = Transformer(config, value_head)
+    expected, files = dict(transformer.named_parameters()), weight_files(path)
+    if config.tie_word_embeddings:
+        files.pop("lm_head.weight", None)  # some writers store the tied matrix twice
+    missing = sorted(name for name in expected.keys() - files.keys() if not name.startswith("value_head"))
+    unexpected = sorted(files.keys() - expected.keys())
+    if missing or unexpected:
+        raise InputError(f"{path}: missing {missing}, unexpected {unexpected}")
+    by_file = {file: [name for name in files if files[name] == file] for file in dict.fromkeys(files.values())}
+    for file, names in by_file.items():
+        with _open(file) as tensors:
+            for name in names:
+                tensor = _read(tensors, name, file, expected[name].shape)
+                keep = torch.float32 if name.startswith("value_head") else dtype
+                _set(transformer, name, tensor.to(device, keep, copy=True))  # a copy: the file may be replaced
+    for name in expected.keys() - files.keys():  # a value head the files do not have
+        _set(transformer, name, torch.zeros(expected[name].shape, device=device))
+    return transformer
+
+
+def _read(tensors, name, file, shape):
+    try:
+        tensor = tensors.get_tensor(name)
+    except SafetensorError:
+        raise InputError(f"{file}: does not hold {name}") from None
+    if tensor.shape != shape:
+        raise InputError(f"{file}: {name} has shape {list(tensor.shape)}, config.json asks for {list(shape)}")
+    if tensor.dtype not in DTYPES.values():
+        raise InputError(f"{file}: {name} is {tensor.dtype}; {', '.join(DTYPES)} are read")
+    return tensor
+
+
+def _set(transformer, name, tensor):
+    module, _, leaf = name.rpartition(".")
+    setattr(transformer.get_submodule(module), leaf, nn.Parameter(tensor))
+
+
+def save(transformer, path, dtype=None, shard_bytes=5 * 10**9):
+    """Transformer -> HF-layout directory: config.json, and model.safetensors or shards with their index.
+
+    dtype: of the stored weights, by default that of the parameters. Every file is written aside and renamed.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    shards, sizes = [{}], [0]
+    for name, parameter in transformer.named_parameters():
+        stored = dtype or parameter.dtype
+        size = parameter.numel() * stored.itemsize
+        if sizes[-1] and sizes[-1] + size > shard_bytes:
+            shards.append({}), sizes.append(0)
+        shards[-1][name], sizes[-1] = stored, sizes[-1] + size
+    names = ["model.safetensors"] if len(shards) == 1 else [
+        f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors" for i in range(len(shards))]
+    parameters = dict(transformer.named_parameters())
+    for file, shard in zip(names, shards):
+        tensors = {name: parameters[name].detach().to("cpu", stored).contiguous() for name, stored in shard.items()}
+        save_file(tensors, path / f"{file}.part", metadata={"format": "pt"})
+        os.chmod(path / f"{file}.part", 0o644)  # safetensors writes for the owner alone
+        os.replace(path / f"{file}.part", path / file)
+    if len(shards) > 1:
+        where = {name: file for file, shard in zip(names, shards) for name in shard}
+        write_json(path / "model.safetensors.index.json",
+                   {"metadata": {"total_size": sum(sizes)}, "weight_map": where})
+    for old in path.glob("model*.safetensors*"):  # of an earlier save with another number of shards
+        if old.name not in names and (len(shards) == 1 or old.name != "model.safetensors.index.json"):
+            old.unlink()
+    rope = {"rope_type": "default", "rope_theta": transformer.config.rope_theta}
+    dtype_name = str(next(iter(shards[0].values()))).removeprefix("torch.")
+    write_json(path / "config.json", {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
+        "torch_dtype": dtype_name, **asdict(transformer.config), "rope_parameters": rope})
+
+
+def write_json(path, value):
+    """Write `value` as JSON aside, then rename, so that a kill leaves the old file or the new one."""
+    aside = Path(f"{path}.part")
+    aside.write_text(json.dumps(value, indent=2) + "\n")
+    os.replace(aside, path)
+
+
+def initialise(config, seed=0, value_head=False):
+    """A Transformer with random fp32 weights: N(0, initializer_range) for matrices, 1 for norms."""
+    torch.manual_seed(seed)
+    transformer = Transformer(config, value_head)
+    for name, parameter in transformer.named_parameters():
+        if name.startswith("value_head"):
+            nn.init.zeros_(parameter)  # the first values are 0 everywhere, so the first returns are the rewards
+        elif parameter.ndim == 2:
+            nn.init.normal_(parameter, std=config.initializer_range)
+    return transformer
+
+
+def main():
+    parser = Parser(description="Write a randomly initialised checkpoint.")
+    parser.add_argument("--init", nargs=2, metavar=("CONFIG.json", "DIR"), required=True)
+    parser.add_argument("--tokenizer", help="a SentencePiece model to copy into DIR")
+    parser.add_argument("--dtype", choices=DTYPES, default="fp32")
+    parser.add_argument("--seed", type=int, default=0)
+    flags = parser.parse_args()
+    transformer = initialise(read_config(flags.init[0]), flags.seed)
+    save(transformer, flags.init[1], DTYPES[flags.dtype])
+    if flags.tokenizer:
+        shutil.copyfile(flags.tokenizer, Path(flags.init[1], "tokenizer.model"))
+    print(f"{flags.init[1]}: {sum(p.numel() for p in transformer.parameters()):,} parameters")
+
+
+if __name__ == "__main__":
+    cli(main)
