@@ -1,0 +1,126 @@
+"""From conversations to batches: what is kept under --max-length, steps, micro-batches, padding."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import ITEMS, item, real
+from data import InputError, read_json
+from data.examples import Example, build, collate, micro_batches, plan
+from data.trajectories import read, read_item
+from tokenizer import Tokenizer, render
+
+CONVERSATIONS = [read_item(raw) for raw in ITEMS]
+
+
+def texts(example, tokenizer):
+    """The text of an example and the trained calls in it, read off the ids and labels alone."""
+    calls = [tokenizer.decode(example.labels[example.call == c][:-1]) for c in sorted(set(example.call) - {-1})]
+    return tokenizer.decode(example.ids[1:]), calls
+
+
+def kept_by_rule(conversation, trained, max_length, tokenizer):
+    """The rule said slowly, on turns: for the last trained call that fits, drop the oldest later turns until it does."""
+    for last in reversed(trained):
+        stays = [0] + [i for i in [1] if last > 1]
+        for oldest in range(2, last + 1):
+            turns = stays + list(range(oldest, last + 1))
+            pieces = [render(conversation.turns[i], conversation.tools) for i in turns]
+            if 1 + len(tokenizer.encode("\n".join(pieces))) <= max_length:
+                return "\n".join(pieces)
+    return None
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2), st.integers(20, 700))
+def test_too_long_conversations_lose_their_oldest_later_turns(tokenizer_file, which, max_length):
+    tokenizer, conversation = Tokenizer(tokenizer_file), CONVERSATIONS[which]
+    trained = [i for i, turn in enumerate(conversation.turns) if turn.role == "assistant"][which == 0:]
+    expected = kept_by_rule(conversation, trained, max_length, tokenizer)
+    if expected is None:
+        with pytest.raises(InputError, match=f"--max-length {max_length}: no call fits"):
+            build([conversation], tokenizer, max_length=max_length)
+        return
+    (example,), counts = build([conversation], tokenizer, max_length=max_length)
+    text, calls = texts(example, tokenizer)
+    assert text == expected and len(example.ids) <= max_length
+    contents = [conversation.turns[i].content for i in trained]
+    assert calls == [c for c in contents if "Assistant: " + c in expected] and calls
+    assert counts["trained calls"] == len(calls) == example.n_calls
+    assert counts.get("calls cut off", 0) == len(contents) - len(calls)
+
+
+def test_inputs_end_at_the_last_trained_label(tokenizer_file):
+    tokenizer = Tokenizer(tokenizer_file)
+    conversation = read_item(item(("user", "q"), ("assistant", "get_news\n{}"), ("function", "[]"),
+                                  ("assistant", "get_news\n{}"), ("function", "Error: down")))
+    (example,), _ = build([conversation], tokenizer)
+    assert texts(example, tokenizer)[0].endswith("Assistant: get_news()")
+    assert example.labels[-1] == tokenizer.eos_id and example.weights[-1] > 0
+
+
+def test_conversations_without_a_trained_call_are_skipped_and_counted(tokenizer_file):
+    tokenizer = Tokenizer(tokenizer_file)
+    failed = read_item(item(("user", "q"), ("assistant", "get_news\n{}"), ("function", "Error: down")))
+    examples, counts = build([failed, *CONVERSATIONS], tokenizer)
+    assert [e.item for e in examples] == [1, 2, 3] and counts["skipped: no trained call"] == 1
+    with pytest.raises(InputError, match="no trainable call"):
+        build([failed], tokenizer)
+    assert build([failed], tokenizer, mae=False)[1]["trained calls"] == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 5)), min_size=1, max_size=200),
+       st.integers(1, 12), st.integers(0, 3), st.integers(1, 120))
+def test_steps_hold_every_conversation_once_and_enough_calls(sizes, batch_size, seed, max_tokens):
+    examples = [Example(np.zeros(n, int), np.zeros(n, int), np.ones(n), np.zeros(n, int), calls, i)
+                for i, (n, calls) in enumerate(sizes)]
+    steps = plan(examples, batch_size, seed, epoch=0)
+    assert sorted(e.item for step in steps for e in step) == list(range(len(examples)))
+    too_small = [step for step in steps if sum(e.n_calls for e in step) < batch_size]
+    assert len(too_small) <= 1
+    for step in steps:
+        assert sum(e.n_calls for e in step) - max(e.n_calls for e in step) < batch_size  # no more than it takes
+        micro = micro_batches(step, max_tokens)
+        assert sorted(e.item for b in micro for e in b) == sorted(e.item for e in step)
+        for b in micro:
+            assert len(b) == 1 or len(b) * max(len(e.ids) for e in b) <= max_tokens
+    again = plan(examples, batch_size, seed, epoch=0)
+    assert [[e.item for e in step] for step in again] == [[e.item for e in step] for step in steps]
+
+
+def test_epochs_and_seeds_have_different_orders(tokenizer_file):
+    examples = build(CONVERSATIONS * 20, Tokenizer(tokenizer_file))[0]
+    orders = {tuple(e.n_calls for step in plan(examples, 2, seed, epoch) for e in step)
+              for seed in (0, 1) for epoch in (0, 1)}
+    assert len(orders) == 4
+
+
+def test_a_batch_is_right_padded(tokenizer_file):
+    examples = build(CONVERSATIONS, Tokenizer(tokenizer_file))[0]
+    batch = collate(examples, pad=7)
+    for row, example in enumerate(examples):
+        n = len(example.ids)
+        assert batch.ids[row, :n].tolist() == example.ids.tolist() and (batch.ids[row, n:] == 7).all()
+        assert not batch.weights[row, n:].any()
+    assert batch.weights.sum().item() == pytest.approx(batch.n_calls)
+    assert batch.n_tokens == sum(len(e.ids) for e in examples)
+
+
+def test_padding_and_counts_of_the_real_file():
+    """First 1,217 uncut conversations: 3,126 calls in 3.0M tokens, under 10% padding when sorted within windows."""
+    tokenizer = Tokenizer(real("tokenizers/llama/tokenizer.model"))
+    path = real("trajectories/rottuning_gpt4.json")
+    uncut = [i for i, raw in enumerate(read_json(path)) if not raw.get("cut")][:1217]
+    conversations = read(path)
+    examples, counts = build([conversations[i] for i in uncut], tokenizer)
+    assert counts["conversations"] == 1217 and counts["calls"] == 3126
+    assert sum(len(e.ids) for e in examples) == pytest.approx(3.0e6, rel=0.02)
+    steps = plan(examples, 4, 0, 0)
+    padded = tokens = 0
+    for step in steps:
+        for group in micro_batches(step, 10**9):
+            padded += len(group) * max(len(e.ids) for e in group)
+            tokens += sum(len(e.ids) for e in group)
+    assert (padded - tokens) / padded < 0.10

@@ -1,0 +1,226 @@
+"""MAE and PKT weights against rules written out, and the weighted NLL against full logits and per-call samples."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import ITEMS, item, real, schema
+from data.examples import Batch, build, collate
+from data.trajectories import read, read_item
+from losses import call_weights, is_erroneous, key_tokens, normalise, token_nll, token_weights, weighted_nll
+from model import Config, initialise, load
+from tokenizer import Tokenizer
+
+names = st.lists(st.integers(0, 4), min_size=1, max_size=6)
+
+
+def weights_of(tokenizer, raw, **options):
+    """[(piece, weight), ...] of the trained tokens of a raw item, call after call."""
+    conversation = read_item(raw)
+    encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
+    weights, call = token_weights(encoded, conversation, tokenizer.name_ids, **options)
+    pieces = [tokenizer.pieces.id_to_piece(int(i)) for i in encoded.labels]
+    return [[(pieces[t], weights[t]) for t in np.flatnonzero(call == c)] for c in sorted(set(call) - {-1})]
+
+
+# ------------------------------------------------------------------------------------------------------- PKT
+
+@given(names, st.lists(names, max_size=6))
+def test_key_tokens_are_the_first_and_those_that_decide(name, others):
+    """Against the definition: position p decides if some other name agrees before p and not at p."""
+    others = [other for other in others if other != name]
+    expected = {0} | {p for p in range(1, len(name) + 1) for other in others
+                      if other[:p] == name[:p] and other[p:p + 1] != name[p:p + 1]}
+    assert key_tokens(name, others) == expected
+
+
+@given(names, st.lists(names, max_size=4), st.integers(0, 5))
+def test_adding_tools(name, others, k):
+    keys = key_tokens(name, [other for other in others if other != name])
+    assert keys == key_tokens(name, [other for other in others if other != name] * 2)
+    assert key_tokens(name, [*others, [99, 98]]) == key_tokens(name, others)  # unrelated: begins otherwise
+    k = min(k, len(name))
+    expected = keys | ({k} if k else set())
+    assert key_tokens(name, [o for o in others if o != name] + [name[:k] + [99]]) == expected
+
+
+@given(st.integers(2, 60), st.sets(st.integers(0, 5), min_size=1), st.floats(1, 20))
+def test_weights_lie_between_one_and_w_max(length, keys, w_max):
+    keys = {k for k in keys if k < length} or {0}
+    weights = call_weights(length, keys, w_max)
+    assert ((weights >= 1) & (weights <= w_max)).all()
+    assert all(weights[i] == 1 for i in range(length) if i not in keys)
+    ratio = (length - len(keys)) / len(keys)
+    assert all(weights[k] == min(max(ratio, 1), w_max) for k in keys)
+
+
+@pytest.fixture(scope="module")
+def llama():
+    return Tokenizer(real("tokenizers/llama/tokenizer.model"))
+
+
+@pytest.mark.parametrize("call, others, expected", [
+    ('get\n{}', ["get_news"], [("▁get", 1), ("()", 1), ("</s>", 1)]),
+    ('get_news\n{"q": "a b c d e"}', ["get", "get_weather"],
+     [("▁get", 11 / 3), ("_", 11 / 3), ("news", 11 / 3), ("(", 1), ("q", 1), ('="', 1), ("a", 1), ("▁b", 1), ("▁c", 1),
+      ("▁d", 1), ("▁e", 1), ('")', 1), ("</s>", 1), ]),
+    ('ping\n{"_x": 1}', [], [("▁ping", 6), ("(_", 1), ("x", 1), ("=", 1), ("1", 1), (")", 1), ("</s>", 1)]),
+    ('ping\n{"_x": 1}', ["ping_all"],
+     [("▁ping", 2.5), ("(_", 2.5), ("x", 1), ("=", 1), ("1", 1), (")", 1), ("</s>", 1)]),
+])
+def test_weights_with_the_real_tokenizer_written_out(llama, call, others, expected):
+    name = call.split("\n")[0]
+    tools = [schema(other) for other in [name, *others, name]]  # a doubled name changes nothing
+    (weights,) = weights_of(llama, item(("user", "q"), ("assistant", call), ("function", "{}"), tools=tools))
+    if call.startswith("get_news"):  # |K| = 3 of 13 tokens: CLIP(10 / 3)
+        expected = [(piece, 10 / 3 if weight > 1 else 1) for piece, weight in expected]
+    assert weights == [(piece, pytest.approx(weight)) for piece, weight in expected]
+
+
+def test_key_tokens_of_the_real_file(llama):
+    """|K| is 1, 2, 3, 4 in 58, 32, 9 and 1% of the calls."""
+    sizes = []
+    for conversation in read(real("trajectories/rottuning_gpt4.json")):
+        for turn in conversation.turns:
+            if turn.role == "assistant":
+                others = {tool.name for tool in conversation.tools} - {turn.name}
+                sizes.append(len(key_tokens(llama.name_ids(turn.name), [llama.name_ids(o) for o in others])))
+    shares = np.bincount(sizes) / len(sizes)
+    np.testing.assert_allclose(shares[1:5], [0.58, 0.32, 0.09, 0.01], atol=0.006)
+
+
+# ------------------------------------------------------------------------------------------------------- MAE
+
+def test_an_erroneous_call_is_context_and_not_loss(tokenizer_file):
+    tokenizer = Tokenizer(tokenizer_file)
+    with_mae, without = (weights_of(tokenizer, ITEMS[0], mae=mae) for mae in (True, False))
+    assert len(without) == 3 and with_mae == without[1:]
+    assert tokenizer.pieces.decode([piece for piece, _ in without[0][:-1]]) == 'get_weather(town="Bergen")'
+    assert [call[-1][0] for call in without] == ["</s>"] * 3
+
+
+def test_calls_without_feedback_are_trained():
+    """The released code drops `ask_to_user`; a user's answer that talks of an error is no feedback."""
+    conversation = read_item(item(("user", "q"), ("assistant", 'ask_to_user\n{"question": "?"}'),
+                                  ("user", "Error: no"), ("assistant", 'finish\n{"answer": "a"}')))
+    assert not is_erroneous(conversation, 2) and not is_erroneous(conversation, 4)
+
+
+def test_switches_give_the_four_rows_of_table_5(tokenizer_file):
+    tokenizer = Tokenizer(tokenizer_file)
+    for mae in (True, False):
+        for pkt in (True, False):
+            calls = weights_of(tokenizer, ITEMS[0], mae=mae, pkt=pkt)
+            assert len(calls) == (2 if mae else 3)
+            assert (max(w for call in calls for _, w in call) > 1) == pkt
+            assert max(w for call in weights_of(tokenizer, ITEMS[0], w_max=2.0) for _, w in call) == 2
+
+
+# -------------------------------------------------------------------------------------------------------- NLL
+
+def small(seed=0, vocab=350):
+    transformer = initialise(Config(vocab, 24, 40, 2, 4, 2, 6), seed).double()
+    for parameter in transformer.parameters():
+        torch.nn.init.normal_(parameter, mean=float(parameter.ndim == 1), std=0.2)
+    return transformer
+
+
+def gradient(transformer, loss):
+    transformer.zero_grad()
+    loss.backward()
+    return torch.cat([p.grad.flatten() for p in transformer.parameters()])
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7, 100])
+def test_chunked_head_equals_full_logits(chunk):
+    generator = torch.Generator().manual_seed(0)
+    hidden, weight = (torch.randn(*shape, dtype=torch.float64, generator=generator, requires_grad=True)
+                      for shape in ((7, 5), (11, 5)))
+    labels, w = torch.randint(11, (7,), generator=generator), torch.rand(7, generator=generator, dtype=torch.float64)
+    nll = token_nll(hidden, weight, labels, chunk)
+    expected = (hidden @ weight.T).logsumexp(-1) - (hidden @ weight.T)[range(7), labels]
+    torch.testing.assert_close(nll, expected)
+    for ours, plain in zip(torch.autograd.grad((w * nll).sum(), (hidden, weight)),
+                           torch.autograd.grad((w * expected).sum(), (hidden, weight))):
+        torch.testing.assert_close(ours, plain)
+
+
+def per_call_samples(encoded, conversation, tokenizer, w_max):
+    """The released code's form: for each trained call the whole history and the call, ended by `</s>`."""
+    for span in encoded.calls:
+        if is_erroneous(conversation, span.turn):
+            continue
+        ids = encoded.ids[:span.stop].tolist() + [tokenizer.eos_id]
+        others = {tool.name for tool in conversation.tools} - {conversation.turns[span.turn].name}
+        keys = key_tokens(encoded.ids[span.name_start:span.name_stop].tolist(), map(tokenizer.name_ids, others))
+        offset = span.name_start - span.start
+        yield ids, span.start, call_weights(len(ids) - span.start, {offset + k for k in keys}, w_max)
+
+
+def check_one_pass(conversations, tokenizer, transformer):
+    """Loss and gradient of one pass equal the sum over per-call samples with full logits. -> tokens of both forms."""
+    examples, _ = build(conversations, tokenizer)
+    batch = collate(examples, dtype=torch.float64)
+    loss, _ = weighted_nll(transformer, batch)
+    ours, expected, separate, tokens = gradient(transformer, loss), 0.0, 0.0, 0
+    for conversation in conversations:
+        encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
+        for ids, start, w in per_call_samples(encoded, conversation, tokenizer, 9.0):
+            logp = transformer(torch.tensor([ids])).log_softmax(-1)[0]
+            nll = -logp[range(start - 1, len(ids) - 1), ids[start:]]
+            sample = (torch.tensor(w) * nll).sum() / w.sum()
+            expected, separate = expected + sample.item(), separate + gradient(transformer, sample)
+            tokens += len(ids) - 1
+    assert loss.item() == pytest.approx(expected, rel=1e-10)
+    assert (ours - separate).norm() <= 1e-10 * separate.norm()
+    return batch.n_tokens, tokens
+
+
+def test_one_pass_equals_one_sample_per_call(tokenizer_file):
+    tokenizer = Tokenizer(tokenizer_file)
+    one, many = check_one_pass([read_item(raw) for raw in ITEMS], tokenizer, small())
+    assert one < many
+
+
+def test_one_pass_equals_one_sample_per_call_on_real_conversations(llama):
+    conversations = sorted(read(real("trajectories/rottuning_gpt4.json")), key=lambda c: sum(
+        len(turn.content) for turn in c.turns))[200:800:200]
+    assert len(conversations) == 3
+    check_one_pass(conversations, llama, small(vocab=32000))
+
+
+def test_normalised_weights_sum_to_one_per_call():
+    weights = normalise(np.array([0, 9.0, 1, 0, 2, 2]), np.array([-1, 0, 0, -1, 1, 1]))
+    np.testing.assert_allclose(weights, [0, 0.9, 0.1, 0, 0.5, 0.5])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations(range(3)), st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(0, 349))
+def test_nothing_depends_on_padding_or_the_split(model_dir, order, sizes, pad):
+    """Loss, gradient and plain NLL are those of one batch, for any split, order, padding id and padding amount."""
+    tokenizer, transformer = Tokenizer(model_dir), load(model_dir, torch.float64)
+    examples, _ = build([read_item(raw) for raw in ITEMS], tokenizer)
+    whole = weighted_nll(transformer, collate(examples, dtype=torch.float64))
+    expected = gradient(transformer, whole[0])
+    transformer.zero_grad()
+    loss = nll = 0.0
+    rest = [examples[i] for i in order]
+    while rest:
+        size = sizes[len(rest) % len(sizes)]
+        batch = collate(rest[:size], dtype=torch.float64, pad=pad)
+        wider = [torch.nn.functional.pad(x, (0, size), value=fill) for x, fill in zip(batch[:3], (pad, pad, 0.0))]
+        part = weighted_nll(transformer, Batch(*wider, *batch[3:]))
+        part[0].backward()
+        loss, nll, rest = loss + part[0].item(), nll + part[1].item(), rest[size:]
+    assert (loss, nll) == pytest.approx((whole[0].item(), whole[1].item()), rel=1e-12)
+    ours = torch.cat([p.grad.flatten() for p in transformer.parameters()])
+    assert (ours - expected).norm() <= 1e-12 * expected.norm()
+
+
+def test_a_batch_without_trained_calls_gives_zero_not_nan():
+    transformer, ids = small(), torch.tensor([[1, 2, 3]])
+    loss, nll = weighted_nll(transformer, Batch(ids, ids, torch.zeros(1, 3, dtype=torch.float64), 0, 0, 3))
+    assert loss.item() == 0 and nll.item() == 0
+    assert not gradient(transformer, loss).any()
