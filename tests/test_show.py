@@ -1,0 +1,59 @@
+"""The page shows the text of the conversation, every weight, and nothing from outside."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from conftest import ITEMS, assert_one_line_error, run_script
+from data.show import page
+from data.trajectories import read_item
+from losses import token_weights
+from tokenizer import Tokenizer
+
+
+class Spans(HTMLParser):
+    """Collects (class, title, text) of every token's span inside <pre>."""
+
+    def __init__(self):
+        super().__init__()
+        self.spans, self.inside, self.tags = [], False, set()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.inside = self.inside or tag == "pre"
+        if tag == "span" and self.inside:
+            self.spans.append([dict(attributes)["class"], dict(attributes)["title"], ""])
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag != "pre"
+
+    def handle_data(self, text):
+        if self.inside and self.spans:
+            self.spans[-1][2] += text
+
+
+@pytest.mark.parametrize("raw", ITEMS)
+@pytest.mark.parametrize("mae, pkt", [(True, True), (False, True), (True, False)])
+def test_spans_hold_the_text_and_the_weights(tokenizer_file, raw, mae, pkt):
+    tokenizer, conversation = Tokenizer(tokenizer_file), read_item(raw)
+    html = page(conversation, tokenizer, mae, pkt)
+    parser = Spans()
+    parser.feed(html)
+    for turn in conversation.turns[1:]:
+        assert turn.content in "".join(text for _, _, text in parser.spans)
+    encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
+    weights, _ = token_weights(encoded, conversation, tokenizer.name_ids, mae, pkt)
+    trained = [title for kind, title, _ in parser.spans if kind in ("w1", "key")]
+    assert sorted(set(trained)) == sorted({f"weight {w:.3g}" for w in weights[weights > 0]})
+    struck = "".join(text for kind, _, text in parser.spans if kind == "error")
+    assert ("town" in struck) == (mae and raw is ITEMS[0])
+    assert "script" not in parser.tags and not re.search(r"(src|href|url)\s*[=(]", html)
+
+
+def test_command_line(tmp_path, tokenizer_file):
+    import json
+    (tmp_path / "raw.json").write_text(json.dumps(ITEMS))
+    arguments = ("-m", "data.show", tmp_path / "raw.json", "--tokenizer", tokenizer_file)
+    assert "<!doctype html>" in run_script(*arguments, "--index", 1).stdout
+    assert_one_line_error(run_script(*arguments, "--index", 3), "--index 3")
