@@ -1,0 +1,298 @@
+"""Predictions: from a file or from a model; and the calls in them, in the forms in which models write calls.
+
+A file holds JSON lines `{"index": i, "prediction": "text"}` in any order, or it is one that RoTBench's own
+scripts write: records in the order of the items, with the text under `conversations` or `result`. A text
+holds one of
+
+    call     search(query="x", n=3)            also several, or in a list: [f(a=1), g(b=2)]
+    json     {"name": "search", "arguments": {"query": "x"}}     several; in a list; in <tool_call> tags
+    react    Thought: ...  Action: search  Action Input: {"query": "x"}
+"""
+
+import hashlib
+import json
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from torch import distributed
+from tqdm import tqdm
+
+import model
+from common import pick_device
+from data import InputError, parse_json, read_json, read_text
+from reward import Call, ParseError, parse_call
+from tokenizer import Tokenizer
+
+FORMATS = ("auto", "call", "react", "json")
+REACT = re.compile(r"\A\s*(Thought|Action):|^Action: .*\n?Action Input:", re.MULTILINE)
+JSON = re.compile(r"\A\s*(\[\s*\{|\{|```json\b)|<tool_call>")
+PREFIX = re.compile(r"\s*(```\w*\n|(Assistant|Call):)?\s*")
+BETWEEN = re.compile(r"[\s,;]*")  # what may stand between two calls
+BRACKET_OR_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|' r"'[^'\\]*(?:\\.[^'\\]*)*'|[][(){}]", re.DOTALL)
+MAX_DEPTH = 64  # of JSON arguments
+MAX_CALLS = 64  # in one prediction; the items ask for 4 at most
+
+
+# ------------------------------------------------------------------------------------------------- the file
+
+def read(path, count):
+    """The texts of a file of predictions for `count` items, in the order of the items.
+
+    Raises InputError that says which item has no prediction, or two, or that there are too many.
+    """
+    found = {}
+    for index, text, where in _records(path):
+        if not 0 <= index < count:
+            raise InputError(f"{where}: index {index}, but the items are 0 to {count - 1}")
+        if index in found:
+            raise InputError(f"{where}: a second prediction for item {index}")
+        found[index] = text
+    missing = [index for index in range(count) if index not in found]
+    if missing:
+        some = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        raise InputError(f"{path}: {len(found)} predictions for {count} items; none for {some}")
+    return [found[index] for index in range(count)]
+
+
+def _records(path):
+    """(index, text, where) of each record. RoTBench's own records have no index; their place is theirs."""
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        records = [(record, f"{path}: record {i}") for i, record in enumerate(parse_json(text, path))]
+    else:
+        records = [(parse_json(line, f"{path}: line {i}"), f"{path}: line {i}")
+                   for i, line in enumerate(text.split("\n"), 1) if line.strip()]
+    for place, (record, where) in enumerate(records):
+        if not isinstance(record, dict):
+            raise InputError(f"{where}: must be a JSON object")
+        index, prediction = record.get("index"), record.get("prediction")
+        if prediction is None and {"conversations", "result"} & record.keys():
+            index, prediction = place, _rotbench_text(record)
+        if not isinstance(index, int) or isinstance(index, bool):
+            raise InputError(f"{where}: index is missing or not an integer")
+        if not isinstance(prediction, str):
+            raise InputError(f"{where}: prediction is missing or not text")
+        yield index, prediction, where
+
+
+def _rotbench_text(record):
+    messages = record.get("conversations")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return last.get("value") if isinstance(last, dict) else record.get("result")
+
+
+# ------------------------------------------------------------------------------------------------ the forms
+
+def calls(text, tools=(), form="auto"):
+    """The calls in a prediction, at least one, in the order in which they stand. `tools`: those offered.
+
+    Raises ParseError, and nothing else, for a text without a call of that form.
+
+    >>> calls('<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>')[0].arguments
+    {'a': 1}
+    """
+    if form == "auto":
+        form = "react" if REACT.search(text) else "json" if JSON.search(text) else "call"
+    return {"react": _react, "json": _json, "call": _python}[form](text, tools)
+
+
+def _react(text, tools):
+    """As RoTBench's evaluate.py reads it: a newline after the name goes, all text to the end is the input."""
+    before, found, arguments = text.partition("Action Input:")
+    _, named, name = before.partition("Action:")
+    if not (found and named):
+        raise ParseError("no Action and Action Input")
+    return [_call(name.removeprefix(" ").removesuffix("\n"), _load(arguments))]
+
+
+def _json(text, tools):
+    """JSON calls: those in tags, else a list, else one after the other; other text after them is ignored."""
+    tagged = re.findall(r"<tool_call>(.*?)(?:</tool_call>|\Z)", text, re.DOTALL)
+    if tagged:
+        return [_json_call(_load(part)) for part in tagged]
+    start, found = PREFIX.match(text).end(), []
+    while text[start:start + 1] in ("{", "["):
+        value, start = _load(text, start)
+        found += value if isinstance(value, list) else [value]
+        start = BETWEEN.match(text, start).end()
+    if not found:
+        raise ParseError("no JSON object")
+    return [_json_call(value) for value in found]
+
+
+def _json_call(value):
+    if not isinstance(value, dict):
+        raise ParseError("a call must be a JSON object")
+    arguments = value.get("arguments", {})
+    return _call(value.get("name"), _load(arguments) if isinstance(arguments, str) else arguments)
+
+
+def _call(name, arguments):
+    if not isinstance(name, str) or not name:
+        raise ParseError("a call must have a name")
+    if not isinstance(arguments, dict):
+        raise ParseError(f"{name}: the arguments must be a JSON object")
+    level = [arguments]
+    for _ in range(MAX_DEPTH):
+        level = [inner for value in level for inner in _members(value)]
+    if level:
+        raise ParseError(f"{name}: the arguments are nested too deeply")
+    return Call(name, arguments, (0, len(name)))
+
+
+def _members(value):
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _python(text, tools):
+    """Calls as Python writes them, bare or in a list; what cannot be read after the first one is ignored."""
+    start = PREFIX.match(text).end()
+    start += text[start:start + 1] == "["
+    call = parse_call(text[start:], tools)
+    found = [call]
+    while len(found) < MAX_CALLS:
+        start = BETWEEN.match(text, _end(text, start + call.name_span[1])).end()
+        try:
+            call = parse_call(text[start:], tools)
+        except ParseError:
+            break
+        if call.name_span[0]:  # not the next thing in the text
+            break
+        found.append(call)
+    return found
+
+
+def _end(text, start):
+    """Where the brackets close that open after `start`, in the text of a call that was read."""
+    depth = 0
+    for match in BRACKET_OR_STRING.finditer(text, start):
+        if match[0] in "([{":
+            depth += 1
+        elif match[0] in ")]}":
+            depth -= 1
+            if depth == 0:
+                return match.end()
+    return len(text)
+
+
+def _refuse(constant):
+    raise ValueError(f"{constant} is not JSON")
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def _load(text, start=None):
+    """The JSON value that `text` is; with `start`, (the value that begins there, where it ends)."""
+    try:
+        return DECODER.decode(text) if start is None else DECODER.raw_decode(text, start)
+    except (ValueError, RecursionError) as error:  # ValueError: also an integer of thousands of digits
+        raise ParseError(f"not JSON: {error}") from None
+
+
+# ------------------------------------------------------------------------------------ from a model
+
+def generate(flags, folder, tasks):
+    """The text with which the model in `folder` answers each task. torchrun's ranks share the batches.
+
+    With flags.out the answers are kept there as they come, and those that are there are not asked for again.
+    """
+    rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if ranks > 1 and not flags.out:
+        raise InputError("--out: needed under torchrun; there the ranks leave their answers")
+    out = Path(flags.out)
+    tokenizer = Tokenizer(folder)
+    prompts = [tokenizer.prompt(task.tools, task.turns) for task in tasks]
+    if flags.out and rank == 0:
+        claim(out, identity(flags, folder, prompts))
+    wait(ranks)
+    done = resume(out, rank) if flags.out else {}
+    # The batches are the same whatever is done, so a resumed run computes what an uninterrupted one does. The
+    # longest prompts come first: memory that does not suffice shows at once.
+    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+    batches = [order[i:i + flags.batch_size] for i in range(0, len(order), flags.batch_size)][rank::ranks]
+    batches = [batch for batch in batches if not done.keys() >= set(batch)]
+    transformer = model.load(folder, model.DTYPES[flags.dtype], own_device(flags.device)) if batches else None
+    if transformer and transformer.config.vocab_size < tokenizer.vocab_size:
+        raise InputError(f"{tokenizer.path}: {tokenizer.vocab_size} pieces do not fit the model, "
+                         f"whose vocab_size is {transformer.config.vocab_size}")
+    for batch in tqdm(batches, desc=f"{flags.bench}, {folder}", unit="batch", disable=rank > 0):
+        rows = [prompts[i] for i in batch]
+        answers = model.generate(transformer, rows, flags.max_new_tokens, tokenizer.eos_id)
+        new = {i: decode(tokenizer, answer.ids) for i, answer in zip(batch, answers) if i not in done}
+        done |= new
+        if flags.out:
+            append(out, rank, new)
+    wait(ranks)
+    if ranks > 1:
+        done = resume(out, rank)
+        distributed.destroy_process_group()
+    return [done[index] for index in range(len(tasks))]
+
+
+def decode(tokenizer, ids):
+    """Text of an answer. A model may be padded to more ids than there are pieces; those stand for nothing."""
+    return tokenizer.decode([i for i in ids if i < tokenizer.vocab_size])
+
+
+def identity(flags, folder, prompts):
+    """What the answers depend on, so that a run is never mixed with another's."""
+    weights = hashlib.sha256()
+    for path in sorted(folder.glob("model*.safetensors")):
+        with open(path, "rb") as file:
+            weights.update(hashlib.file_digest(file, "sha256").digest())
+    return {"bench": flags.bench, "level": flags.level, "turn": flags.turn, "dtype": flags.dtype,
+            "max_new_tokens": flags.max_new_tokens, "model weights": weights.hexdigest()[:16],
+            "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
+
+
+def own_device(name):
+    """The device of this process: under torchrun each has a GPU of its own."""
+    if name == "cuda" or name == "auto" and torch.cuda.is_available():
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    return pick_device(name)
+
+
+def wait(ranks):
+    """Wait for the other ranks as long as it takes: the shares of the work differ."""
+    if ranks > 1:
+        if not distributed.is_initialized():
+            distributed.init_process_group("gloo", timeout=timedelta(days=7))
+        distributed.barrier()
+
+
+def claim(folder, identity):
+    """Make `folder` the place of the answers that `identity`, {what: value}, describes.
+
+    Raises InputError naming the difference if the answers there are others.
+    """
+    path = folder / "run.json"
+    old = read_json(path) if path.exists() else identity
+    for key in identity:
+        if old.get(key) != identity[key]:
+            raise InputError(f"{folder}: holds answers for {key} {old.get(key)}, not {identity[key]}; "
+                             "name another directory, or remove it")
+    model.write_json(path, identity)
+
+
+def resume(folder, rank):
+    """{index: text} of the answers in `folder`, of all ranks. A line cut off by a kill does not count."""
+    done = {}
+    for file in sorted(folder.glob("answers.*.jsonl")):
+        text = file.read_bytes()
+        whole = text[:text.rfind(b"\n") + 1]
+        if file.name == f"answers.{rank}.jsonl":
+            os.truncate(file, len(whole))  # or the next line would be glued to the rest
+        for i, line in enumerate(whole.decode().split("\n")[:-1], 1):
+            answer = parse_json(line, f"{file}: line {i}")
+            done[answer["index"]] = answer["prediction"]
+    return done
+
+
+def append(folder, rank, answers):
+    """Add {index: text} to the answers of a rank."""
+    with open(folder / f"answers.{rank}.jsonl", "a", encoding="utf-8") as file:
+        file.writelines(json.dumps({"index": i, "prediction": text}) + "\n" for i, text in answers.items())

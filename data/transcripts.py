@@ -1,0 +1,220 @@
+"""What became of whole dialogues (TL-Training, section 4.1): DE and CE per call, VA per query.
+
+    python -m data.transcripts FILE                    # dialogues in the raw trajectory format
+    python -m data.transcripts --rotbench DIR          # the calls that RoTBench's third turn shows, clean
+
+DE, documentation error: the call names a tool that was not offered or a parameter that its schema lacks, or
+the feedback says so, or says that a parameter is missing. A parameter that only the schema calls required
+counts if the feedback reports an error, whatever it is: real tools often do without. CE, call error: any
+other error that the feedback reports, and a turn that is no call. VA, valid answer: `finish` within nine
+turns, with an answer that is not empty and no refusal.
+"""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from data import InputError, Parser, benchmarks, cli, read_json
+from data.feedback import Feedback, classify
+from data.tools import Tool
+from data.trajectories import read_item
+from reward import Call, ParseError, parse_call
+
+MAX_TURNS = 9  # ToolEyes' own loop ends after that many
+REFUSAL = re.compile(r"\b(cannot|can't|can not|unable to) (handle|complete|solve) (the|this) task", re.I)
+DE_KINDS = ("tool not offered", "parameter not in the schema", "parameter missing")
+CE_KINDS = ("unparsable", "error reported")
+
+
+class Step(NamedTuple):
+    """One turn of the model."""
+    text: str
+    call: Call | None      # None: the text is no call
+    feedback: str | None   # what the tool gave back; None for a turn that no tool answered
+
+
+class Transcript(NamedTuple):
+    id: str
+    tools: tuple[Tool, ...]
+    steps: tuple[Step, ...]
+
+
+# -------------------------------------------------------------------------------------------------- reading
+
+def read(path):
+    """The transcripts of a file. Raises InputError that names file, item and turn.
+
+    The format is that of trajectories, but a turn of the model may be any text: that is not the file's fault.
+    """
+    items = read_json(path)
+    if not isinstance(items, list):
+        raise InputError(f"{path}: must be a JSON list of conversations, not {type(items).__name__}")
+    return [_read_item(item, f"{path}: item {i}") for i, item in enumerate(items)]
+
+
+def _read_item(item, where):
+    messages = item.get("conversations") if isinstance(item, dict) else None
+    if isinstance(messages, list):  # read as plain text, the model's turns cannot be malformed
+        item = item | {"conversations": [m | {"role": "user"} if _is_call(m) else m for m in messages]}
+    conversation = read_item(item, where)
+    return _transcript(conversation, [_is_call(message) for message in messages])
+
+
+def _is_call(message):
+    return isinstance(message, dict) and message.get("role") == "assistant"
+
+
+def _transcript(conversation, is_call):
+    steps = []
+    for turn, here, after in zip(conversation.turns, is_call, (*conversation.turns[1:], None)):
+        if here:
+            answered = after is not None and after.role == "function"
+            call = _call(turn, conversation.tools)
+            steps.append(Step(turn.content, call, after.content if answered else None))
+    return Transcript(conversation.id, conversation.tools, tuple(steps))
+
+
+def _call(turn, tools):
+    """The call in a turn: `name`, a newline and JSON as trajectories have it, or as the model writes it."""
+    if turn.arguments is not None:
+        return Call(turn.name, turn.arguments, (0, len(turn.name)))
+    name, _, rest = turn.content.partition("\n")
+    try:
+        arguments = json.loads(rest)
+        if isinstance(arguments, dict) and name.strip():
+            return Call(name, arguments, (0, len(name)))
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return parse_call(turn.content, tools)
+    except ParseError:
+        return None
+
+
+def rotbench(folder):
+    """The calls that RoTBench shows before its third turn (clean), as transcripts."""
+    return [_transcript(task, [turn.role == "assistant" for turn in task.turns])
+            for task in benchmarks.read("rotbench", folder, "clean", "third")]
+
+
+# ---------------------------------------------------------------------------------------------------- rules
+
+def fault(step, tools):
+    """("DE", one of DE_KINDS) or ("CE", one of CE_KINDS), or ("", "") for a call without fault."""
+    if step.call is None:
+        return "CE", "unparsable"
+    unanswered = step.feedback is None
+    found = Feedback.ALL_RIGHT if unanswered else classify(step.feedback, step.call.name, tools)
+    schemas = [tool for tool in tools if tool.name == step.call.name]  # a name may be offered twice
+    if not schemas or found is Feedback.TOOL_HALLUCINATION:
+        return "DE", "tool not offered"
+    known = {parameter.name for tool in schemas for parameter in tool.parameters}
+    if step.call.arguments.keys() - known or found is Feedback.PARAMETER_HALLUCINATION:
+        return "DE", "parameter not in the schema"
+    required = {parameter.name for parameter in schemas[0].parameters if parameter.required}
+    if found is Feedback.PARAMETER_MISSING or found.is_error and required - step.call.arguments.keys():
+        return "DE", "parameter missing"
+    return ("CE", "error reported") if found.is_error else ("", "")
+
+
+def is_valid(transcript):
+    """VA: does it end in an answer?"""
+    for step in transcript.steps[:MAX_TURNS]:
+        if step.call is not None and step.call.name == "finish":
+            answer = step.call.arguments.get("answer")
+            return answer is not None and bool(str(answer).strip()) and not REFUSAL.search(str(answer))
+    return False
+
+
+def count(transcripts):
+    """{"calls", "DE", "CE", "queries", "VA", "kinds"}: numbers of calls and of queries."""
+    faults = Counter(fault(step, transcript.tools) for transcript in transcripts for step in transcript.steps)
+    groups = Counter()
+    for (group, _), n in faults.items():
+        groups[group] += n
+    return {"calls": faults.total(), "DE": groups["DE"], "CE": groups["CE"],
+            "queries": len(transcripts), "VA": sum(map(is_valid, transcripts)),
+            "kinds": {kind: faults[group, kind] for group, kinds in (("DE", DE_KINDS), ("CE", CE_KINDS))
+                      for kind in kinds}}
+
+
+# -------------------------------------------------------------------------------- the authors' released rules
+
+# TL-Training's mae.py looks for these in a feedback, both reduced to letters and digits, so that `"error":`
+# finds every "error". The first three are what a documentation error causes.
+RELEASED_DE = ("is not defined", "positional argument", "unexpected keyword")
+RELEASED_CE = (
+    "'related_searches'", "ConnectionError", '"error":', "not supported", "Invalid API call",
+    "Response error", "Object of type SerpResults is not JSON serializable", "400 Client Error", "'error'",
+    "connection error", "slice indices must be integers or None or have an __index__ method")
+
+
+def released(feedback):
+    """The group ("DE", "CE" or "") that the released rules give a feedback, and the text that decided.
+
+    >>> released('{"get": "teams", "errors": []}')
+    ('CE', '"error":')
+    """
+    for group, texts in (("DE", RELEASED_DE), ("CE", RELEASED_CE)):
+        for text in texts:
+            if _letters(text) in _letters(feedback or ""):
+                return group, text
+    return "", ""
+
+
+def _letters(text):
+    return re.sub("[^\u4e00-\u9fa5^a-zA-Z0-9]", "", text).lower()
+
+
+# --------------------------------------------------------------------------------------------------- reports
+
+def report(transcripts):
+    """Lines: DE and CE with their kinds, of calls; VA, of queries."""
+    counts = count(transcripts)
+    for name, whole, kinds in (("DE", "calls", DE_KINDS), ("CE", "calls", CE_KINDS), ("VA", "queries", ())):
+        yield _row(name, counts[name], counts[whole], whole)
+        yield from (_row(f"  {kind}", counts["kinds"][kind], counts[whole]) for kind in kinds)
+
+
+def _row(name, part, whole, unit=""):
+    share = f"{100 * part / whole:.2f}%" if whole else "-"
+    return f"{name:<32}{part:>6}{share:>9}" + (f"  of {whole} {unit}" if unit else "")
+
+
+def comparison(transcripts):
+    """Lines: our DE and CE beside the released rules', of the calls with feedback, and where they differ."""
+    ours, theirs, differing = Counter(), Counter(), []
+    for transcript in transcripts:
+        for step in transcript.steps:
+            if step.feedback is None:
+                continue
+            (group, kind), (other, text) = fault(step, transcript.tools), released(step.feedback)
+            ours[group] += 1
+            theirs[other] += 1
+            if group != other:
+                verdicts = f"ours {group or '-'} {kind}, released {other or '-'} {text}"
+                differing.append(f"  {transcript.id}: {verdicts}: {' '.join(step.feedback.split())[:100]}")
+    yield (f"{ours.total()} feedbacks; DE: ours {ours['DE']}, released {theirs['DE']}; "
+           f"CE: ours {ours['CE']}, released {theirs['CE']}; they differ on {len(differing)}")
+    yield from differing
+
+
+def main(arguments=None):
+    """The command line; see the top of this file. Raises InputError."""
+    parser = Parser(prog="python -m data.transcripts", description="DE, CE and VA of dialogues")
+    parser.add_argument("file", nargs="?", type=Path, help="dialogues in the raw trajectory format")
+    parser.add_argument("--rotbench", type=Path, metavar="DIR", help="RoTBench's files; its third turn")
+    parser.add_argument("--released", action="store_true", help="list where the released rules differ")
+    flags = parser.parse_args(arguments)
+    if (flags.file is None) == (flags.rotbench is None):
+        raise InputError("name a FILE or --rotbench DIR")
+    transcripts = rotbench(flags.rotbench) if flags.rotbench else read(flags.file)
+    print(*report(transcripts), sep="\n")
+    if flags.released or flags.rotbench:
+        print(*comparison(transcripts), sep="\n")
+
+
+if __name__ == "__main__":
+    cli(main)

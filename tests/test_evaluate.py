@@ -1,0 +1,508 @@
+"""The scorer: edge cases by hand, RoTBench's own evaluator item by item, properties, and whole runs."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, real
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import model
+from data import InputError, benchmarks, predictions
+from data.benchmarks import LEVELS, Task
+from data.tools import read_tool, write_call
+from data.trajectories import Turn
+from evaluate import (ceiling, error_table, errors, find_model, first_only, gold_names, judge, main, score,
+                      score_all, summary, table)
+from reward import Call, ErrorType
+from tokenizer import Tokenizer, train
+
+
+def tool(name, required=(), optional=()):
+    return read_tool({"name": name, "parameters": {
+        "properties": {key: {"type": "string"} for key in (*required, *optional)},
+        "required": list(required)}})
+
+
+TOOLS = (tool("foo", "ab", "c"), tool("bar", "a"), tool("ping", (), "x"), tool("preferred-routes_get"),
+         tool("convert_get", ["api_key", "from", "to", "amount"]), tool("execute_pycode", ["code:"]),
+         tool("2v_x", "a"), tool("execute_bash_code", ["return_err_outputpersistent=False"]),
+         tool("ask_to_user", ["question"]), tool("finish", ["answer"]))
+TURNS = (Turn("system", "[]"), Turn("user", "Do it"))
+
+
+def gold(name, **arguments):
+    return Call(name, arguments, (0, len(name)))
+
+
+def task(*golds, **fields):
+    """A task with these golds; `finish` and `ask_to_user` are free as in RoTBench."""
+    return Task("clean/0", TOOLS, TURNS, golds, **{
+        "free_text": frozenset({"finish", "ask_to_user"}), "finish": "finish", **fields})
+
+
+def mark(text, *golds, compat=False, **fields):
+    """The score of a text as a string: "110" is the right tool and parameters with other content."""
+    one = task(*(golds or [gold("foo", a="1", b="x")]), **fields)
+    return "".join(map(str, score(judge(one, text).call, one, compat)))
+
+
+# ---- edge cases, one by one ----
+
+@pytest.mark.parametrize("text, expected", [
+    ('foo(a="1", b="x")', "111"), (" foo( b = 'x' , a = '1' ) </s>", "111"), ('foo (a="1",b="x")', "111"),
+    ('Assistant: foo(a="1", b="x")', "111"), ('foo(a=1, b="x")', "110"),
+    ('foo(a="1")', "100"), ('foo(a="1", b="x", c="y")', "100"), ('foo(a="1", b="x", zz="y")', "100"),
+    ("foo()", "100"),
+    ('foo(a="1", b=" x")', "110"), ('foo(a="1", b="X")', "110"), ('foo(a="1", b=bar(a="x"))', "110"),
+    ('bar(a="1")', "000"), ('Foo(a="1", b="x")', "000"), ('fooo(a="1", b="x")', "000"), ("", "000"),
+    ("   ", "000"),
+    ("I cannot do (that)", "000"), ("foo", "000"), ('foo(a="1", b="x"', "000"),
+    ('foo(a="1", a="2", b="x")', "000"),  # a doubled keyword is no call; as JSON the last one wins
+    ('foo(a="1", b="x")\nbar(a="2")', "111"), ('foo(a="1", b="x")\nOutput: fine', "111"),
+    ('Thought:\nAction: foo\nAction Input: {"a": "2", "a": "1", "b": "x"}', "111"),
+    ('{"name": "foo", "arguments": {"a": "1", "b": "x"}}', "111"),
+])
+def test_one_gold_and_what_a_model_may_write(text, expected):
+    assert mark(text) == expected
+
+
+@pytest.mark.parametrize("text, right, expected", [
+    ("bar(a=1.0)", gold("bar", a=1), "111"), ("bar(a=true)", gold("bar", a=1), "111"),
+    ("bar(a=[true, null, 1.5])", gold("bar", a=[True, None, 1.5]), "111"),
+    ('bar(a={"k": [1, {"l": []}]})', gold("bar", a={"k": [1, {"l": []}]}), "111"),
+    ("bar(a=[2, 1])", gold("bar", a=[1, 2]), "110"),
+    ('bar(a={"k": 1})', gold("bar", a={"k": 1, "l": 1}), "110"),
+    ('bar(a="caf\\u00e9")', gold("bar", a="café"), "111"),
+    ('bar(a="cafe\u0301")', gold("bar", a="café"), "110"),
+    ("bar(a=20)", gold("bar", a=20.0), "111"), ('bar(a="20")', gold("bar", a=20), "110"),
+    ("bar(a=(1, (2, 3)))", gold("bar", a=[1, [2, 3]]), "111"),
+    ("bar(a=[1, 2])", gold("bar", a=(1, 2)), "111"),
+    ("bar(a=1/6)", gold("bar", a=1 / 6), "111"), ("bar(a=0.1667)", gold("bar", a=1 / 6), "110"),
+    ("bar(a=500*500)", gold("bar", a=250000), "111"), ("bar([1, 3])", gold("bar", a=[1, 3]), "111"),
+    *((write_call("bar", {"a": value}), gold("bar", a=value), "111") for value in
+      ("f(x)", "a=1, b=2", "two\nlines", '"', "it's", "[{", "\\n", "ends in )", "\u2028")),
+    ("ping()", gold("ping"), "111"), ('ping(x="1")', gold("ping"), "100"),
+    ('foo(a="1", b="any")', gold("foo", a="1", b="None"), "111"),
+    ('foo(a="1", b=None)', gold("foo", a="1", b="None"), "111"),
+    ('foo(a="1", b=null)', gold("foo", a="1", b="None"), "111"),
+    ('foo(a="1")', gold("foo", a="1", b="None"), "100"),
+    ('foo(a="1", b="None")', gold("foo", a="1"), "100"),
+    ('finish(answer="whatever")', gold("finish", answer="42"), "111"),
+    ('finish(text="42")', gold("finish", answer="42"), "100"),
+    ('ask_to_user(question="?")', gold("ask_to_user", question="Where?"), "111"),
+    ("absent(a=1)", gold("absent", a=1), "111"),  # names are compared as they stand, offered or not
+    ('convert_get(api_key="k", from="EUR", to="USD", amount=500)',
+     Call("convert_get", {"api_key": "k", "from": "EUR", "to": "USD", "amount": 500}, (0, 0)), "111"),
+    ("preferred-routes_get()", gold("preferred-routes_get"), "111"),
+    ('2v_x(a="1")', gold("2v_x", a="1"), "111"),
+    ('execute_pycode(code:="print(1)")', Call("execute_pycode", {"code:": "print(1)"}, (0, 0)), "111"),
+    ('execute_bash_code(return_err_outputpersistent=False="cd /x")',
+     Call("execute_bash_code", {"return_err_outputpersistent=False": "cd /x"}, (0, 0)), "111"),
+])
+def test_other_golds(text, right, expected):
+    assert mark(text, right) == expected
+
+
+def test_several_golds_are_alternatives_and_are_not_mixed():
+    wild = gold("foo", a="1", b="None"), gold("foo", a="2", b="None")
+    assert mark('foo(a="2", b="y")', *wild) == "111" == mark('foo(a="2", b="y")', *wild[::-1])
+    assert mark('foo(a="2")', gold("foo", a="1"), gold("foo", a="2", b="3")) == "110"
+    assert mark('bar(a="2")', gold("foo", a="1"), gold("bar", a="2")) == "111"
+
+
+def test_a_renamed_finish_is_known_by_position_and_a_renamed_question_is_not():
+    renamed = {"finish": "hsinif", "free_text": frozenset({"hsinif", "resu_ot_ksa"})}
+    assert mark('finish(answer="x")', gold("hsinif", answer="y"), **renamed) == "111"
+    assert mark('hsinif(answer="x")', gold("hsinif", answer="y"), **renamed) == "111"
+    assert mark('ask_to_user(question="x")', gold("resu_ot_ksa", question="y"), **renamed) == "000"
+
+
+def test_a_real_tool_that_noise_named_finish_is_not_free():
+    noise = {"finish": "foo", "free_text": frozenset()}
+    assert mark('finish(a="1")', gold("finish", a="2"), **noise) == "110"
+    assert mark('finish(a="1")', gold("finish", a="2"), compat=True, **noise) == "111"  # by its name
+
+
+def test_compat_has_upstream_s_two_bugs():
+    assert mark("ping()", gold("ping"), compat=True) == "000" and mark("foo()", compat=True) == "000"
+    wild = gold("foo", a="1", b="None"), gold("foo", a="2", b="None")
+    assert mark('foo(a="2", b="y")', *wild, compat=True) == "110"
+    assert mark('foo(a="2", b="y")', *wild[::-1], compat=True) == "111"
+
+
+def test_a_gold_that_does_not_parse_still_has_its_tool_and_an_item_without_gold_has_nothing():
+    assert mark('foo(a="1")', gold("bar", a="1"), unread=((0, "foo"),)) == "100"
+    empty = task(unread=((0, "foo"),))
+    call = judge(empty, 'foo(a="1")').call
+    assert score(call, empty) == (1, 0, 0) and errors(call, empty) == ()
+    assert score(call, task()) == (0, 0, 0) == score(None, task())
+
+
+def test_first_only_counts_the_first_step():
+    steps = task(gold("foo", a="1"), gold("bar", a="2"))
+    assert first_only(steps).golds == steps.golds[:1]
+    unread_first = task(gold("bar", a="2"), unread=((0, "foo"), (2, "ping")))
+    assert (first_only(unread_first).golds, first_only(unread_first).unread) == ((), ((0, "foo"),))
+    assert first_only(task(gold("bar", a="2"), unread=((1, "foo"),))).golds == (gold("bar", a="2"),)
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("[bar(a=2), bar(a=1), ping()]", (1, 1, 1)), ("[bar(a=1), bar(a=1), ping()]", (1, 1, 0)),
+    ("[bar(a=1), bar(b=2), ping()]", (1, 0, 0)), ("[bar(a=1), ping(), ping()]", (0, 0, 0)),
+    ("[bar(a=1), bar(a=2)]", (0, 0, 0)), ("[bar(a=1), bar(a=2), ping(), ping()]", (0, 0, 0)),
+    ("no call", (0, 0, 0)),
+])
+def test_all_calls_in_any_order_and_no_more(text, expected):
+    parallel = task(gold("bar", a=1), gold("bar", a=2), gold("ping"), kind="calls")
+    assert score_all(judge(parallel, text).calls, parallel) == expected
+
+
+# ---- named errors ----
+
+@pytest.mark.parametrize("text, expected", [
+    ('foo(a="1", b="x")', ()), ("nothing", (ErrorType.UNPARSABLE,)), ('bar(a="1")', (ErrorType.WRONG_TOOL,)),
+    ('fop(a="1")', (ErrorType.UNKNOWN_TOOL,)), ('foo(a="1")', (ErrorType.MISSING,)),
+    ('foo(a="1", c="x")', (ErrorType.REDUNDANT, ErrorType.MISSING)),
+    ('foo(a="1", b="y")', (ErrorType.CONTENT,)),
+    ('foo(a="1", b="x", c="y", d="z")', (ErrorType.HALLUCINATED, ErrorType.REDUNDANT)),
+])
+def test_errors_are_named(text, expected):
+    one = task(gold("foo", a="1", b="x"))
+    assert errors(judge(one, text).call, one) == expected
+
+
+def test_errors_are_counted_against_the_closest_gold():
+    two = task(gold("foo", a="1", b="x", c="y"), gold("foo", a="1"))
+    assert errors(judge(two, 'foo(a="1", d="x")').call, two) == (ErrorType.HALLUCINATED,)
+
+
+def test_table_1_tells_a_wrong_first_token_from_one_after_a_shared_prefix():
+    one = task(gold("foo_get", a="1"), gold("zap"))
+    items = [judge(one, text) for text in ("foo_set(a=1)", "foo_get(a=2)", "bar(a=1)", "zip()", "nothing",
+                                           "zap()")]
+    head, *lines = error_table(items, lambda name: name.split("_"), "words")
+    assert head == "errors, in % of 6 items; names are cut into words"
+    lines = {line[:38].strip(): int(line[38:44]) for line in lines}
+    assert lines == {"tool's name, first token": 2, "tool's name, after a shared prefix": 1,
+                     "cannot be parsed": 1,
+                     "tool not offered": 2, "wrong tool": 1, "hallucinated parameter": 0,
+                     "redundant parameter": 0,
+                     "missing parameter": 0, "wrong content": 1, "none": 1}
+
+
+# ---- properties ----
+
+VALUES = st.sampled_from(["None", "1", 1, 1.0, True, None, "x", [1], (1,), {"k": 1}, []])
+CALLS = st.builds(Call, st.sampled_from(["foo", "bar", "finish", "ask_to_user", "other", "renamed"]),
+                  st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3), st.just((0, 1)))
+TASKS = st.builds(lambda golds, finish, free: task(*golds, finish=finish, free_text=frozenset(free)),
+                  st.lists(CALLS, max_size=4), st.sampled_from([None, "finish", "renamed"]),
+                  st.sets(st.sampled_from(["finish", "ask_to_user", "renamed"])))
+
+
+@settings(max_examples=200)
+@given(CALLS | st.none(), TASKS)
+def test_selection_bounds_identification_bounds_filling(call, one):
+    for compat in (False, True):
+        TS, PI, CF = score(call, one, compat)
+        assert 1 >= TS >= PI >= CF >= 0
+    assert bool(errors(call, one)) == (not score(call, one).CF)
+
+
+@settings(max_examples=200)
+@given(CALLS, TASKS, st.randoms())
+def test_the_order_of_golds_never_matters(call, one, random):
+    shuffled = one._replace(golds=tuple(random.sample(one.golds, len(one.golds))))
+    assert score(call, one) == score(call, shuffled)
+    assert score_all([call, call], one) == score_all([call, call], shuffled)
+
+
+@settings(max_examples=200)
+@given(TASKS.filter(lambda one: one.golds), st.randoms())
+def test_a_gold_as_prediction_is_right(one, random):
+    assert score(random.choice(one.golds), one) == (1, 1, 1)
+    calls = random.sample(one.golds, len(one.golds))
+    if not any("None" in call.arguments.values() for call in calls) and not one.free_text and not one.finish:
+        assert score_all(calls, one) == (1, 1, 1)
+
+
+def test_no_items_is_no_division_by_zero():
+    for bench in ("rotbench", "bfcl", "toolalpaca"):
+        result = summary([], bench)
+        assert result["default"]["n"] == 0
+        assert " -" in "\n".join(table(result, bench)) + "\n".join(error_table([], list,
+                                                                               "characters")) + ceiling([])
+
+
+# ---- the real benchmarks ----
+
+@pytest.mark.parametrize("bench, folder, count, unread", [
+    ("toolalpaca", "toolalpaca", 114, {"CurrencyBeacon/4", "CurrencyBeacon/8"}),
+    ("bfcl", "bfcl_exec", 240, set()), ("rotbench", "rotbench", 105, set())])
+def test_gold_as_prediction_is_right_on_every_item_whose_gold_parses(bench, folder, count, unread):
+    tasks = benchmarks.read(bench, real(f"benchmarks/{folder}"))
+    assert len(tasks) == count
+    assert {task.id for task in tasks if not task.golds} == unread
+    for one in tasks:
+        for right in one.golds:
+            written = json.dumps({"name": right.name, "arguments": right.arguments})
+            for text in (write_call(right.name, right.arguments), written):
+                assert score(judge(one, text).call, one) == (1, 1, 1), (one.id, text)
+        if bench == "bfcl":
+            listed = f"[{', '.join(write_call(g.name, g.arguments) for g in one.golds)}]"
+            assert score_all(judge(one, listed).calls, one) == (1, 1, 1), one.id
+
+
+@pytest.mark.parametrize("turn", ["first", "third"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_gold_as_prediction_is_right_under_every_noise(level, turn):
+    for one in benchmarks.read("rotbench", real("benchmarks/rotbench"), level, turn):
+        for right in one.golds:
+            react = f"Thought:\nAction: {right.name}\nAction Input: {json.dumps(right.arguments)}"
+            for text in (react, write_call(right.name, right.arguments)):
+                assert score(judge(one, text).call, one) == (1, 1, 1), (one.id, text)
+
+
+REACT = """
+    always_ask always_finish ask_by_config_name ask_gold_other_text call_string case_changed_values
+    empty_output extra_redundant_param finish_by_config_name gold_first gold_last gold_with_thought
+    hallucinated_param hallucinated_tool keys_reversed list_input missing_param mixed no_action_input
+    none_dropped none_replaced null_input number_input numbers_not_strings padded_values plain_text
+    single_quoted_dict string_input trailing_newline trailing_text truncated_json upper_case_tool
+    wrong_tool wrong_value
+    """.split()
+# Where upstream's evaluator crashes there is no score to agree with: PI asks a list or a number for its keys
+# (TS has counted it by then), and an empty text has no Action.
+CRASHES = {"list_input": "AttributeError", "number_input": "AttributeError", "empty_output": "IndexError"}
+
+
+@pytest.mark.parametrize("name", REACT)
+def test_rotbench_own_evaluator_item_by_item(name):
+    folder = real("benchmarks/rotbench_reference")
+    expected = json.loads((folder / "official_scores.json").read_text())[f"clean/{name}"]
+    tasks = benchmarks.read("rotbench", real("benchmarks/rotbench"))
+    texts = predictions.read(folder / "clean" / f"{name}.json", len(tasks))
+    # a call is read as one unless the form is named
+    for form in ("react",) if name == "call_string" else ("react", "auto"):
+        items = [judge(one, text, form) for one, text in zip(tasks, texts)]
+        assert [list(score(item.call, item.task)) for item in items] == expected["corrected_items"]
+        for item, official in zip(items, expected["items"]):
+            if name in CRASHES:
+                assert official[2] == f"CRASH:{CRASHES[name]}"
+            else:
+                assert list(score(item.call, item.task, compat=True)) == official
+
+
+@pytest.mark.parametrize("call, level, expected", [  # counted by upstream's evaluator
+    (gold("finish", answer="I cannot handle the task."), "heavy", (26, 0, 0)),
+    (gold("finish", answer="I cannot handle the task."), "union", (6, 0, 0)),
+    (gold("ask_to_user", question="Could you tell me more?"), "slight", (9, 9, 9)),
+    (gold("ask_to_user", question="Could you tell me more?"), "medium", (8, 8, 8)),
+    (gold("ask_to_user", question="Could you tell me more?"), "heavy", (26, 8, 8)),
+    (gold("ask_to_user", question="Could you tell me more?"), "union", (9, 1, 1))])
+def test_one_answer_to_everything_scores_as_upstream_counted_it(call, level, expected):
+    tasks = benchmarks.read("rotbench", real("benchmarks/rotbench"), level)
+    assert tuple(map(sum, zip(*(score(call, one, compat=True) for one in tasks)))) == expected
+
+
+@pytest.mark.parametrize("level, right",
+                         [("clean", 97), ("slight", 194), ("medium", 194), ("heavy", 200), ("union", 97)])
+def test_first_gold_by_upstream_s_rules_stops_at_golds_without_arguments(level, right):
+    tasks = benchmarks.read("rotbench", real("benchmarks/rotbench"), level)
+    assert sum(score(one.golds[0], one, compat=True).CF for one in tasks) == right
+
+
+def test_toolalpaca_ceilings():
+    """What gold answers reach if only what the document offers may be called: counted by hand beforehand."""
+    tasks = benchmarks.read("toolalpaca", real("benchmarks/toolalpaca"))
+    offered = {one.id: {tool.name for tool in one.tools} for one in tasks}
+
+    assert sum(not offered[one.id].isdisjoint(gold_names(first_only(one))) for one in tasks) == 108
+    assert sum(not offered[one.id].isdisjoint(gold_names(one)) for one in tasks) == 109
+
+
+# ---- whole runs ----
+
+WORDS = ["Do it", "Do the other thing, please", "Nothing", "Do all of it again and then once more", "Stop"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """RoTBench's clean level in small, in its own format, and a random checkpoint in `model`."""
+    folder = tmp_path_factory.mktemp("bench")
+    schemas = [{"name": name, "description": "", "parameters": {"type": "object", "properties": {
+        "a": {"type": "string", "description": ""}},
+        "required": ["a"]}} for name in ("foo", "ask_to_user", "finish")]
+    records = [{"id": "x", "scenario": f"S{i % 2}", "conversations": [
+        {"from": "system", "value": f"Tools: {json.dumps(schemas)}\n\nLet's Begin!"},
+        {"from": "user", "value": f"{words}\nBegin!\n"},
+        {"from": "assistant", "value": ['Thought:\nAction: foo\nAction Input: {"a": "1"}']}]}
+        for i, words in enumerate(WORDS)]
+    for level in LEVELS:
+        (folder / "First_Turn").mkdir(exist_ok=True)
+        (folder / "First_Turn" / f"{level}.json").write_text(json.dumps(records))
+    path = folder / "model"
+    config = model.Config(vocab_size=800, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+                          num_attention_heads=2, num_key_value_heads=2, head_dim=8)
+    model.save(model.initialise(config, seed=3), path)
+    train([json.dumps(records), *WORDS] * 3, path / "tokenizer.model", 380)
+    return folder
+
+
+def run(folder, *arguments):
+    main(["--bench", "rotbench", "--data", str(folder), "--level", "clean", "--max-new-tokens", "6",
+          "--batch-size", "2", "--device", "cpu", *map(str, arguments)])
+
+
+def test_a_model_is_evaluated_and_a_killed_run_goes_on_to_the_same_scores(folder, tmp_path, capsys):
+    run(folder, "--model", folder / "model", "--out", tmp_path / "whole")
+    assert "level clean, compat" in capsys.readouterr().out
+    whole = [(tmp_path / "whole" / name).read_bytes() for name in ("scores.json", "items.jsonl")]
+    answers = (tmp_path / "whole" / "answers.0.jsonl").read_bytes()
+    assert sorted(json.loads(line)["index"] for line in answers.splitlines()) == [0, 1, 2, 3, 4]
+    for cut in (0, 1, len(answers) // 2, answers.index(b"\n") + 1, len(answers) - 1, len(answers)):
+        out = tmp_path / f"cut{cut}"
+        out.mkdir()
+        shutil.copy(tmp_path / "whole" / "run.json", out)
+        (out / "answers.0.jsonl").write_bytes(answers[:cut])
+        run(folder, "--model", folder / "model", "--out", out)
+        assert [(out / name).read_bytes() for name in ("scores.json", "items.jsonl")] == whole
+        assert (out / "answers.0.jsonl").read_bytes().count(b"\n") == 5
+
+
+def test_answers_are_those_of_generate_one_by_one(folder, tmp_path):
+    """Batches and sorting by length change nothing: each item has its own prompt's greedy answer.
+
+    The model has twice as many ids as there are pieces; decoding one of those once ended the run.
+    """
+    run(folder, "--model", folder / "model", "--out", tmp_path)
+    transformer, tokenizer = model.load(folder / "model"), Tokenizer(folder / "model")
+    lines = (tmp_path / "items.jsonl").read_text().splitlines()
+    for line, one in zip(lines, benchmarks.read("rotbench", folder), strict=True):
+        item = json.loads(line)
+        ids = [tokenizer.bos_id, *tokenizer.encode(item["prompt"])]
+        assert ids == tokenizer.prompt(one.tools, one.turns)
+        [answer] = model.generate(transformer, [ids], 6, tokenizer.eos_id)
+        assert item["prediction"] == tokenizer.decode([i for i in answer.ids if i < tokenizer.vocab_size])
+
+
+def test_a_tokenizer_with_more_pieces_than_the_model_has_ids_is_refused(folder, tmp_path):
+    config = dataclasses.replace(model.read_config(folder / "model" / "config.json"), vocab_size=300)
+    model.save(model.initialise(config), tmp_path)
+    shutil.copy(folder / "model" / "tokenizer.model", tmp_path)
+    with pytest.raises(InputError, match="380 pieces do not fit the model, whose vocab_size is 300"):
+        run(folder, "--model", tmp_path)
+
+
+def test_another_model_s_answers_are_not_mixed_in(folder, tmp_path):
+    run(folder, "--model", folder / "model", "--out", tmp_path / "out")
+    other = shutil.copytree(folder / "model", tmp_path / "other")
+    run(folder, "--model", other, "--out", tmp_path / "out")  # the same weights elsewhere
+    model.save(model.initialise(model.read_config(other / "config.json"), seed=4), other)
+    with pytest.raises(InputError, match="holds answers for model weights .*; name another directory"):
+        run(folder, "--model", other, "--out", tmp_path / "out")
+    with pytest.raises(InputError, match="holds answers for max_new_tokens 6, not 7"):
+        run(folder, "--model", folder / "model", "--out", tmp_path / "out", "--max-new-tokens", 7)
+
+
+def test_two_ranks_write_what_one_writes(folder, tmp_path):
+    run(folder, "--model", folder / "model", "--out", tmp_path / "one")
+    command = [sys.executable, ROOT / "evaluate.py", "--bench", "rotbench", "--data", folder, "--level",
+               "clean", "--out",
+               tmp_path / "two", "--max-new-tokens", "6", "--batch-size", "2", "--device", "cpu", "--model",
+               folder / "model"]
+    ranks = [subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={
+        **os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(29500 + os.getpid() % 1000), "OMP_NUM_THREADS": "1"}) for rank in (0, 1)]
+    printed = [rank.communicate(timeout=120)[0] for rank in ranks]
+    for name in ("scores.json", "items.jsonl"):
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+    assert printed[0] and not printed[1], "one process prints"
+    assert all((tmp_path / "two" / f"answers.{rank}.jsonl").stat().st_size for rank in (0, 1))
+
+
+def test_a_file_of_predictions_is_scored_and_its_items_are_predictions_again(folder, tmp_path, capsys):
+    texts = ['foo(a="1")', 'foo(a="2")', "foo()", 'finish(a="1")', "nothing"]
+    file = tmp_path / "p.jsonl"
+    file.write_text("\n".join(json.dumps({"index": i, "prediction": text}) for i, text in enumerate(texts)))
+    run(folder, "--predictions", file, "--out", tmp_path / "a", "--errors")
+    out = capsys.readouterr().out
+    assert "all, default" in out and " 3   60.00%      2   40.00%      1   20.00%" in out
+    assert "names are cut into characters (no tokenizer" in out
+    scores = json.loads((tmp_path / "a" / "scores.json").read_text())
+    assert {key: scores[key] for key in ("n", "TS", "PI", "CF")} == {"n": 5, "TS": 3, "PI": 2, "CF": 1}
+    assert scores["groups"]["S0"] == {"n": 3, "TS": 2, "PI": 1, "CF": 1}
+    assert scores["rules"]["compat"]["TS"] == 2
+    items = [json.loads(line) for line in (tmp_path / "a" / "items.jsonl").read_text().splitlines()]
+    assert items[1]["call"] == {"name": "foo",
+                                "arguments": {"a": "2"}} and items[1]["errors"] == ["wrong content"]
+    assert items[4]["call"] is None
+    assert items[3]["prompt"].endswith("\nUser: Do all of it again and then once more\nAssistant:")
+    run(folder, "--predictions", tmp_path / "a" / "items.jsonl", "--out", tmp_path / "b", "--compat")
+    again = json.loads((tmp_path / "b" / "scores.json").read_text())
+    assert (again["rule"], again["TS"], again["rules"]) == ("compat", 2, scores["rules"])
+
+
+def test_all_levels_follow_one_another(folder, tmp_path, capsys):
+    texts = ['foo(a="1")'] * 5 + ["foo(b=1)"] * 20
+    (tmp_path / "p").write_text("\n".join(json.dumps({"index": i, "prediction": t}) for i,
+                                          t in enumerate(texts)))
+    run(folder, "--level", "all", "--predictions", tmp_path / "p", "--out", tmp_path)
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert (scores["n"], scores["TS"], scores["CF"]) == (25, 25, 5)
+    assert scores["levels"]["clean"]["CF"] == 5 and scores["levels"]["union"]["CF"] == 0
+    printed = capsys.readouterr().out
+    assert all(f"level {level}, {way}" in printed for level in LEVELS for way in ("default", "compat"))
+
+
+def test_transcripts_are_a_bench_of_their_own(tmp_path, capsys):
+    turns = [{"role": "system",
+              "content": json.dumps([{"name": "finish", "parameters": {"properties": {"answer": {}}}}])},
+             {"role": "user", "content": "?"}, {"role": "assistant", "content": 'finish\n{"answer": "42"}'}]
+    (tmp_path / "t.json").write_text(json.dumps([{"id": "x", "conversations": turns}]))
+    main(["--bench", "transcripts", "--predictions", str(tmp_path / "t.json")])
+    assert "VA" in (out := capsys.readouterr().out) and "1  100.00%  of 1 queries" in out
+
+
+def test_the_newest_run_is_the_default_and_the_embedded_model_the_last_resort(tmp_path):
+    def checkpoint(path, age):
+        path.mkdir(parents=True)
+        for name in ("config.json", "model.safetensors"):
+            (path / name).touch()
+            os.utime(path / name, (1e9 - age, 1e9 - age))
+        return path
+
+    runs, tiny = tmp_path / "runs", tmp_path / "tiny"
+    with pytest.raises(InputError, match="no model: none under runs/"):
+        find_model("", runs, tiny)
+    checkpoint(tiny, 0)
+    assert find_model("", runs, tiny) == tiny
+    old, new = checkpoint(runs / "sft", 20), checkpoint(runs / "ppo" / "best", 10)
+    assert find_model("", runs, tiny) == new != old
+    assert find_model(str(old), runs, tiny) == old
+    with pytest.raises(InputError, match="--model nowhere: no such directory"):
+        find_model("nowhere")
+
+
+def test_wrong_input_is_one_line_and_status_2(folder, tmp_path):
+    command = [sys.executable, str(ROOT / "evaluate.py"), "--bench", "rotbench", "--data", str(tmp_path),
+               "--level", "clean"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1 and "data.download rotbench" in done.stderr
+    (tmp_path / "p").write_text('{"index": 0, "prediction": "x"}')
+    for arguments, message in (
+            (["--predictions", tmp_path / "p"], "1 predictions for 5 items; none for 1, 2, 3, 4"),
+            (["--bench", "chess"], "invalid choice"), (["--speed", "9"], "unrecognized arguments"),
+            (["--batch-size", "0"], "--batch-size"), (["--bench", "bfcl", "--compat"], "--compat"),
+            (["--bench", "transcripts"], "--predictions"), (["--out", tmp_path / "p"], "--out"),
+            (["--model", tmp_path], "tokenizer.model")):
+        with pytest.raises(InputError, match=message):
+            run(folder, *arguments)
