@@ -1,6 +1,6 @@
-"""The two stages' losses: one weight per token (paper, sections 3.1 and 3.2), then the weighted negative log-likelihood.
+"""The losses of both stages: one weight per token (paper, sections 3.1, 3.2), the weighted likelihood, PPO's (3.3).
 
-B batch, T time, N weighted positions, D width, V vocabulary.
+B batch, T time, N weighted positions, D width, V vocabulary; in the PPO part T counts tokens of the answers.
 """
 
 import numpy as np
@@ -84,22 +84,23 @@ def normalise(weights, call):
     return np.divide(weights, total[call + 1], out=np.zeros(len(weights)), where=call >= 0)
 
 
-def token_nll(hidden, weight, labels, chunk=1024):
-    """-log p(label) for hidden (N, D), output matrix (V, D), labels (N,) -> (N,), in fp32 or wider.
+def token_nll(hidden, weight, labels, temperature=1.0, chunk=1024):
+    """-log p(label), p = softmax(logits / temperature), in fp32 or wider -> (N,).
 
-    At most `chunk` rows of logits exist at a time: fp32 logits of 8,192 positions are 1 GB with V = 32,016, and
+    hidden (N, D), output matrix weight (V, D), labels (N,). At most `chunk` rows of logits exist at a time: fp32 logits of 8,192 positions are 1 GB with V = 32,016, and
     their gradient as much again. More rows than that are recomputed in the backward pass, chunk by chunk.
     """
     if len(hidden) <= chunk:
-        return _nll(hidden, weight, labels)
+        return _nll(hidden, weight, labels, temperature)
     pieces = zip(hidden.split(chunk), labels.split(chunk))
-    return torch.cat([checkpoint(_nll, h, weight, y, use_reentrant=False, preserve_rng_state=False)
+    return torch.cat([checkpoint(_nll, h, weight, y, temperature, use_reentrant=False, preserve_rng_state=False)
                       for h, y in pieces])
 
 
-def _nll(hidden, weight, labels):
+def _nll(hidden, weight, labels, temperature):
     logits = F.linear(hidden, weight)
-    return F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), labels, reduction="none")
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
+    return F.cross_entropy(logits, labels, reduction="none")
 
 
 def weighted_nll(transformer, batch):
@@ -110,6 +111,70 @@ def weighted_nll(transformer, batch):
     calls and of trained tokens. A batch with no weight gives 0, and gradients of 0.
     """
     trained = batch.weights > 0
-    nll = transformer(batch.ids, head=lambda hidden, weight: token_nll(hidden[trained], weight, batch.labels[trained]))
-    nll = nll if transformer.value_head is None else nll[0]
+    labels = batch.labels[trained]
+    nll = transformer(batch.ids, head=lambda hidden, weight: token_nll(hidden[trained], weight, labels))
     return (batch.weights[trained] * nll).sum(), nll.detach().sum()
+
+
+# ------------------------------------------------------------------------------------------------ PPO, stage 2
+
+def masked_mean(x, mask):
+    """Mean of x over mask; 0 where the mask is empty."""
+    return torch.where(mask, x, 0).sum() / mask.sum().clamp(min=1)
+
+
+def kl(logp, ref_logp):
+    """Two estimates of KL(policy || reference) from samples of the policy: k1, unbiased, and k3, never negative."""
+    k1 = logp - ref_logp
+    return k1, torch.expm1(-k1) + k1
+
+
+def token_rewards(score, k1, mask, beta, clip=5.0):
+    """-beta * k1 at every token and the score, clipped, at the answer's last token. score (B,), k1, mask (B, T)."""
+    is_last = mask & (mask.cumsum(-1) == mask.sum(-1, keepdim=True))
+    return torch.where(mask, -beta * k1, 0) + is_last * score.clamp(-clip, clip)[:, None]
+
+
+def gae(rewards, values, mask, gamma, lam):
+    """Generalised advantage estimation (Schulman et al., 2016) in fp32 or wider -> (advantages, returns), all (B, T).
+
+    The end of an answer is terminal, truncated or not: V = 0 after it. What stands outside `mask` has no influence.
+
+    >>> r, v = torch.tensor([[0., 0., 1.]]), torch.tensor([[.5, .5, .5]])
+    >>> [x.tolist() for x in gae(r, v, torch.tensor([[True, True, True]]), gamma=1.0, lam=1.0)]
+    [[[0.5, 0.5, 0.5]], [[1.0, 1.0, 1.0]]]
+    """
+    mask = mask.bool()
+    wide = torch.promote_types(rewards.dtype, torch.float32)
+    r, v = (torch.where(mask, x.to(wide), 0) for x in (rewards, values))
+    advantages, following = torch.zeros_like(r), torch.zeros_like(r[:, 0])
+    v_next = torch.zeros_like(following)
+    for t in reversed(range(r.shape[1])):
+        delta = r[:, t] + gamma * v_next - v[:, t]
+        advantages[:, t] = following = torch.where(mask[:, t], delta + gamma * lam * following, 0)
+        v_next = v[:, t]
+    return advantages, advantages + v
+
+
+def whiten(advantages, mask):
+    """Mean 0 and variance 1 over mask, 0 elsewhere; advantages that hardly differ are only centred."""
+    centred = torch.where(mask, advantages - masked_mean(advantages, mask), 0)
+    std = masked_mean(centred.square(), mask).sqrt()
+    return centred / std if std > 1e-4 else centred
+
+
+def policy_loss(logp, old_logp, advantages, mask, clip=0.2):
+    """PPO's clipped surrogate per token, and where the clip was active; both (B, T), 0 outside mask.
+
+    The log-ratio is bounded by 20, beyond which its exponential would be the whole gradient.
+    """
+    ratio = torch.exp(torch.where(mask, logp - old_logp, 0).clamp(-20, 20))
+    plain, clipped = -advantages * ratio, -advantages * ratio.clamp(1 - clip, 1 + clip)
+    return torch.where(mask, torch.maximum(plain, clipped), 0), mask & (clipped > plain)
+
+
+def value_loss(values, old_values, returns, mask, clip=0.2):
+    """Half the squared error of the values, which count as moved by `clip` at most; (B, T), 0 outside mask."""
+    near = old_values + (values - old_values).clamp(-clip, clip)
+    worse = torch.maximum((values - returns).square(), (near - returns).square())
+    return torch.where(mask, 0.5 * worse, 0)

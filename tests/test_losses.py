@@ -139,7 +139,7 @@ def test_chunked_head_equals_full_logits(chunk):
     hidden, weight = (torch.randn(*shape, dtype=torch.float64, generator=generator, requires_grad=True)
                       for shape in ((7, 5), (11, 5)))
     labels, w = torch.randint(11, (7,), generator=generator), torch.rand(7, generator=generator, dtype=torch.float64)
-    nll = token_nll(hidden, weight, labels, chunk)
+    nll = token_nll(hidden, weight, labels, chunk=chunk)
     expected = (hidden @ weight.T).logsumexp(-1) - (hidden @ weight.T)[range(7), labels]
     torch.testing.assert_close(nll, expected)
     for ours, plain in zip(torch.autograd.grad((w * nll).sum(), (hidden, weight)),

@@ -1,0 +1,139 @@
+"""Does stage 2 learn, on real input? Fine-tune a small model on short prompts, run PPO with three seeds, compare.
+
+    python bench/ppo_learns.py --trajectories DIR --tokenizer tokenizer.model --out DIR [--stage split|sft|ppo|score]
+
+Prompts: calls of at most 768 tokens of history, whose feedback is no error and whose gold is neither finish nor
+ask_to_user, of the tool sets with at least 12 such prompts. By a hash of the query: 20% are held out (with all short
+prompts of the test queries' file), 40% go to both stages, 40% to PPO alone, so that PPO meets prompts that
+fine-tuning has not memorised. Without --stage all stages run in turn.
+"""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import model  # noqa: E402
+import ppo  # noqa: E402
+from data.prompts import read  # noqa: E402
+from data.trajectories import read_item  # noqa: E402
+from losses import is_erroneous  # noqa: E402
+from reward import ErrorType  # noqa: E402
+from tokenizer import Tokenizer  # noqa: E402
+
+LONGEST, FEWEST, SEEDS = 768, 12, (0, 1, 2)
+CONFIG = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 128, "intermediate_size": 352,
+          "num_hidden_layers": 4, "num_attention_heads": 4, "max_position_embeddings": 2048}
+SFT = ["--epochs", "12", "--lr", "2e-3", "--batch-size", "8", "--dtype", "fp32"]
+PPO = ["--epochs", "5", "--actor-lr", "1e-4", "--critic-lr", "3e-4", "--max-new-tokens", "96", "--max-prompt",
+       str(LONGEST), "--critic-warmup", "10", "--beta", "0.1"]
+
+
+def short_calls(conversation, tokenizer):
+    """Turns of the calls with a short history, and how many of them are prompts."""
+    encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
+    turns = [span.turn for span in encoded.calls if span.start <= LONGEST]
+    return turns, sum(conversation.turns[turn].name not in ("finish", "ask_to_user")
+                      and not is_erroneous(conversation, turn) for turn in turns)
+
+
+def split(flags):
+    """Write sft.json, ppo.json and heldout.json."""
+    tokenizer = Tokenizer(flags.tokenizer)
+    parts, short, prompts = {"sft": [], "ppo": [], "heldout": []}, [], Counter()
+    for name in ("rottuning_gpt4.json", "rottuning_gpt4_test_queries.json"):
+        for item in json.loads(Path(flags.trajectories, name).read_text()):
+            turns, count = short_calls(read_item(item), tokenizer)
+            if count:
+                cut = item["conversations"][:turns[-1] + 1]
+                follows = item["conversations"][turns[-1] + 1:turns[-1] + 2]
+                cut += [turn for turn in follows if turn["role"] == "function"]  # whether the call was an error
+                short.append((item | {"conversations": cut}, "test_queries" in name))
+                prompts[item["tool_set"]] += count
+    for item, is_test in short:
+        if prompts[item["tool_set"]] >= FEWEST:
+            query = item["conversations"][1]["content"]
+            bucket = 0 if is_test else int(hashlib.sha256(query.encode()).hexdigest(), 16) % 10
+            for part in ("heldout",) if bucket < 2 else ("sft", "ppo") if bucket < 6 else ("ppo",):
+                parts[part].append(item)
+    for part, items in parts.items():
+        (flags.out / f"{part}.json").write_text(json.dumps(items))
+        print(f"{part}: {len(items)} conversations")
+
+
+def run(*arguments):
+    """Run a script of the repository with this interpreter."""
+    subprocess.run([sys.executable, *map(str, arguments)], check=True, cwd=Path(__file__).resolve().parents[1])
+
+
+def fine_tune(flags):
+    (flags.out / "config.json").write_text(json.dumps(CONFIG))
+    run("model.py", "--init", flags.out / "config.json", flags.out / "base", "--tokenizer", flags.tokenizer)
+    run("sft.py", "--model", flags.out / "base", "--data", flags.out / "sft.json", "--out", flags.out / "sft",
+        "--max-length", LONGEST + 256, *SFT)
+
+
+def reinforce(flags):
+    for seed in SEEDS if flags.seed is None else (flags.seed,):
+        run("ppo.py", "--model", flags.out / "sft", "--data", flags.out / "ppo.json", "--out",
+            flags.out / f"ppo-{seed}", "--seed", seed, *PPO)
+
+
+def answers_of(path, prompts, tokenizer, temperature):
+    """(errors, rewards) of a checkpoint on the held-out prompts, in their order."""
+    transformer, answers = model.load(path), [None] * len(prompts)
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
+    generator = torch.Generator().manual_seed(1)
+    for start in range(0, len(order), 16):
+        rows = order[start:start + 16]
+        for i, answer in zip(rows, model.generate(transformer, [prompts[i].ids for i in rows], 96, tokenizer.eos_id,
+                                                  temperature, generator)):
+            answers[i] = answer
+    return ppo.score(prompts, answers, tokenizer)
+
+
+def compare(flags):
+    """Print reward, correct calls and every error before and after, greedy and sampled."""
+    tokenizer = Tokenizer(flags.out / "sft")
+    prompts, _ = read(flags.out / "heldout.json", tokenizer, LONGEST)
+    seeds = [seed for seed in SEEDS if (flags.out / f"ppo-{seed}" / "config.json").exists()]
+    for temperature in (0.0, 1.0):
+        results = {name: answers_of(flags.out / name, prompts, tokenizer, temperature)
+                   for name in ("sft", *(f"ppo-{seed}" for seed in seeds))}
+        print(f"\n{'greedy' if not temperature else 'sampled'}, {len(prompts)} held-out prompts")
+        print(f"{'':10}{'reward':>8}{'correct':>9}" + "".join(f"{e.name.lower()[:12]:>14}" for e in ErrorType))
+        for name, (errors, rewards) in results.items():
+            counts = Counter(error for named in errors for error in named)
+            print(f"{name:10}{rewards.mean():8.3f}{sum(not named for named in errors):9}"
+                  + "".join(f"{counts[e]:14}" for e in ErrorType))
+        before = results["sft"][1]
+        for title, right in (("reward", lambda x: x), ("correct", lambda x: (x == 1).float())):
+            gains = torch.stack([right(results[f"ppo-{seed}"][1]) - right(before) for seed in seeds])  # (seeds, n)
+            pooled = gains.mean(0)  # prompts are the same for all seeds: the error is that of their means
+            se = (pooled.std() / len(prompts) ** 0.5).item()
+            print(f"gain in {title}: {pooled.mean():+.3f} ± {se:.3f} (paired standard error over prompts), "
+                  f"per seed {', '.join(f'{gain:+.3f}' for gain in gains.mean(1))}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trajectories", required=True)
+    parser.add_argument("--tokenizer", required=True)
+    parser.add_argument("--out", type=lambda path: Path(path).resolve(), required=True)
+    parser.add_argument("--stage", choices=("split", "sft", "ppo", "score"))
+    parser.add_argument("--seed", type=int, help="of the ppo stage: only this one")
+    flags = parser.parse_args()
+    flags.out.mkdir(parents=True, exist_ok=True)
+    for name, stage in (("split", split), ("sft", fine_tune), ("ppo", reinforce), ("score", compare)):
+        if flags.stage in (None, name):
+            stage(flags)
+
+
+if __name__ == "__main__":
+    main()
