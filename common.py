@@ -5,13 +5,13 @@ import math
 import os
 import shutil
 from argparse import BooleanOptionalAction
-from dataclasses import MISSING, asdict, field, fields
+from dataclasses import asdict, field, fields
 from pathlib import Path
 
 import torch
 
 import model
-from data import InputError, Parser
+from data import InputError, Parser, read_json, write_json
 
 # ---------------------------------------------------------------------------------------------------- flags
 
@@ -29,7 +29,8 @@ def parse_flags(presets, description, argv=None):
     first = next(iter(presets))
     parser = Parser(description=description, allow_abbrev=False)
     if len(presets) > 1:
-        parser.add_argument("--preset", choices=presets, default=first, help=f"default values (default: {first})")
+        parser.add_argument("--preset", choices=presets, default=first,
+                            help=f"default values (default: {first})")
     for f in fields(presets[first]):
         name = "--" + f.name.replace("_", "-")
         if f.type is bool:
@@ -59,9 +60,10 @@ def learning_rate(step, steps, peak, warmup_ratio):
 def make_optimizer(transformer, weight_decay):
     """AdamW, betas .9 and .95; decay on matrices only, since shrinking a norm's gain is no regularisation."""
     parameters = [p for p in transformer.parameters() if p.requires_grad]
-    return torch.optim.AdamW([{"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-                              {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}],
-                             lr=0.0, betas=(0.9, 0.95), fused=True)
+    return torch.optim.AdamW(
+        [{"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}],
+        lr=0.0, betas=(0.9, 0.95), fused=True)
 
 
 def update(transformer, optimizer, lr, grad_clip):
@@ -89,15 +91,15 @@ def pick_device(name):
 class Run:
     """runs/NAME: flags.json, metrics.jsonl (one object a step), and checkpoints in HF layout."""
 
-    def __init__(self, flags):
-        self.path, self.flags = Path(flags.out), flags
+    def __init__(self, flags, script):
+        self.path = Path(flags.out)
         if (self.path / "metrics.jsonl").exists():
             raise InputError(f"--out {self.path}: holds a run already; name another, or remove it")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"--out {self.path}: {error.strerror}") from None
-        model.write_json(self.path / "flags.json", asdict(flags))
+        write_json(self.path / "flags.json", {"script": script, **asdict(flags)})
         self.metrics = open(self.path / "metrics.jsonl", "a", buffering=1)
 
     def log(self, **metrics):
@@ -111,3 +113,12 @@ class Run:
         shutil.copyfile(tokenizer.path, path / "tokenizer.model.part")
         os.replace(path / "tokenizer.model.part", path / "tokenizer.model")
         return path
+
+
+def newest_run(script="", runs=Path("runs")):
+    """The newest checkpoint under `runs` (of "sft" or "ppo" if named), or None."""
+    found = [file for file in runs.glob("**/config.json") if any(file.parent.glob("model*.safetensors"))]
+    if script:
+        found = [file for file in found if (file.parent / "flags.json").exists()
+                 and read_json(file.parent / "flags.json").get("script") == script]
+    return max(found, key=lambda file: file.stat().st_mtime).parent if found else None

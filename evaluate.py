@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common import flag, parse_flags
-from data import InputError, benchmarks, cli, predictions, transcripts
+from common import flag, newest_run, parse_flags
+from data import InputError, benchmarks, cli, predictions, transcripts, write_json
 from data.benchmarks import LEVELS
 from data.predictions import FORMATS
-from model import write_json
 from reward import Call, ErrorType, ParseError
 from tokenizer import Tokenizer, render
 
@@ -266,9 +265,9 @@ def find_model(path, runs=Path("runs"), embedded=HERE / "data" / "tiny"):
         if not Path(path).is_dir():
             raise InputError(f"--model {path}: no such directory")
         return Path(path)
-    found = [file for file in runs.glob("**/config.json") if any(file.parent.glob("model*.safetensors"))]
-    if found:
-        return max(found, key=lambda file: file.stat().st_mtime).parent
+    newest = newest_run(runs=runs)
+    if newest:
+        return newest
     if not (embedded / "config.json").exists():
         raise InputError("no model: none under runs/ and none embedded in data/tiny; name one with --model")
     return embedded

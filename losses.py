@@ -1,4 +1,4 @@
-"""The losses of both stages: one weight per token (paper, sections 3.1, 3.2), the weighted likelihood, PPO's (3.3).
+"""The losses of both stages: a weight per token (paper: 3.1, 3.2), the weighted likelihood, PPO's (3.3).
 
 B batch, T time, N weighted positions, D width, V vocabulary; in the PPO part T counts tokens of the answers.
 """
@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from data.feedback import classify
 
-# ------------------------------------------------------------------------ MAE and PKT: a weight for every token
+# --------------------------------------------------------------------- MAE and PKT: a weight for every token
 
 
 def is_erroneous(conversation, turn):
@@ -24,11 +24,11 @@ def is_erroneous(conversation, turn):
 
 
 def key_tokens(name, others):
-    """PKT (section 3.2): offsets, from the name's first token, of the tokens that decide which tool is called.
+    """PKT (section 3.2): offsets, from the name's first token, of the tokens that decide between the tools.
 
-    name: ids of the called tool's name; others: ids of the names of the other offered tools, all as they stand in
-    a call. K holds the first token, and for every other name with a common prefix the token after that prefix:
-    at the latest the one after the name, which opens the bracket.
+    name: ids of the called tool's name; others: ids of the names of the other offered tools, all as they
+    stand in a call. K holds the first token, and for every other name with a common prefix the token after
+    that prefix: at the latest the one after the name, which opens the bracket.
 
     >>> sorted(key_tokens([5, 6, 7], [[5, 6, 8], [9], [5]])), sorted(key_tokens([5], [[5, 6]]))
     ([0, 1, 2], [0, 1])
@@ -42,7 +42,7 @@ def _common_prefix(a, b):
 
 
 def call_weights(length, keys, w_max=9.0):
-    """w of the `length` tokens of a call, `</s>` among them: CLIP(|NK| / |K|, 1, w_max) on `keys`, 1 elsewhere.
+    """w of a call's `length` tokens, `</s>` among them: CLIP(|NK| / |K|, 1, w_max) on `keys`, 1 elsewhere.
 
     >>> call_weights(6, {0, 3})
     array([2., 1., 1., 2., 1., 1.])
@@ -55,9 +55,9 @@ def call_weights(length, keys, w_max=9.0):
 def token_weights(encoded, conversation, name_ids, mae=True, pkt=True, w_max=9.0):
     """The weight vector of a conversation -> (weights (n,) float64, call (n,) int64).
 
-    weights[t] says how much predicting labels[t] matters: 0 for context, tool output and erroneous calls, 1 for the
-    tokens of a good call and its `</s>`, up to w_max for its key tokens. call[t] is the place in `encoded.calls`
-    of the call that position t is trained on, -1 elsewhere. name_ids: `Tokenizer.name_ids`.
+    weights[t] says how much predicting labels[t] matters: 0 for context, tool output and erroneous calls, 1
+    for the tokens of a good call and its `</s>`, up to w_max for its key tokens. call[t] is the place in
+    `encoded.calls` of the call that position t is trained on, -1 elsewhere. name_ids: `Tokenizer.name_ids`.
     """
     weights, owner = np.zeros(len(encoded.ids)), np.full(len(encoded.ids), -1)
     offered = dict.fromkeys(tool.name for tool in conversation.tools)  # distinct names
@@ -76,7 +76,7 @@ def token_weights(encoded, conversation, name_ids, mae=True, pkt=True, w_max=9.0
     return weights, owner
 
 
-# ----------------------------------------------------------------------------- the weighted likelihood of stage 1
+# ------------------------------------------------------------------------ the weighted likelihood of stage 1
 
 def normalise(weights, call):
     """Divide each weight by the sum over its call, so that every call counts once. weights, call: (n,)."""
@@ -87,14 +87,15 @@ def normalise(weights, call):
 def token_nll(hidden, weight, labels, temperature=1.0, chunk=1024):
     """-log p(label), p = softmax(logits / temperature), in fp32 or wider -> (N,).
 
-    hidden (N, D), output matrix weight (V, D), labels (N,). At most `chunk` rows of logits exist at a time: fp32 logits of 8,192 positions are 1 GB with V = 32,016, and
-    their gradient as much again. More rows than that are recomputed in the backward pass, chunk by chunk.
+    hidden (N, D), output matrix weight (V, D), labels (N,). At most `chunk` rows of logits exist at a time:
+    fp32 logits of 8,192 positions are 1 GB with V = 32,016, and their gradient as much again. More rows than
+    that are recomputed in the backward pass, chunk by chunk.
     """
     if len(hidden) <= chunk:
         return _nll(hidden, weight, labels, temperature)
     pieces = zip(hidden.split(chunk), labels.split(chunk))
-    return torch.cat([checkpoint(_nll, h, weight, y, temperature, use_reentrant=False, preserve_rng_state=False)
-                      for h, y in pieces])
+    return torch.cat([checkpoint(_nll, h, weight, y, temperature, use_reentrant=False,
+                                 preserve_rng_state=False) for h, y in pieces])
 
 
 def _nll(hidden, weight, labels, temperature):
@@ -106,9 +107,9 @@ def _nll(hidden, weight, labels, temperature):
 def weighted_nll(transformer, batch):
     """Sum over the batch's calls of the weighted NLL, and the plain NLL of its trained tokens.
 
-    batch: ids, labels, weights (B, T), with weights normalised per call. Only positions with a weight go through
-    the output head (about one in ten). Returns (loss, nll), both sums; the caller divides by the global number of
-    calls and of trained tokens. A batch with no weight gives 0, and gradients of 0.
+    batch: ids, labels, weights (B, T), with weights normalised per call. Only positions with a weight go
+    through the output head (about one in ten). Returns (loss, nll), both sums; the caller divides by the
+    global number of calls and of trained tokens. A batch with no weight gives 0, and gradients of 0.
     """
     trained = batch.weights > 0
     labels = batch.labels[trained]
@@ -116,7 +117,7 @@ def weighted_nll(transformer, batch):
     return (batch.weights[trained] * nll).sum(), nll.detach().sum()
 
 
-# ------------------------------------------------------------------------------------------------ PPO, stage 2
+# ---------------------------------------------------------------------------------------------- PPO, stage 2
 
 def masked_mean(x, mask):
     """Mean of x over mask; 0 where the mask is empty."""
@@ -124,21 +125,21 @@ def masked_mean(x, mask):
 
 
 def kl(logp, ref_logp):
-    """Two estimates of KL(policy || reference) from samples of the policy: k1, unbiased, and k3, never negative."""
+    """Estimates of KL(policy || reference) from samples of the policy: k1, unbiased; k3, never negative."""
     k1 = logp - ref_logp
     return k1, torch.expm1(-k1) + k1
 
 
 def token_rewards(score, k1, mask, beta, clip=5.0):
-    """-beta * k1 at every token and the score, clipped, at the answer's last token. score (B,), k1, mask (B, T)."""
+    """-beta * k1 at every token and the score, clipped, at the answer's last. score (B,), k1, mask (B, T)."""
     is_last = mask & (mask.cumsum(-1) == mask.sum(-1, keepdim=True))
     return torch.where(mask, -beta * k1, 0) + is_last * score.clamp(-clip, clip)[:, None]
 
 
 def gae(rewards, values, mask, gamma, lam):
-    """Generalised advantage estimation (Schulman et al., 2016) in fp32 or wider -> (advantages, returns), all (B, T).
+    """Generalised advantage estimation (Schulman et al., 2016), fp32 or wider -> advantages, returns (B, T).
 
-    The end of an answer is terminal, truncated or not: V = 0 after it. What stands outside `mask` has no influence.
+    The end of an answer is terminal, truncated or not: V = 0 after it. Nothing outside `mask` has influence.
 
     >>> r, v = torch.tensor([[0., 0., 1.]]), torch.tensor([[.5, .5, .5]])
     >>> [x.tolist() for x in gae(r, v, torch.tensor([[True, True, True]]), gamma=1.0, lam=1.0)]
@@ -174,7 +175,7 @@ def policy_loss(logp, old_logp, advantages, mask, clip=0.2):
 
 
 def value_loss(values, old_values, returns, mask, clip=0.2):
-    """Half the squared error of the values, which count as moved by `clip` at most; (B, T), 0 outside mask."""
+    """Half the squared error of values that count as moved by `clip` at most; (B, T), 0 outside mask."""
     near = old_values + (values - old_values).clamp(-clip, clip)
     worse = torch.maximum((values - returns).square(), (near - returns).square())
     return torch.where(mask, 0.5 * worse, 0)

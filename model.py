@@ -1,6 +1,6 @@
 """LLaMA by hand: configuration, layers, KV cache, generation, safetensors in and out.
 
-Read top to bottom: Config -> RMSNorm -> rotary -> Attention -> MLP -> Block -> Transformer -> generate -> load / save.
+Read top to bottom: Config, RMSNorm, rotary, Attention, MLP, Block, Transformer, generate, load, save.
 Parameter names and the half-split rotary layout are those of HuggingFace checkpoints, so nothing is permuted.
 
     python model.py --init CONFIG.json DIR      # a randomly initialised checkpoint of that architecture
@@ -8,10 +8,9 @@ Parameter names and the half-split rotary layout are those of HuggingFace checkp
 B batch, T time, S cache slots, D width, H query heads, G key/value heads, V vocabulary.
 """
 
-import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from data import InputError, Parser, cli, read_json
+from data import InputError, Parser, cli, read_json, write_json
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
 
@@ -53,24 +52,27 @@ def read_config(path):
     raw = read_json(path)
     if not isinstance(raw, dict):
         raise InputError(f"{path}: must be a JSON object")
+    raw = {key: value for key, value in raw.items() if value is not None}
     rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default")) if isinstance(rope, dict) else rope
-    refused = {"model_type": raw.get("model_type", "llama") != "llama", "rope_scaling": kind != "default",
-               "hidden_act": raw.get("hidden_act", "silu") != "silu", "attention_bias": raw.get("attention_bias"),
-               "mlp_bias": raw.get("mlp_bias"), "partial_rotary_factor": "partial_rotary_factor" in rope}
+    rope = rope if isinstance(rope, dict) else {"rope_type": rope}
+    refused = {"model_type": raw.get("model_type", "llama") != "llama",
+               "rope_scaling": rope.get("rope_type", rope.get("type", "default")) != "default",
+               "partial_rotary_factor": "partial_rotary_factor" in rope,
+               "hidden_act": raw.get("hidden_act", "silu") != "silu",
+               "attention_bias": raw.get("attention_bias"), "mlp_bias": raw.get("mlp_bias")}
     for key in (key for key, is_refused in refused.items() if is_refused):
         raise InputError(f"{path}: {key} = {raw.get(key, rope)!r} is not implemented")
-    raw = {"rope_theta": rope.get("rope_theta"), **{key: value for key, value in raw.items() if value is not None}}
     values = {}
     for field in fields(Config):
-        value = raw.get(field.name)
-        if value is None and field.default is field.default_factory:  # both MISSING: the file must say it
-            raise InputError(f"{path}: {field.name} is missing")
-        if value is not None:
-            is_number = isinstance(value, (int, float) if field.type is float else field.type)
-            if not is_number or (isinstance(value, bool) != (field.type is bool)) or value < 0:
-                raise InputError(f"{path}: {field.name} = {value!r} must be a non-negative {field.type.__name__}")
-            values[field.name] = field.type(value)
+        value = raw.get(field.name, rope.get(field.name))
+        if value is None:
+            if field.default is MISSING:
+                raise InputError(f"{path}: {field.name} is missing")
+            continue
+        number = (int, float) if field.type is float else field.type
+        if not isinstance(value, number) or isinstance(value, bool) != (field.type is bool) or value < 0:
+            raise InputError(f"{path}: {field.name} = {value!r} is not a {field.type.__name__} of 0 or more")
+        values[field.name] = field.type(value)
     values["num_key_value_heads"] = values.get("num_key_value_heads") or values["num_attention_heads"]
     heads, groups, width = values["num_attention_heads"], values["num_key_value_heads"], values["hidden_size"]
     if min(heads, groups, width, values["vocab_size"]) < 1 or heads % groups:
@@ -99,7 +101,7 @@ class RMSNorm(nn.Module):
         self.weight, self.eps = nn.Parameter(torch.ones(width)), eps
 
     def forward(self, x):
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # squares overflow or round in half precision
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # squares overflow in half precision
         normed = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
         return self.weight.to(x.dtype) * normed.to(x.dtype)
 
@@ -120,7 +122,7 @@ def rotate(x, cos, sin):
 class Cache:
     """Keys and values of B right-padded rows. Slot == position, so one mask serves: slot <= query position.
 
-    What a row's padding wrote is never seen: its slots lie beyond the row's queries until they are written anew.
+    What padding wrote is never seen: its slots lie beyond the row's queries until they are written anew.
     """
 
     def __init__(self, config, batch, slots, dtype, device):
@@ -130,7 +132,7 @@ class Cache:
         self.mask = None  # (B, 1, T, used), set by `advance`; None while prompts are read (plain causal)
 
     def advance(self, positions):
-        """Make room for tokens at `positions` (B, T); the first call reads the prompts, positions 0 .. T - 1."""
+        """Make room for tokens at `positions` (B, T); the first call reads the prompts, 0 .. T - 1."""
         first = self.used == 0
         self.rows = torch.arange(len(positions), device=positions.device)[:, None]
         self.positions, self.used = positions, self.used + positions.shape[1]
@@ -154,9 +156,9 @@ class Attention(nn.Module):
         self.o_proj = Linear(config.num_attention_heads * self.head_dim, D)
 
     def forward(self, x, cos, sin, cache, layer):
-        q, k, v = (proj(x).unflatten(-1, (-1, self.head_dim)) for proj in (self.q_proj, self.k_proj, self.v_proj))
-        q, k = rotate(q.transpose(1, 2), cos, sin), rotate(k.transpose(1, 2), cos, sin)  # (B, H | G, T, head_dim)
-        v, mask = v.transpose(1, 2), None
+        q, k, v = (project(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B, H or G, T, head_dim)
+                   for project in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, mask = rotate(q, cos, sin), rotate(k, cos, sin), None
         if cache is not None:
             slots_k, slots_v = cache.update(layer, k.transpose(1, 2), v.transpose(1, 2))
             mask = cache.mask
@@ -250,11 +252,12 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     """
     if not all(prompts):
         raise ValueError("generate: an empty prompt has no next token")
+    transformer = _cast(transformer)  # decoding reads every weight once a token: cast them once, not each time
     device = transformer.model.embed_tokens.weight.device
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     longest = int(lengths.max())
     ids = torch.tensor([prompt + [0] * (longest - len(prompt)) for prompt in prompts], device=device)
-    dtype = transformer.compute_dtype or transformer.model.embed_tokens.weight.dtype
+    dtype = transformer.model.embed_tokens.weight.dtype
     cache = Cache(transformer.config, len(prompts), longest + max_new_tokens, dtype, device)
     rows = torch.arange(len(prompts), device=device)
     last, positions = lengths - 1, None  # reading the prompts: positions 0 .. longest - 1
@@ -278,10 +281,22 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     return [Answer(row[:row.index(eos_id)], True) if eos_id in row else Answer(row, False) for row in answers]
 
 
+def _cast(transformer):
+    """The transformer itself, or a copy of its weights in the dtype that it computes in."""
+    dtype = transformer.compute_dtype
+    if dtype in (None, transformer.model.embed_tokens.weight.dtype):
+        return transformer
+    with torch.device("meta"):
+        copy = Transformer(transformer.config)
+    for name, _ in copy.named_parameters():
+        _set(copy, name, transformer.get_parameter(name).detach().to(dtype))
+    return copy
+
+
 # ---------------------------------------------------------------------------------------- weights in and out
 
 def weight_files(path):
-    """{parameter name: safetensors file} of an HF-layout directory. Raises InputError naming what is missing."""
+    """{parameter name: safetensors file} of an HF-layout directory. Raises InputError."""
     index, single = Path(path, "model.safetensors.index.json"), Path(path, "model.safetensors")
     if index.exists():
         where = read_json(index)
@@ -319,13 +334,12 @@ def load(path, dtype=torch.float32, device="cpu", value_head=False):
     unexpected = sorted(files.keys() - expected.keys())
     if missing or unexpected:
         raise InputError(f"{path}: missing {missing}, unexpected {unexpected}")
-    by_file = {file: [name for name in files if files[name] == file] for file in dict.fromkeys(files.values())}
-    for file, names in by_file.items():
+    for file in dict.fromkeys(files.values()):
         with _open(file) as tensors:
-            for name in names:
+            for name in (name for name in files if files[name] == file):
                 tensor = _read(tensors, name, file, expected[name].shape)
-                keep = torch.float32 if name.startswith("value_head") else dtype
-                _set(transformer, name, tensor.to(device, keep, copy=True))  # a copy: the file may be replaced
+                kept = torch.float32 if name.startswith("value_head") else dtype
+                _set(transformer, name, tensor.to(device, kept, copy=True))  # the file may be replaced
     for name in expected.keys() - files.keys():  # a value head the files do not have
         _set(transformer, name, torch.zeros(expected[name].shape, device=device))
     return transformer
@@ -355,40 +369,34 @@ def save(transformer, path, dtype=None, shard_bytes=5 * 10**9):
     """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
-    shards, sizes = [{}], [0]
-    for name, parameter in transformer.named_parameters():
-        stored = dtype or parameter.dtype
-        size = parameter.numel() * stored.itemsize
-        if sizes[-1] and sizes[-1] + size > shard_bytes:
-            shards.append({}), sizes.append(0)
-        shards[-1][name], sizes[-1] = stored, sizes[-1] + size
-    names = ["model.safetensors"] if len(shards) == 1 else [
-        f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors" for i in range(len(shards))]
     parameters = dict(transformer.named_parameters())
-    for file, shard in zip(names, shards):
-        tensors = {name: parameters[name].detach().to("cpu", stored).contiguous() for name, stored in shard.items()}
+    dtypes = {name: dtype or parameter.dtype for name, parameter in parameters.items()}
+    shards, sizes = [[]], [0]
+    for name, parameter in parameters.items():
+        size = parameter.numel() * dtypes[name].itemsize
+        if sizes[-1] and sizes[-1] + size > shard_bytes:
+            shards.append([]), sizes.append(0)
+        shards[-1].append(name)
+        sizes[-1] += size
+    files = ["model.safetensors"] if len(shards) == 1 else [
+        f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors" for i in range(len(shards))]
+    for file, names in zip(files, shards):
+        tensors = {name: parameters[name].detach().to("cpu", dtypes[name]).contiguous() for name in names}
         save_file(tensors, path / f"{file}.part", metadata={"format": "pt"})
         os.chmod(path / f"{file}.part", 0o644)  # safetensors writes for the owner alone
         os.replace(path / f"{file}.part", path / file)
     if len(shards) > 1:
-        where = {name: file for file, shard in zip(names, shards) for name in shard}
+        where = {name: file for file, names in zip(files, shards) for name in names}
         write_json(path / "model.safetensors.index.json",
                    {"metadata": {"total_size": sum(sizes)}, "weight_map": where})
     for old in path.glob("model*.safetensors*"):  # of an earlier save with another number of shards
-        if old.name not in names and (len(shards) == 1 or old.name != "model.safetensors.index.json"):
+        if old.name not in files and not (len(shards) > 1 and old.suffix == ".json"):
             old.unlink()
     rope = {"rope_type": "default", "rope_theta": transformer.config.rope_theta}
-    dtype_name = str(next(iter(shards[0].values()))).removeprefix("torch.")
     write_json(path / "config.json", {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
-        "torch_dtype": dtype_name, **asdict(transformer.config), "rope_parameters": rope})
-
-
-def write_json(path, value):
-    """Write `value` as JSON aside, then rename, so that a kill leaves the old file or the new one."""
-    aside = Path(f"{path}.part")
-    aside.write_text(json.dumps(value, indent=2) + "\n")
-    os.replace(aside, path)
+        "torch_dtype": str(dtypes[shards[0][0]]).removeprefix("torch."), **asdict(transformer.config),
+        "rope_parameters": rope})
 
 
 def initialise(config, seed=0, value_head=False):
@@ -397,13 +405,14 @@ def initialise(config, seed=0, value_head=False):
     transformer = Transformer(config, value_head)
     for name, parameter in transformer.named_parameters():
         if name.startswith("value_head"):
-            nn.init.zeros_(parameter)  # the first values are 0 everywhere, so the first returns are the rewards
+            nn.init.zeros_(parameter)  # with values of 0 the first advantages are the rewards
         elif parameter.ndim == 2:
             nn.init.normal_(parameter, std=config.initializer_range)
     return transformer
 
 
 def main():
+    """The command line; see the top of this file."""
     parser = Parser(description="Write a randomly initialised checkpoint.")
     parser.add_argument("--init", nargs=2, metavar=("CONFIG.json", "DIR"), required=True)
     parser.add_argument("--tokenizer", help="a SentencePiece model to copy into DIR")

@@ -1,17 +1,16 @@
-"""Stage 2 (paper, section 3.3): PPO on the kinds of error a call can have, with a KL penalty to the fine-tuned model.
+"""Stage 2 (paper, section 3.3): PPO on the kinds of error a call can have, held near the fine-tuned model.
 
-    python ppo.py --data raw_data.json                     # actor, critic and reference start from the newest SFT run
+    python ppo.py --data raw_data.json                     # from the newest run of sft.py
     python ppo.py --preset codellama-7b --model runs/sft --data raw_data.json
 
-Each step: rollout (the actor answers a batch of prompts), score (the reward's table), advantages (KL penalty, GAE), update
-(clipped losses). Left out: adaptive KL, since the paper fixes beta, and reward whitening, since the scale is known.
+Each step: rollout (the actor answers a batch of prompts), score (the reward's table), advantages (KL penalty,
+GAE), update (clipped losses). Actor, critic and reference all start from the fine-tuned model. Left out:
+adaptive KL, since the paper fixes beta, and reward whitening, since the scale is known.
 """
 
-import json
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 import model
-from common import Run, flag, learning_rate, make_optimizer, parse_flags, pick_device, update
+from common import Run, flag, learning_rate, make_optimizer, newest_run, parse_flags, pick_device, update
 from data import InputError, cli
 from data.prompts import Prompt, draw, read
 from losses import gae, kl, masked_mean, policy_loss, token_nll, token_rewards, value_loss, whiten
@@ -31,23 +30,23 @@ from tokenizer import Tokenizer
 class Flags:
     model: str = flag("", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)")
     data: str = flag("", "trajectories, or pairs of prompt and gold call; see data/prompts.py")
-    eval_data: str = flag("", "held-out prompts, answered greedily every --eval-every steps, before and after training")
+    eval_data: str = flag("", "held-out prompts, answered greedily before and after training")
     out: str = flag("runs/ppo", "where the run goes")
     num_prompts: int = flag(1194, "prompts drawn from --data", least=1)
     max_prompt: int = flag(0, "leave out prompts of more tokens (0: none)", least=0)
-    free_text: bool = flag(False, "keep prompts whose gold is finish or ask_to_user, whose text no rule can judge")
+    free_text: bool = flag(False, "keep prompts whose gold is finish or ask_to_user, prose to no rule")
     epochs: int = flag(3, "passes over the prompts", least=1)
     batch_size: int = flag(8, "prompts in a step", least=1)
     micro_batch: int = flag(8, "rows in one forward pass; bounds memory, changes no result", least=1)
     ppo_epochs: int = flag(1, "updates on each batch of answers", least=1)
     max_new_tokens: int = flag(512, "longest answer; one without </s> cannot be parsed", least=1)
-    temperature: float = flag(1.0, "of the softmax, in the rollout and in every log-probability", least=1e-3)
+    temperature: float = flag(1.0, "of the softmax, in rollouts and log-probabilities", least=1e-3)
     greedy: bool = flag(False, "greedy rollouts, as in the released run")
     actor_lr: float = flag(1e-4, "peak learning rate of the policy", least=0)
     critic_lr: float = flag(1e-4, "peak learning rate of the critic", least=0)
     warmup_ratio: float = flag(0.05, "share of steps with rising learning rate", least=0)
     critic_warmup: int = flag(0, "first steps in which only the critic learns", least=0)
-    shared_critic: bool = flag(False, "value head on the actor instead of a model of its own: less memory")
+    shared_critic: bool = flag(False, "a value head on the actor is the critic: less memory")
     value_coef: float = flag(0.1, "weight of the value loss with --shared-critic", least=0)
     offload_reference: bool = flag(False, "keep the reference model on the CPU between uses")
     beta: float = flag(0.3, "KL penalty per token", least=0)
@@ -56,21 +55,23 @@ class Flags:
     clip: float = flag(0.2, "of the probability ratio", least=0)
     value_clip: float = flag(0.2, "of the change of a value", least=0)
     score_clip: float = flag(5.0, "of the score", least=0)
-    whiten: str = flag("global", "advantages: over the whole batch, or (released) not at all", choices=("global", "none"))
+    whiten: str = flag("global", "advantages: over the batch, or (released) not", choices=("global", "none"))
     grad_clip: float = flag(1.0, "largest norm of a gradient (0: no clipping)", least=0)
-    dtype: str = flag("fp32", "of the computation; master weights are fp32", choices=("bf16", "fp32"))
-    checkpoint_activations: bool = flag(False, "recompute activations in the backward pass: less memory, 1/3 more time")
+    dtype: str = flag("fp32", "of the computation; weights are fp32", choices=("bf16", "fp32"))
+    checkpoint_activations: bool = flag(False, "recompute them in the backward pass: less memory")
     device: str = flag("auto", "cpu, cuda, or auto")
     seed: int = flag(0, "of the prompts, their order and the sampling", least=0)
     show_every: int = flag(25, "steps between two sampled answers on the terminal (0: never)", least=0)
     save_every: int = flag(0, "steps between checkpoints (0: only at the end)", least=0)
-    eval_every: int = flag(0, "steps between evaluations on --eval-data (0: before and after)", least=0)
+    eval_every: int = flag(0, "steps between evaluations on --eval-data (0: only before and after)", least=0)
 
 
-TINY = Flags()
-PRESETS = {"tiny": TINY, "codellama-7b": replace(  # learning rates of the paper; 100 of 448 warm-up steps as released
-    TINY, actor_lr=2e-6, critic_lr=1e-6, warmup_ratio=100 / 448, micro_batch=2, dtype="bf16",
+PRESETS = {"tiny": Flags(), "codellama-7b": Flags(  # the paper's rates; 100 of 448 steps warm up, as released
+    actor_lr=2e-6, critic_lr=1e-6, warmup_ratio=100 / 448, micro_batch=2, dtype="bf16",
     checkpoint_activations=True)}
+
+
+PHASES = ("rollout", "score", "advantages", "update")
 
 
 class Models(NamedTuple):
@@ -80,7 +81,7 @@ class Models(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A micro-batch: some rows of the step with padding of their own. b rows, S tokens, T tokens of the longest answer."""
+    """A micro-batch: b rows of the step, padded to S tokens; T tokens is the step's longest answer."""
     rows: torch.Tensor    # (b,) which rows of the step
     ids: torch.Tensor     # (b, S) prompt, answer, padding
     at: torch.Tensor      # (b, T) the position that predicts each token of the answer
@@ -91,7 +92,7 @@ class Group(NamedTuple):
 class Rollout(NamedTuple):
     prompts: list[Prompt]
     answers: list[model.Answer]
-    groups: list[Group]  # old, reference and new log-probabilities all use these: at ratio 1 they are equal bit for bit
+    groups: list[Group]  # old, reference and new log-probabilities use the same: equal before any update
     mask: torch.Tensor   # (B, T)
 
 
@@ -105,13 +106,13 @@ class Experience(NamedTuple):
     mask: torch.Tensor
 
 
-# -------------------------------------------------------------------------------------------------- 1. rollout
+# ------------------------------------------------------------------------------------------------ 1. rollout
 
 def rollout(actor, prompts, tokenizer, flags, generator):
     """The actor answers `prompts`: sampled from the plain softmax, ids never edited, lengths kept."""
     temperature = 0.0 if flags.greedy else flags.temperature
-    answers = model.generate(actor, [p.ids for p in prompts], flags.max_new_tokens, tokenizer.eos_id, temperature,
-                             generator)
+    answers = model.generate(actor, [prompt.ids for prompt in prompts], flags.max_new_tokens,
+                             tokenizer.eos_id, temperature, generator)
     said = [answer.ids + [tokenizer.eos_id] * answer.ended for answer in answers]
     device = actor.model.embed_tokens.weight.device
     width = max(map(len, said))
@@ -134,31 +135,32 @@ def _group(rows, prompts, said, width, device):
 
 
 def forward(transformer, group, temperature):
-    """log p of the answers' tokens and, with a value head, the values before them; (b, T) each, 0 outside the mask."""
+    """log p of the answers' tokens and, with a value head, the values before them; (b, T), 0 outside mask."""
     row = torch.arange(len(group.ids), device=group.ids.device)[:, None].expand_as(group.at)[group.mask]
     at, labels = group.at[group.mask], group.labels[group.mask]
-    out = transformer(group.ids, head=lambda hidden, weight: -token_nll(hidden[row, at], weight, labels, temperature))
+    out = transformer(group.ids, head=lambda hidden, weight: -token_nll(
+        hidden[row, at], weight, labels, temperature))
     logp, values = out if transformer.value_head is not None else (out, None)
-    logp = torch.zeros(group.mask.shape, dtype=logp.dtype, device=logp.device).masked_scatter(group.mask, logp)
+    logp = torch.zeros_like(group.at, dtype=logp.dtype).masked_scatter(group.mask, logp)
     return logp, None if values is None else torch.where(group.mask, values.gather(1, group.at), 0)
 
 
-# ---------------------------------------------------------------------------------------------------- 2. score
+# -------------------------------------------------------------------------------------------------- 2. score
 
 def score(prompts, answers, tokenizer):
-    """The named errors of each answer, and its reward. A truncated answer cannot be parsed, whatever it begins with."""
+    """The named errors of each answer, and its reward. A truncated answer cannot be parsed: it has no end."""
     errors = [classify(tokenizer.decode(answer.ids), prompt.gold, prompt.tools) if answer.ended
               else frozenset({ErrorType.UNPARSABLE}) for prompt, answer in zip(prompts, answers)]
     return errors, torch.tensor([value(named) for named in errors])
 
 
-# ----------------------------------------------------------------------------------------------- 3. advantages
+# --------------------------------------------------------------------------------------------- 3. advantages
 
 @torch.no_grad()
 def advantages(models, rolled, scores, flags):
     """KL penalty and score as rewards of tokens, then GAE -> Experience."""
-    old_logp, ref_logp, old_values = (torch.zeros(rolled.mask.shape, device=rolled.mask.device) for _ in range(3))
     device = rolled.mask.device
+    old_logp, ref_logp, old_values = (torch.zeros(rolled.mask.shape, device=device) for _ in range(3))
     models.reference.to(device)
     for group in rolled.groups:
         old_logp[group.rows], values = forward(models.actor, group, flags.temperature)
@@ -171,16 +173,15 @@ def advantages(models, rolled, scores, flags):
     k1, _ = kl(old_logp, ref_logp)
     rewards = token_rewards(scores.to(device), k1, rolled.mask, flags.beta, flags.score_clip)
     raw, returns = gae(rewards, old_values, rolled.mask, flags.gamma, flags.lam)
-    return Experience(old_logp, ref_logp, old_values, whiten(raw, rolled.mask) if flags.whiten == "global" else raw,
-                      returns, rolled.mask)
+    gain = whiten(raw, rolled.mask) if flags.whiten == "global" else raw
+    return Experience(old_logp, ref_logp, old_values, gain, returns, rolled.mask)
 
 
-# --------------------------------------------------------------------------------------------------- 4. update
+# ------------------------------------------------------------------------------------------------- 4. update
 
 def learn(models, optimizers, rolled, seen, flags, rates):
-    """One PPO update on all groups; losses are token means over the whole batch. rates: (actor's, critic's)."""
-    tokens = seen.mask.sum()
-    sums = Counter()
+    """One PPO update on all groups; losses are token means over the batch. rates: (actor's, critic's)."""
+    tokens, sums = seen.mask.sum(), Counter()
     for group in rolled.groups:
         old_logp, old_values, gain, returns = (x[group.rows] for x in (
             seen.old_logp, seen.old_values, seen.advantages, seen.returns))
@@ -198,8 +199,7 @@ def learn(models, optimizers, rolled, seen, flags, rates):
         sums["clip_fraction"] += (clipped.sum() / tokens).item()
         sums["approx_kl"] += (0.5 * log_ratio.square().sum() / tokens).item()
         sums["max_log_ratio"] = max(sums["max_log_ratio"], log_ratio.abs().max().item())
-    names = ("actor", "critic")[:len(optimizers)]
-    for name, transformer, optimizer, rate in zip(names, models, optimizers, rates):
+    for name, transformer, optimizer, rate in zip(models._fields, models, optimizers, rates):
         sums[f"{name}_grad_norm"] = update(transformer, optimizer, rate, flags.grad_clip)
     return dict(sums)
 
@@ -210,7 +210,8 @@ def describe(rolled, errors, scores, seen):
     k1, k3 = kl(seen.old_logp, seen.ref_logp)
     spread = seen.returns[seen.mask].var(correction=0)
     left = (seen.returns - seen.old_values)[seen.mask].var(correction=0)
-    return {"reward": scores.mean().item(), "reward_spread": (scores.max() - scores.min()).item(), "correct": sum(not named for named in errors),
+    return {"reward": scores.mean().item(), "reward_spread": (scores.max() - scores.min()).item(),
+            "correct": sum(not named for named in errors),
             **{error.name.lower(): counts[error] for error in ErrorType},
             "k1": masked_mean(k1, seen.mask).item(), "k3": masked_mean(k3, seen.mask).item(),
             "kl_penalty": torch.where(seen.mask, k1, 0).sum(1).mean().item(),
@@ -220,7 +221,7 @@ def describe(rolled, errors, scores, seen):
             "ended": float(np.mean([answer.ended for answer in rolled.answers]))}
 
 
-# --------------------------------------------------------------------------------------------------- the loop
+# ------------------------------------------------------------------------------------------------- the loop
 
 def load_models(flags, device):
     """Tokenizer and Models, all from the fine-tuned checkpoint; the value head starts at zero."""
@@ -228,20 +229,11 @@ def load_models(flags, device):
     tokenizer = Tokenizer(flags.model)
     actor = model.load(flags.model, torch.float32, device, value_head=flags.shared_critic)
     critic = actor if flags.shared_critic else model.load(flags.model, torch.float32, device, value_head=True)
-    reference = model.load(flags.model, dtype, "cpu" if flags.offload_reference else device).requires_grad_(False)
+    reference = model.load(flags.model, dtype, "cpu" if flags.offload_reference else device)
     for transformer in (actor, critic):
         transformer.compute_dtype = dtype
         transformer.checkpoint_activations = flags.checkpoint_activations
-    return tokenizer, Models(actor, critic, reference)
-
-
-def newest_sft_run():
-    """The newest directory under runs/ whose flags.json is of sft.py. Raises InputError if there is none."""
-    runs = [path.parent for path in Path("runs").glob("*/flags.json")
-            if "w_max" in json.loads(path.read_text()) and (path.parent / "config.json").exists()]
-    if not runs:
-        raise InputError("--model: must be given, there is no finished run of sft.py under runs/")
-    return str(max(runs, key=lambda path: (path / "config.json").stat().st_mtime))
+    return tokenizer, Models(actor, critic, reference.requires_grad_(False))
 
 
 def train_step(models, optimizers, batch, tokenizer, flags, generator, rates):
@@ -258,13 +250,12 @@ def train_step(models, optimizers, batch, tokenizer, flags, generator, rates):
         learned = learn(models, optimizers, rolled, seen, flags, rates)
         metrics |= learned if epoch else {**learned, "first_log_ratio": learned["max_log_ratio"]}
     clock.append(time.perf_counter())
-    phases = ("rollout", "score", "advantages", "update")
-    metrics |= {f"{phase}_s": end - start for phase, start, end in zip(phases, clock, clock[1:])}
+    metrics |= {f"{phase}_s": end - start for phase, start, end in zip(PHASES, clock, clock[1:])}
     return metrics | {"rollout_tokens_per_s": seen.mask.sum().item() / metrics["rollout_s"]}, rolled, errors
 
 
 def evaluate(actor, prompts, tokenizer, flags):
-    """Greedy answers to held-out prompts -> mean reward, its standard error, correct calls, and a count per error."""
+    """Greedy answers to held-out prompts -> mean reward and its standard error, correct calls, errors."""
     order = sorted(prompts, key=lambda prompt: len(prompt.ids))
     answers = [answer for i in range(0, len(order), 32) for answer in model.generate(
         actor, [p.ids for p in order[i:i + 32]], flags.max_new_tokens, tokenizer.eos_id)]
@@ -278,11 +269,10 @@ def evaluate(actor, prompts, tokenizer, flags):
 
 def warn(metrics, recent, warned):
     """Each of three signs of trouble, once. recent: (mean, spread) of the scores of the last ten steps."""
-    signs = {"the first ratio is not 1: old and new log-probabilities differ before any update":
-             metrics["first_log_ratio"] > 1e-3,
+    signs = {"old and new log-probabilities differ before any update": metrics["first_log_ratio"] > 1e-3,
              "no answer ends with </s>: raise --max-new-tokens, or fine-tune longer": metrics["ended"] == 0,
              "ten steps without two different scores: there is nothing to learn from":
-             len(recent) == 10 and len(set(recent)) == 1 and recent[0][1] == 0}
+             len(recent) == 10 and set(recent) == {(recent[0][0], 0.0)}}
     for sign in (sign for sign, shows in signs.items() if shows and sign not in warned):
         warned.add(sign)
         tqdm.write(f"warning: {sign}")
@@ -292,7 +282,8 @@ def show(rolled, errors, tokenizer):
     """Print the first two answers of a step beside their gold calls."""
     for prompt, answer, named in list(zip(rolled.prompts, rolled.answers, errors))[:2]:
         names = ", ".join(error.value for error in named) or "correct"
-        tqdm.write(f"  gold   {prompt.gold[:160]!r}\n  answer {tokenizer.decode(answer.ids)[:160]!r} [{names}]")
+        tqdm.write(f"  gold   {prompt.gold[:160]!r}")
+        tqdm.write(f"  answer {tokenizer.decode(answer.ids)[:160]!r} [{names}]")
 
 
 def save(run, actor, tokenizer, name=""):
@@ -322,27 +313,31 @@ def load_prompts(path, tokenizer, flags):
 
 
 def main():
+    """The command line; see the top of this file."""
     flags = parse_flags(PRESETS, "Stage 2: PPO on the kinds of error a call can have.")
     if not flags.data:
         raise InputError("--data: must be given")
     if flags.shared_critic and flags.critic_warmup:
         raise InputError("--critic-warmup: the critic is not a model of its own with --shared-critic")
     if not flags.model:
-        flags = replace(flags, model=newest_sft_run())
-        print(f"starting from {flags.model}")
+        newest = newest_run("sft")
+        if newest is None:
+            raise InputError("--model: must be given, there is no finished run of sft.py under runs/")
+        flags = replace(flags, model=str(newest))
+        print(f"starting from {newest}, the newest run of sft.py")
     device = pick_device(flags.device)
     tokenizer, models = load_models(flags, device)
     prompts = draw(load_prompts(flags.data, tokenizer, flags), flags.num_prompts, flags.seed)
     held_out = load_prompts(flags.eval_data, tokenizer, flags) if flags.eval_data else []
     trained = models[:1] if flags.shared_critic else models[:2]
     optimizers = [make_optimizer(transformer, weight_decay=0.0) for transformer in trained]
-    batches, run = list(plan(prompts, flags)), Run(flags)
+    batches, run = list(plan(prompts, flags)), Run(flags, "ppo")
     if held_out:
         run.log(step=0, **evaluate(models.actor, held_out, tokenizer, flags))
-    generator, recent, warned = torch.Generator(device), deque(maxlen=10), set()
+    generator, recent, warned, spent = torch.Generator(device), deque(maxlen=10), set(), Counter()
     bar = tqdm(batches, desc="ppo", unit="step")
     for number, batch in enumerate(bar):
-        generator.manual_seed(flags.seed * 1_000_003 + number)  # a resumed run samples what this one would have
+        generator.manual_seed(flags.seed * 1_000_003 + number)  # of the step alone, for a resumed run
         rates = [learning_rate(number, len(batches), peak, flags.warmup_ratio)
                  for peak in (flags.actor_lr * (number >= flags.critic_warmup), flags.critic_lr)]
         metrics, rolled, errors = train_step(models, optimizers, batch, tokenizer, flags, generator, rates)
@@ -350,6 +345,7 @@ def main():
         if held_out and (last or flags.eval_every and done % flags.eval_every == 0):
             metrics |= evaluate(models.actor, held_out, tokenizer, flags)
         run.log(step=done, actor_lr=rates[0], critic_lr=rates[1], **metrics)
+        spent.update({phase: metrics[f"{phase}_s"] for phase in PHASES})
         recent.append((metrics["reward"], metrics["reward_spread"]))
         warn(metrics, recent, warned)
         bar.set_postfix_str(f"reward {metrics['reward']:+.2f}, k1 {metrics['k1']:.3f}, "
@@ -358,6 +354,7 @@ def main():
             show(rolled, errors, tokenizer)
         if flags.save_every and done % flags.save_every == 0 and not last:
             save(run, models.actor, tokenizer, f"step-{done:06d}")
+    print("seconds a step: " + ", ".join(f"{phase} {spent[phase] / len(batches):.2f}" for phase in PHASES))
     print(f"checkpoint: {save(run, models.actor, tokenizer)}")
 
 

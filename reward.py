@@ -106,6 +106,7 @@ EXAMPLES = {  # gold -> predictions; the first gold is written as the released c
 
 
 def main():
+    """Print the worked examples."""
     for gold, predictions in EXAMPLES.items():
         print(f"\n  ours released  gold: {gold}")
         for prediction in predictions:

@@ -3,8 +3,8 @@
     python sft.py --model DIR --data raw_data.json            # CPU or one GPU, settings of a small model
     python sft.py --preset codellama-7b --model CodeLlama-7b-hf --data raw_data.json
 
-MAE drops the calls whose feedback reports an error from the loss, PKT weighs the tokens that decide which tool is
-called; the four SFT rows of the paper's Table 5 are --no-mae --no-pkt, --no-pkt, --no-mae, and neither.
+MAE drops the calls whose feedback reports an error from the loss, PKT weighs the tokens that decide which
+tool is called; the SFT rows of the paper's Table 5 are --no-mae --no-pkt, --no-pkt, --no-mae, and neither.
 Left out: packing several conversations into one row (length-grouped batches pad under 10%), and dropout.
 """
 
@@ -27,21 +27,25 @@ class Flags:
     model: str = flag("", "checkpoint to start from, a directory in HF layout")
     tokenizer: str = flag("", "SentencePiece model (default: the one in --model)")
     data: str = flag("", "trajectories to train on, TL-Training's raw_data.json format")
-    eval_data: str = flag("", "held-out trajectories; their loss is reported every --eval-every steps and at the end")
+    eval_data: str = flag(
+        "", "held-out trajectories; their loss is reported every --eval-every steps and at the end")
     out: str = flag("runs/sft", "where the run goes")
     mae: bool = flag(True, "MAE: drop erroneous calls from the loss")
     pkt: bool = flag(True, "PKT: weigh the tokens that decide which tool is called")
     w_max: float = flag(9.0, "PKT: largest weight", least=1)
-    max_length: int = flag(4096, "tokens of a conversation; the oldest turns are dropped beyond (0: no limit)", least=0)
+    max_length: int = flag(
+        4096, "tokens of a conversation; the oldest turns are dropped beyond (0: no limit)", least=0)
     epochs: int = flag(1, "passes over the data", least=1)
     batch_size: int = flag(4, "trained calls in a step, at least", least=1)
-    micro_tokens: int = flag(4096, "padded tokens in one forward pass; bounds memory, changes no result", least=1)
+    micro_tokens: int = flag(
+        4096, "padded tokens in one forward pass; bounds memory, changes no result", least=1)
     lr: float = flag(1e-3, "peak learning rate", least=0)
     warmup_ratio: float = flag(0.01, "share of steps with rising learning rate", least=0)
     weight_decay: float = flag(0.01, "of matrices", least=0)
     grad_clip: float = flag(1.0, "largest norm of the gradient (0: no clipping)", least=0)
     dtype: str = flag("bf16", "of the computation; master weights are fp32", choices=("bf16", "fp32"))
-    checkpoint_activations: bool = flag(False, "recompute activations in the backward pass: less memory, 1/3 more time")
+    checkpoint_activations: bool = flag(
+        False, "recompute activations in the backward pass: less memory, 1/3 more time")
     device: str = flag("auto", "cpu, cuda, or auto")
     seed: int = flag(0, "of the order of the data", least=0)
     save_every: int = flag(0, "steps between checkpoints (0: only at the end)", least=0)
@@ -49,16 +53,17 @@ class Flags:
 
 
 TINY = Flags()
-PRESETS = {"tiny": TINY, "codellama-7b": replace(TINY, lr=1e-6, checkpoint_activations=True)}  # the paper's Table 7
+PRESETS = {"tiny": TINY,
+           "codellama-7b": replace(TINY, lr=1e-6, checkpoint_activations=True)}  # the paper's Table 7
 
 
 def load_model(flags, device):
-    """The tokenizer and the Transformer to train, fp32 master weights. Raises InputError if they do not fit."""
+    """Tokenizer and Transformer to train, fp32 master weights. Raises InputError if they do not fit."""
     tokenizer = Tokenizer(flags.tokenizer or flags.model)
     transformer = model.load(flags.model, torch.float32, device)
     if tokenizer.vocab_size > transformer.config.vocab_size:
-        raise InputError(f"{tokenizer.path}: {tokenizer.vocab_size} pieces do not fit the model {flags.model}, "
-                         f"whose vocab_size is {transformer.config.vocab_size}")
+        raise InputError(f"{tokenizer.path}: {tokenizer.vocab_size} pieces do not fit the model "
+                         f"{flags.model}, whose vocab_size is {transformer.config.vocab_size}")
     transformer.compute_dtype = model.DTYPES[flags.dtype]
     transformer.checkpoint_activations = flags.checkpoint_activations
     return tokenizer, transformer
@@ -66,13 +71,14 @@ def load_model(flags, device):
 
 def load_examples(path, tokenizer, flags):
     """A trajectory file -> Examples; prints what was left out."""
-    examples, counts = build(trajectories.read(path), tokenizer, flags.mae, flags.pkt, flags.w_max, flags.max_length)
+    examples, counts = build(trajectories.read(path), tokenizer, flags.mae, flags.pkt, flags.w_max,
+                             flags.max_length)
     print(f"{path}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
     return examples
 
 
 def train_step(transformer, optimizer, step, flags, lr, device):
-    """One update on the examples of `step` -> metrics. The loss is the mean over calls of the weighted mean NLL."""
+    """One update on the examples of `step` -> metrics. Loss: the mean over calls of the weighted mean NLL."""
     batches = [collate(group, device) for group in micro_batches(step, flags.micro_tokens)]
     n_calls, n_trained = sum(b.n_calls for b in batches), sum(b.n_trained for b in batches)
     loss_sum = nll_sum = 0.0
@@ -81,8 +87,9 @@ def train_step(transformer, optimizer, step, flags, lr, device):
         (loss / n_calls).backward()
         loss_sum, nll_sum = loss_sum + loss.detach(), nll_sum + nll
     grad_norm = update(transformer, optimizer, lr, flags.grad_clip)
-    return {"loss": loss_sum.item() / n_calls, "nll": nll_sum.item() / n_trained, "lr": lr, "grad_norm": grad_norm,
-            "calls": n_calls, "trained_tokens": n_trained, "tokens": sum(b.n_tokens for b in batches),
+    return {"loss": loss_sum.item() / n_calls, "nll": nll_sum.item() / n_trained, "lr": lr,
+            "grad_norm": grad_norm, "calls": n_calls, "trained_tokens": n_trained,
+            "tokens": sum(b.n_tokens for b in batches),
             "padded_tokens": sum(b.ids.numel() for b in batches)}
 
 
@@ -96,6 +103,7 @@ def evaluate(transformer, examples, flags, device):
 
 
 def main():
+    """The command line; see the top of this file."""
     flags = parse_flags(PRESETS, "Stage 1: supervised fine-tuning with MAE and PKT.")
     for name in ("model", "data"):
         if not getattr(flags, name):
@@ -104,8 +112,9 @@ def main():
     tokenizer, transformer = load_model(flags, device)
     examples = load_examples(flags.data, tokenizer, flags)
     held_out = load_examples(flags.eval_data, tokenizer, flags) if flags.eval_data else []
-    steps = [step for epoch in range(flags.epochs) for step in plan(examples, flags.batch_size, flags.seed, epoch)]
-    optimizer, run = make_optimizer(transformer, flags.weight_decay), Run(flags)
+    steps = [step for epoch in range(flags.epochs)
+             for step in plan(examples, flags.batch_size, flags.seed, epoch)]
+    optimizer, run = make_optimizer(transformer, flags.weight_decay), Run(flags, "sft")
     bar = tqdm(steps, desc="sft", unit="step")
     for number, step in enumerate(bar):
         started = time.perf_counter()

@@ -1,9 +1,10 @@
 """Text to ids: SentencePiece, the conversation template, and for every token the turn it belongs to.
 
-A conversation is `Role: content` for each turn, joined by newlines; a call ends in `</s>`. Turns are tokenised one by one
-("\\n" + turn, without the dummy piece SentencePiece puts first), so that the span of a turn, a call or a tool's name
-is known by construction; no position is ever found by looking for token strings (trl#1820: a template tokenised in
-context differs from the template alone). Training, rollout and evaluation all render here.
+A conversation is `Role: content` for each turn, joined by newlines; a call ends in `</s>`. Turns are
+tokenised one by one ("\\n" + turn, without the dummy piece SentencePiece puts first), so that the span of a
+turn, a call or a tool's name is known by construction; no position is ever found by looking for token
+strings (trl#1820: a template tokenised in context differs from the template alone). Training, rollout and
+evaluation all render here.
 """
 
 from pathlib import Path
@@ -30,7 +31,7 @@ class CallSpan(NamedTuple):
 class Encoded(NamedTuple):
     """One conversation of n tokens, `<s>` among them."""
     ids: np.ndarray     # (n,) int64: what the model reads
-    labels: np.ndarray  # (n,) int64: what it should say next: the next id, and `</s>` after the last token of a call
+    labels: np.ndarray  # (n,) int64: what it should say next: the next id, and `</s>` after a call's last
     turn: np.ndarray    # (n,) int64: the turn each token belongs to (`<s>`: the first)
     calls: list[CallSpan]
 
@@ -56,10 +57,12 @@ class Tokenizer:
         if min(self.bos_id, self.eos_id) < 0 or not pieces.is_byte(pieces.piece_to_id("<0x0A>")):
             raise InputError(f"{self.path}: needs <s>, </s> and byte pieces")
         if pieces.decode(pieces.encode(sample)) != sample or pieces.encode("\nA", out_type=str)[0] != "▁":
-            raise InputError(f"{self.path}: changes text (normalisation or white space), or has newlines in pieces")
+            raise InputError(f"{self.path}: changes text (normalisation or white space), "
+                             "or has newlines in pieces")
         # UTF-8 bytes each piece stands for: "▁" is a space, a byte piece one byte
-        self.widths = np.array([1 if pieces.is_byte(i) else len(pieces.id_to_piece(i).replace("▁", " ").encode())
-                                for i in range(self.vocab_size)])
+        self.widths = np.array([
+            1 if pieces.is_byte(i) else len(pieces.id_to_piece(i).replace("▁", " ").encode())
+            for i in range(self.vocab_size)])
         self.call_prefix = self._continue("Assistant:")
         self._systems, self._names = {}, {}
 
@@ -90,7 +93,7 @@ class Tokenizer:
         return int(np.searchsorted(ends, begin, side="right")), int(np.searchsorted(ends, end)) + 1
 
     def name_ids(self, name):
-        """The ids of a tool's name in the form it takes in a call; the lone space before it does not count."""
+        """Ids of a tool's name in the form it takes in a call; the lone space before it does not count."""
         if name not in self._names:
             ids = self._continue(f"Assistant: {name}()")
             start, stop = self._name_span(ids, name)
@@ -124,13 +127,13 @@ class Tokenizer:
 def train(texts, path, vocab_size, symbols=()):
     """Train a small SentencePiece BPE model on `texts` and write it to `path`.
 
-    `symbols` become pieces of their own. Newlines are left to their byte piece and nothing is normalised: with
-    SentencePiece's defaults a newline would come back as a space.
+    `symbols` become pieces of their own. Newlines are left to their byte piece and nothing is normalised:
+    with SentencePiece's defaults a newline would come back as a space.
     """
     lines = (line for text in texts for line in text.split("\n") if line)
     with open(path, "wb") as file:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=lines, model_writer=file, vocab_size=vocab_size, model_type="bpe", byte_fallback=True,
-            normalization_rule_name="identity", remove_extra_whitespaces=False, allow_whitespace_only_pieces=True,
-            split_digits=True, user_defined_symbols=list(symbols), character_coverage=0.9995, num_threads=1,
-            minloglevel=2)
+            sentence_iterator=lines, model_writer=file, vocab_size=vocab_size, model_type="bpe",
+            byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
+            allow_whitespace_only_pieces=True, split_digits=True, user_defined_symbols=list(symbols),
+            character_coverage=0.9995, num_threads=1, minloglevel=2)

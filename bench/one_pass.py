@@ -23,12 +23,13 @@ def main():
         for mae in (False, True):
             once = apart = 0
             for conversation in trajectories.read(path):
-                calls = [span for span in tokenizer.encode_conversation(conversation.tools, conversation.turns).calls
+                calls = [span for span in
+                         tokenizer.encode_conversation(conversation.tools, conversation.turns).calls
                          if not (mae and is_erroneous(conversation, span.turn))]
                 once += calls[-1].stop if calls else 0
                 apart += sum(span.stop for span in calls)
-            print(f"{path}, {'without erroneous calls' if mae else 'all calls'}: {apart:,} tokens one sample per call, "
-                  f"{once:,} in one pass, {apart / once:.2f} times fewer")
+            print(f"{path}, {'without erroneous calls' if mae else 'all calls'}: {apart:,} tokens "
+                  f"one sample per call, {once:,} in one pass, {apart / once:.2f} times fewer")
 
 
 if __name__ == "__main__":

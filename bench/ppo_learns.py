@@ -3,9 +3,10 @@
     python bench/ppo_learns.py --trajectories DIR --tokenizer tokenizer.model --out DIR [--stage split|sft|ppo|score]
 
 Prompts: calls of at most 768 tokens of history, whose feedback is no error and whose gold is neither finish nor
-ask_to_user, of the tool sets with at least 12 such prompts. By a hash of the query: 20% are held out (with all short
-prompts of the test queries' file), 40% go to both stages, 40% to PPO alone, so that PPO meets prompts that
-fine-tuning has not memorised. Without --stage all stages run in turn.
+ask_to_user, of the tool sets with at least 20 such prompts. By a hash of the query a third is held out (with the
+test queries' prompts of these tool sets), a sixth goes to PPO alone, so that PPO meets prompts fine-tuning has not
+seen, and the rest to both. Fine-tuning also sees the conversations of all other tool sets, cut to 1,024 tokens.
+Without --stage all stages run in turn.
 """
 
 import argparse
@@ -27,41 +28,45 @@ from losses import is_erroneous  # noqa: E402
 from reward import ErrorType  # noqa: E402
 from tokenizer import Tokenizer  # noqa: E402
 
-LONGEST, FEWEST, SEEDS = 768, 12, (0, 1, 2)
-CONFIG = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 128, "intermediate_size": 352,
+LONGEST, FEWEST, SEEDS = 768, 20, (0, 1, 2)
+CONFIG = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 192, "intermediate_size": 512,
           "num_hidden_layers": 4, "num_attention_heads": 4, "max_position_embeddings": 2048}
-SFT = ["--epochs", "12", "--lr", "2e-3", "--batch-size", "8", "--dtype", "fp32"]
-PPO = ["--epochs", "5", "--actor-lr", "1e-4", "--critic-lr", "3e-4", "--max-new-tokens", "96", "--max-prompt",
-       str(LONGEST), "--critic-warmup", "10", "--beta", "0.1"]
+SFT = ["--epochs", "8", "--lr", "1e-3", "--dtype", "fp32", "--max-length", "1024"]
+PPO = ["--epochs", "5", "--actor-lr", "1e-4", "--critic-lr", "3e-4", "--max-new-tokens", "96",
+       "--critic-warmup", "10", "--beta", "0.1"]
 
 
-def short_calls(conversation, tokenizer):
-    """Turns of the calls with a short history, and how many of them are prompts."""
+def short_prompts(conversation, tokenizer):
+    """The last turn of the history of each short prompt, and the tokens before its first call."""
     encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
-    turns = [span.turn for span in encoded.calls if span.start <= LONGEST]
-    return turns, sum(conversation.turns[turn].name not in ("finish", "ask_to_user")
-                      and not is_erroneous(conversation, turn) for turn in turns)
+    turns = [span.turn for span in encoded.calls if span.start <= LONGEST
+             and conversation.turns[span.turn].name not in ("finish", "ask_to_user")
+             and not is_erroneous(conversation, span.turn)]
+    return turns, encoded.calls[0].start if encoded.calls else LONGEST + 256
 
 
 def split(flags):
     """Write sft.json, ppo.json and heldout.json."""
     tokenizer = Tokenizer(flags.tokenizer)
-    parts, short, prompts = {"sft": [], "ppo": [], "heldout": []}, [], Counter()
+    parts, found, prompts = {"sft": [], "ppo": [], "heldout": []}, [], Counter()
     for name in ("rottuning_gpt4.json", "rottuning_gpt4_test_queries.json"):
         for item in json.loads(Path(flags.trajectories, name).read_text()):
-            turns, count = short_calls(read_item(item), tokenizer)
-            if count:
-                cut = item["conversations"][:turns[-1] + 1]
-                follows = item["conversations"][turns[-1] + 1:turns[-1] + 2]
-                cut += [turn for turn in follows if turn["role"] == "function"]  # whether the call was an error
-                short.append((item | {"conversations": cut}, "test_queries" in name))
-                prompts[item["tool_set"]] += count
-    for item, is_test in short:
-        if prompts[item["tool_set"]] >= FEWEST:
-            query = item["conversations"][1]["content"]
-            bucket = 0 if is_test else int(hashlib.sha256(query.encode()).hexdigest(), 16) % 10
-            for part in ("heldout",) if bucket < 2 else ("sft", "ppo") if bucket < 6 else ("ppo",):
-                parts[part].append(item)
+            turns, start = short_prompts(read_item(item), tokenizer)
+            is_test = "test_queries" in name
+            if start < LONGEST + 256:
+                found.append((item, turns, is_test))
+            prompts[item["tool_set"]] += 0 if is_test else len(turns)
+    for item, turns, is_test in found:
+        query = item["conversations"][1]["content"]
+        bucket = 0 if is_test else int(hashlib.sha256(query.encode()).hexdigest(), 16) % 12
+        chosen = prompts[item["tool_set"]] >= FEWEST
+        # with the feedback of the last prompt's call, which says that it was no error
+        cut = item | {"conversations": item["conversations"][:turns[-1] + 2 if turns else 0]}
+        if chosen and bucket < 4:
+            parts["heldout"] += [cut] * bool(turns)
+        elif not is_test:
+            parts["ppo"] += [cut] * bool(turns and chosen)
+            parts["sft"] += [item] * (not chosen or bucket >= 6)
     for part, items in parts.items():
         (flags.out / f"{part}.json").write_text(json.dumps(items))
         print(f"{part}: {len(items)} conversations")
@@ -76,13 +81,13 @@ def fine_tune(flags):
     (flags.out / "config.json").write_text(json.dumps(CONFIG))
     run("model.py", "--init", flags.out / "config.json", flags.out / "base", "--tokenizer", flags.tokenizer)
     run("sft.py", "--model", flags.out / "base", "--data", flags.out / "sft.json", "--out", flags.out / "sft",
-        "--max-length", LONGEST + 256, *SFT)
+        *SFT)
 
 
 def reinforce(flags):
     for seed in SEEDS if flags.seed is None else (flags.seed,):
         run("ppo.py", "--model", flags.out / "sft", "--data", flags.out / "ppo.json", "--out",
-            flags.out / f"ppo-{seed}", "--seed", seed, *PPO)
+            flags.out / f"ppo-{seed}", "--seed", seed, "--max-prompt", LONGEST, *PPO)
 
 
 def answers_of(path, prompts, tokenizer, temperature):
@@ -113,6 +118,8 @@ def compare(flags):
             print(f"{name:10}{rewards.mean():8.3f}{sum(not named for named in errors):9}"
                   + "".join(f"{counts[e]:14}" for e in ErrorType))
         before = results["sft"][1]
+        if not seeds:
+            continue
         for title, right in (("reward", lambda x: x), ("correct", lambda x: (x == 1).float())):
             gains = torch.stack([right(results[f"ppo-{seed}"][1]) - right(before) for seed in seeds])  # (seeds, n)
             pooled = gains.mean(0)  # prompts are the same for all seeds: the error is that of their means

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import sys
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -17,7 +19,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def cli(main):
-    """Run `main()`; an InputError ends it in one line on stderr with exit status 2. Bugs keep their traceback."""
+    """Run `main()`; an InputError ends it in one line on stderr, exit status 2. Bugs keep their traceback."""
     try:
         main()
     except InputError as error:
@@ -37,7 +39,7 @@ def read_text(path):
 
 
 def parse_json(text, where):
-    """Strict JSON (no NaN, no Infinity) in `text`. Raises InputError that starts with `where` and gives the line."""
+    """Strict JSON (no NaN, no Infinity) in `text`. Raises InputError, led by `where`, with the line."""
     def refuse(constant):
         raise InputError(f"{where}: {constant} is not JSON")
 
@@ -56,3 +58,10 @@ def parse_json(text, where):
 def read_json(path):
     """The JSON value in a file. Raises InputError naming the file and line."""
     return parse_json(read_text(path), path)
+
+
+def write_json(path, value):
+    """Write `value` as JSON aside, then rename, so that a kill leaves the old file or the new one."""
+    aside = Path(f"{path}.part")
+    aside.write_text(json.dumps(value, indent=2) + "\n")
+    os.replace(aside, path)

@@ -12,7 +12,7 @@ WINDOW = 64  # conversations sorted by length at a time: 6.6% padding on real da
 
 
 class Example(NamedTuple):
-    """One conversation; all arrays (n,). `weights` are the paper's w, `call` which call a weight belongs to (-1: none)."""
+    """One conversation; all arrays (n,). `weights`: the paper's w; `call`: the call a weight is of, or -1."""
     ids: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
@@ -55,7 +55,8 @@ def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0)
         counts["skipped: no call fits"] += n_calls == 0
         counts["trained calls"] += n_calls
         if n_calls:
-            examples.append(Example(encoded.ids[kept], encoded.labels[kept], weights[kept], call[kept], n_calls, item))
+            examples.append(Example(encoded.ids[kept], encoded.labels[kept], weights[kept], call[kept],
+                                    n_calls, item))
     if not examples and counts["skipped: no call fits"]:
         raise InputError(f"--max-length {max_length}: no call fits")
     if not examples:
@@ -66,8 +67,8 @@ def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0)
 def fit(encoded, turns, trained, max_length):
     """Indices of the tokens to keep, at most max_length, ending at the last trained call that fits.
 
-    System and the first User turn stay, the oldest later turns go first, whole; a call is never cut. Empty when no
-    trained call fits beside System and the first User turn. trained: numbers of the trained calls, ascending.
+    System and the first User turn stay, the oldest later turns go first, whole; a call is never cut. Empty
+    when no trained call fits beside these two turns. trained: numbers of the trained calls, ascending.
     """
     tokens = np.arange(len(encoded.ids))
     first_user = next((i for i, turn in enumerate(turns) if turn.role == "user"), 0)
@@ -87,10 +88,10 @@ def fit(encoded, turns, trained, max_length):
 
 
 def plan(examples, batch_size, seed, epoch):
-    """Steps of one epoch, each a list of examples with at least `batch_size` trained calls (the last may have fewer).
+    """Steps of an epoch: lists of examples with `batch_size` trained calls or more (the last may have fewer).
 
-    Conversations are shuffled, sorted by length within windows, gathered into steps, and the steps are shuffled.
-    The order is a function of (seed, epoch) alone, so that a resumed run sees the same one.
+    Conversations are shuffled, sorted by length within windows, gathered into steps, and the steps are
+    shuffled. The order is a function of (seed, epoch) alone, so that a resumed run sees the same one.
     """
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(examples))
@@ -131,7 +132,8 @@ def collate(examples, device="cpu", dtype=torch.float32, pad=0):
             row[:len(array)] = array
         return torch.from_numpy(padded).to(device, dtype)
 
-    return Batch(rows([e.ids for e in examples], torch.int64, pad), rows([e.labels for e in examples], torch.int64, pad),
+    return Batch(rows([e.ids for e in examples], torch.int64, pad),
+                 rows([e.labels for e in examples], torch.int64, pad),
                  rows([normalise(e.weights, e.call) for e in examples], dtype, 0.0),
                  sum(e.n_calls for e in examples), sum(int((e.weights > 0).sum()) for e in examples),
                  sum(len(e.ids) for e in examples))

@@ -277,6 +277,7 @@ def shares(conversations):
 
 
 def main():
+    """The command line; see the top of this file."""
     parser = Parser(prog="python -m data.feedback", description="Erroneous calls by category (Figure 1).")
     parser.add_argument("file", help="trajectories in TL-Training's raw format")
     conversations = trajectories.read(parser.parse_args().file)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import model
 from common import pick_device
-from data import InputError, parse_json, read_json, read_text
+from data import InputError, parse_json, read_json, read_text, write_json
 from reward import Call, ParseError, parse_call
 from tokenizer import Tokenizer
 
@@ -275,7 +275,7 @@ def claim(folder, identity):
         if old.get(key) != identity[key]:
             raise InputError(f"{folder}: holds answers for {key} {old.get(key)}, not {identity[key]}; "
                              "name another directory, or remove it")
-    model.write_json(path, identity)
+    write_json(path, identity)
 
 
 def resume(folder, rank):

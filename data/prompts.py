@@ -1,7 +1,7 @@
 """Prompts with gold calls for stage 2: every good call of a trajectory file, or a file of pairs.
 
-A file of pairs is a JSON list of `{"conversations": [...], "gold": "name(...)"}`, where the conversation, in the format
-of data/trajectories.py, ends where the call is due; or of the released `{"instruction": prompt, "output": call}`.
+A file of pairs is a JSON list of `{"conversations": [...], "gold": "name(...)"}`, whose conversation, as in
+data/trajectories.py, ends where the call is due; or of the released `{"instruction": text, "output": call}`.
 """
 
 import re
@@ -27,13 +27,14 @@ class Prompt(NamedTuple):
 def read(path, tokenizer, max_prompt=0, free_text=False):
     """All prompts of a file, and why others were left out -> (prompts, list of "where: reason").
 
-    max_prompt: tokens, 0 for no limit. free_text: keep golds that are `finish` or `ask_to_user`. Raises InputError
-    for a malformed file, a gold call that cannot be parsed, and when no prompt is left.
+    max_prompt: tokens, 0 for no limit. free_text: keep golds that are `finish` or `ask_to_user`. Raises
+    InputError for a malformed file, a gold call that cannot be parsed, and when no prompt is left.
     """
     items = read_json(path)
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise InputError(f"{path}: must be a JSON list of objects")
-    candidates = [prompt for i, item in enumerate(items) for prompt in _read_item(item, f"{path}: item {i}", tokenizer)]
+    candidates = [prompt for i, item in enumerate(items)
+                  for prompt in _read_item(item, f"{path}: item {i}", tokenizer)]
     prompts, left_out = [], []
     for prompt in candidates:
         reason = _unfit(prompt, max_prompt, free_text)
@@ -42,7 +43,8 @@ def read(path, tokenizer, max_prompt=0, free_text=False):
         else:
             prompts.append(prompt)
     if not prompts:
-        raise InputError(f"{path}: no prompt is left of {len(candidates)}" + "".join(f"; {x}" for x in left_out[:1]))
+        raise InputError(f"{path}: no prompt is left of {len(candidates)}"
+                         + "".join(f"; {x}" for x in left_out[:1]))
     return prompts, left_out
 
 
@@ -50,7 +52,8 @@ def draw(prompts, count, seed):
     """`count` prompts drawn without replacement by seed, in file order; all of them if there are not more."""
     if count >= len(prompts):
         return prompts
-    return [prompts[i] for i in sorted(np.random.default_rng(seed).choice(len(prompts), count, replace=False))]
+    return [prompts[i] for i in
+            sorted(np.random.default_rng(seed).choice(len(prompts), count, replace=False))]
 
 
 def _read_item(item, where, tokenizer):
@@ -61,7 +64,8 @@ def _read_item(item, where, tokenizer):
     if "gold" in item:
         if not isinstance(item["gold"], str):
             raise InputError(f"{where}: gold must be the text of a call")
-        yield Prompt(tokenizer.prompt(conversation.tools, conversation.turns), item["gold"], conversation.tools, where)
+        yield Prompt(tokenizer.prompt(conversation.tools, conversation.turns), item["gold"],
+                     conversation.tools, where)
         return
     encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
     for span in encoded.calls:
@@ -78,7 +82,8 @@ def _released(item, where, tokenizer):
     tools = []
     for name, arguments in re.findall(r"^def (.+?)\((.*)\):$", text, re.MULTILINE):
         parts = [part.partition(": ") for part in arguments.split(", ") if ": " in part]
-        tools.append(Tool(name, "", tuple(Parameter(key, kind, "", " = None" not in kind) for key, _, kind in parts)))
+        tools.append(Tool(name, "", tuple(
+            Parameter(key, kind, "", " = None" not in kind) for key, _, kind in parts)))
     text = text.rstrip()
     text = text if text.endswith("\nAssistant:") else text + "\nAssistant:"
     gold = gold.strip().removeprefix("Assistant:").removesuffix("</s>").strip()
@@ -90,10 +95,12 @@ def _unfit(prompt, max_prompt, free_text):
     try:
         name = parse_call(prompt.gold, prompt.tools, strict=True).name
     except ParseError as error:
-        raise InputError(f"{prompt.where}: the gold call {prompt.gold[:80]!r} cannot be parsed: {error}") from None
+        raise InputError(f"{prompt.where}: the gold call {prompt.gold[:80]!r} "
+                         f"cannot be parsed: {error}") from None
     if name in FREE_TEXT and not free_text:
         return f"{name} is free text"
     if max_prompt and len(prompt.ids) > max_prompt:
         return f"{len(prompt.ids)} tokens, longer than --max-prompt"
     errors = classify(prompt.gold, prompt.gold, prompt.tools)
-    return "the gold call does not fit its own schema: " + ", ".join(e.value for e in errors) if errors else ""
+    return ("the gold call does not fit its own schema: " + ", ".join(e.value for e in errors)
+            if errors else "")

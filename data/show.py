@@ -5,26 +5,29 @@
 
 import html
 from argparse import BooleanOptionalAction
-from pathlib import Path
 
 import numpy as np
 
+from common import newest_run
 from data import InputError, Parser, cli, trajectories
 from losses import token_weights
 from tokenizer import Tokenizer
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Token weights: {title}</title>
 <style>
-:root {{ color-scheme: light dark; --ink: #1c1c1e; --page: #fff; --faint: #74747a; --line: #dcdce0; --key: 214, 84, 0;
-         --plain: #1456b8; }}
+:root {{ color-scheme: light dark; --ink: #1c1c1e; --page: #fff; --faint: #74747a; --line: #dcdce0;
+         --key: 214, 84, 0; --plain: #1456b8; }}
 @media (prefers-color-scheme: dark) {{
-  :root {{ --ink: #ececf0; --page: #17171a; --faint: #98989f; --line: #3a3a40; --key: 255, 140, 50; --plain: #7db4ff; }} }}
+  :root {{ --ink: #ececf0; --page: #17171a; --faint: #98989f; --line: #3a3a40;
+           --key: 255, 140, 50; --plain: #7db4ff; }} }}
 body {{ margin: 0 auto; max-width: 62rem; padding: 1.5rem; color: var(--ink); background: var(--page);
        font: 16px/1.5 system-ui, sans-serif; }}
 h1 {{ font-size: 1.2rem; }}
-.legend {{ display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; padding: .6rem 0; border-bottom: 1px solid var(--line); }}
+.legend {{ display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; padding: .6rem 0;
+           border-bottom: 1px solid var(--line); }}
 summary {{ cursor: pointer; color: var(--faint); padding: .5rem 0; }}
 pre {{ border-bottom: 1px solid var(--line); padding: .5rem 0; }}
 pre, .legend span {{ font: 14px/1.7 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap;
@@ -61,8 +64,9 @@ def page(conversation, tokenizer, mae=True, pkt=True, w_max=9.0):
         head = f"<summary>System: {len(conversation.tools)} tools, {len(where)} tokens</summary>"
         turns.append(f"<details>{head}{text}</details>" if turn.role == "system" else text)
     trained = weights[weights > 0]
-    summary = (f"{len(encoded.ids):,} tokens, {len(trained):,} trained, {(trained > 1).sum()} of them key tokens; "
-               f"{len(encoded.calls)} calls, {len(dropped)} erroneous. Point at a token for its weight.")
+    summary = (f"{len(encoded.ids):,} tokens, {len(trained):,} trained, "
+               f"{(trained > 1).sum()} of them key tokens; {len(encoded.calls)} calls, "
+               f"{len(dropped)} erroneous. Point at a token for its weight.")
     return PAGE.format(title=html.escape(conversation.id or "conversation"), summary=summary, w_max=w_max,
                        turns="\n".join(turns))
 
@@ -89,6 +93,7 @@ def _span(text, weight, dropped, w_max):
 
 
 def main():
+    """The command line; see the top of this file."""
     parser = Parser(description="One conversation, every token coloured by its weight, as an HTML page.")
     parser.add_argument("file", help="trajectories in TL-Training's raw format")
     parser.add_argument("--index", type=int, default=0, help="which conversation, from 0")
@@ -100,10 +105,10 @@ def main():
     conversations = trajectories.read(flags.file)
     if not 0 <= flags.index < len(conversations):
         raise InputError(f"--index {flags.index}: {flags.file} has items 0 to {len(conversations) - 1}")
-    runs = sorted(Path("runs").glob("*/tokenizer.model"), key=lambda path: path.stat().st_mtime)
-    if not flags.tokenizer and not runs:
+    path = flags.tokenizer or newest_run()
+    if not path:
         raise InputError("--tokenizer: must be given, there is no run yet")
-    tokenizer = Tokenizer(flags.tokenizer or runs[-1])
+    tokenizer = Tokenizer(path)
     print(page(conversations[flags.index], tokenizer, flags.mae, flags.pkt, flags.w_max))
 
 

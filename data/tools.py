@@ -24,7 +24,7 @@ class Tool(NamedTuple):
 
 
 def read_tool(schema, where="tool"):
-    """One schema -> Tool. Raises InputError, led by `where`, for anything that is not a schema with a name."""
+    """One schema -> Tool. Raises InputError, led by `where`, for anything but a schema with a name."""
     function = schema.get("function", schema) if isinstance(schema, dict) else schema
     if not isinstance(function, dict):
         raise InputError(f"{where}: a tool must be a JSON object, not {type(function).__name__}")
@@ -75,7 +75,8 @@ def signature(tool):
         \"\"\"
     """
     arguments = ", ".join(f"{p.name}: {p.type}" + ("" if p.required else " = None") for p in tool.parameters)
-    lines = [f"Function:\ndef {tool.name}({arguments}):", '    """', f"    {tool.description}", "", "    Args:"]
+    lines = [f"Function:\ndef {tool.name}({arguments}):", '    """',
+             f"    {tool.description}", "", "    Args:"]
     lines += [f"    {p.name} ({p.type}): {p.description}" for p in tool.parameters]
     return "\n".join([*lines, '    """'])
 

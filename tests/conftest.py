@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread (two busy ones each can be ten times slower), and where the real files are."""
+"""Shared by all tests: one thread (two busy ones each can be ten times slower), where the real files are."""
 
 import json
 import os
@@ -26,7 +26,8 @@ def schema(name, description="", required=(), **properties):
     """A tool schema; properties: name="type"."""
     return {"type": "function", "function": {"name": name, "description": description, "parameters": {
         "type": "object", "required": list(required),
-        "properties": {key: {"type": kind, "description": f"The {key}."} for key, kind in properties.items()}}}}
+        "properties": {key: {"type": kind, "description": f"The {key}."}
+                       for key, kind in properties.items()}}}}
 
 
 TOOLS = [schema("get_weather", "Weather of a city.", ["city"], city="string", days="integer"),
@@ -49,7 +50,8 @@ ITEMS = [
          ("assistant", 'finish\n{"answer": "It is 7 degrees in Bergen."}')),
     item(("user", "Any news, and the weather in Šibenik on Friday?"),
          ("assistant", "get_news\n{}"), ("function", '{"news": ["a (b)", "c = d", "two\\nlines"]}'),
-         ("assistant", 'get_weather_forecast\n{"city": "Šibenik", "day": "Friday"}'), ("function", '{"rain": true}'),
+         ("assistant", 'get_weather_forecast\n{"city": "Šibenik", "day": "Friday"}'),
+         ("function", '{"rain": true}'),
          ("assistant", 'finish\n{"answer": "News: a (b); rain\\n in Šibenik 🌧."}')),
     item(("user", "news"), ("assistant", 'get_news\n{"topic": "cats"}'), ("function", "[]"),
          ("assistant", 'finish\n{"answer": "none"}')),
@@ -61,8 +63,8 @@ def tokenizer_file(tmp_path_factory):
     """A small SentencePiece model trained on the fixtures above."""
     import tokenizer
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
-    tokenizer.train([json.dumps(ITEMS, ensure_ascii=False), "Function: Args: System User Assistant Output"] * 3,
-                    path, vocab_size=350)
+    tokenizer.train([json.dumps(ITEMS, ensure_ascii=False),
+                     "Function: Args: System User Assistant Output"] * 3, path, vocab_size=350)
     return path
 
 

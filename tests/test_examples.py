@@ -16,12 +16,13 @@ CONVERSATIONS = [read_item(raw) for raw in ITEMS]
 
 def texts(example, tokenizer):
     """The text of an example and the trained calls in it, read off the ids and labels alone."""
-    calls = [tokenizer.decode(example.labels[example.call == c][:-1]) for c in sorted(set(example.call) - {-1})]
+    calls = [tokenizer.decode(example.labels[example.call == c][:-1])
+             for c in sorted(set(example.call) - {-1})]
     return tokenizer.decode(example.ids[1:]), calls
 
 
 def kept_by_rule(conversation, trained, max_length, tokenizer):
-    """The rule said slowly, on turns: for the last trained call that fits, drop the oldest later turns until it does."""
+    """The rule, on turns: for the last trained call that fits, drop the oldest later turns until it does."""
     for last in reversed(trained):
         stays = [0] + [i for i in [1] if last > 1]
         for oldest in range(2, last + 1):
@@ -81,7 +82,7 @@ def test_steps_hold_every_conversation_once_and_enough_calls(sizes, batch_size, 
     too_small = [step for step in steps if sum(e.n_calls for e in step) < batch_size]
     assert len(too_small) <= 1
     for step in steps:
-        assert sum(e.n_calls for e in step) - max(e.n_calls for e in step) < batch_size  # no more than it takes
+        assert sum(e.n_calls for e in step) - max(e.n_calls for e in step) < batch_size  # no more than needed
         micro = micro_batches(step, max_tokens)
         assert sorted(e.item for b in micro for e in b) == sorted(e.item for e in step)
         for b in micro:
@@ -109,7 +110,7 @@ def test_a_batch_is_right_padded(tokenizer_file):
 
 
 def test_padding_and_counts_of_the_real_file():
-    """First 1,217 uncut conversations: 3,126 calls in 3.0M tokens, under 10% padding when sorted within windows."""
+    """First 1,217 uncut conversations: 3,126 calls in 3.0M tokens, under 10% padding if sorted in windows."""
     tokenizer = Tokenizer(real("tokenizers/llama/tokenizer.model"))
     path = real("trajectories/rottuning_gpt4.json")
     uncut = [i for i, raw in enumerate(read_json(path)) if not raw.get("cut")][:1217]

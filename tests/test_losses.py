@@ -1,4 +1,4 @@
-"""MAE and PKT weights against rules written out, and the weighted NLL against full logits and per-call samples."""
+"""MAE and PKT weights against rules written out; weighted NLL against full logits and per-call samples."""
 
 import numpy as np
 import pytest
@@ -64,8 +64,8 @@ def llama():
 @pytest.mark.parametrize("call, others, expected", [
     ('get\n{}', ["get_news"], [("▁get", 1), ("()", 1), ("</s>", 1)]),
     ('get_news\n{"q": "a b c d e"}', ["get", "get_weather"],
-     [("▁get", 11 / 3), ("_", 11 / 3), ("news", 11 / 3), ("(", 1), ("q", 1), ('="', 1), ("a", 1), ("▁b", 1), ("▁c", 1),
-      ("▁d", 1), ("▁e", 1), ('")', 1), ("</s>", 1), ]),
+     [("▁get", 11 / 3), ("_", 11 / 3), ("news", 11 / 3), ("(", 1), ("q", 1), ('="', 1), ("a", 1), ("▁b", 1),
+      ("▁c", 1), ("▁d", 1), ("▁e", 1), ('")', 1), ("</s>", 1), ]),
     ('ping\n{"_x": 1}', [], [("▁ping", 6), ("(_", 1), ("x", 1), ("=", 1), ("1", 1), (")", 1), ("</s>", 1)]),
     ('ping\n{"_x": 1}', ["ping_all"],
      [("▁ping", 2.5), ("(_", 2.5), ("x", 1), ("=", 1), ("1", 1), (")", 1), ("</s>", 1)]),
@@ -138,7 +138,8 @@ def test_chunked_head_equals_full_logits(chunk):
     generator = torch.Generator().manual_seed(0)
     hidden, weight = (torch.randn(*shape, dtype=torch.float64, generator=generator, requires_grad=True)
                       for shape in ((7, 5), (11, 5)))
-    labels, w = torch.randint(11, (7,), generator=generator), torch.rand(7, generator=generator, dtype=torch.float64)
+    labels, w = (torch.randint(11, (7,), generator=generator),
+                 torch.rand(7, generator=generator, dtype=torch.float64))
     nll = token_nll(hidden, weight, labels, chunk=chunk)
     expected = (hidden @ weight.T).logsumexp(-1) - (hidden @ weight.T)[range(7), labels]
     torch.testing.assert_close(nll, expected)
@@ -154,13 +155,14 @@ def per_call_samples(encoded, conversation, tokenizer, w_max):
             continue
         ids = encoded.ids[:span.stop].tolist() + [tokenizer.eos_id]
         others = {tool.name for tool in conversation.tools} - {conversation.turns[span.turn].name}
-        keys = key_tokens(encoded.ids[span.name_start:span.name_stop].tolist(), map(tokenizer.name_ids, others))
+        keys = key_tokens(encoded.ids[span.name_start:span.name_stop].tolist(),
+                          map(tokenizer.name_ids, others))
         offset = span.name_start - span.start
         yield ids, span.start, call_weights(len(ids) - span.start, {offset + k for k in keys}, w_max)
 
 
 def check_one_pass(conversations, tokenizer, transformer):
-    """Loss and gradient of one pass equal the sum over per-call samples with full logits. -> tokens of both forms."""
+    """One pass's loss and gradient equal the sum over per-call samples with full logits -> tokens of both."""
     examples, _ = build(conversations, tokenizer)
     batch = collate(examples, dtype=torch.float64)
     loss, _ = weighted_nll(transformer, batch)
@@ -199,7 +201,7 @@ def test_normalised_weights_sum_to_one_per_call():
 @settings(max_examples=20, deadline=None)
 @given(st.permutations(range(3)), st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(0, 349))
 def test_nothing_depends_on_padding_or_the_split(model_dir, order, sizes, pad):
-    """Loss, gradient and plain NLL are those of one batch, for any split, order, padding id and padding amount."""
+    """Loss, gradient and plain NLL are those of one batch, for any split, order, padding id and amount."""
     tokenizer, transformer = Tokenizer(model_dir), load(model_dir, torch.float64)
     examples, _ = build([read_item(raw) for raw in ITEMS], tokenizer)
     whole = weighted_nll(transformer, collate(examples, dtype=torch.float64))
@@ -210,7 +212,8 @@ def test_nothing_depends_on_padding_or_the_split(model_dir, order, sizes, pad):
     while rest:
         size = sizes[len(rest) % len(sizes)]
         batch = collate(rest[:size], dtype=torch.float64, pad=pad)
-        wider = [torch.nn.functional.pad(x, (0, size), value=fill) for x, fill in zip(batch[:3], (pad, pad, 0.0))]
+        wider = [torch.nn.functional.pad(x, (0, size), value=fill)
+                 for x, fill in zip(batch[:3], (pad, pad, 0.0))]
         part = weighted_nll(transformer, Batch(*wider, *batch[3:]))
         part[0].backward()
         loss, nll, rest = loss + part[0].item(), nll + part[1].item(), rest[size:]

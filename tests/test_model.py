@@ -18,14 +18,15 @@ from model import Config, generate, initialise
 
 def small(seed=0, groups=2, tied=False, std=0.3):
     """A float64 model with weights large enough for its outputs to depend on everything."""
-    transformer = initialise(Config(61, 24, 40, 2, 4, groups, 6, 1e4, 1e-5, tie_word_embeddings=tied), seed).double()
+    transformer = initialise(
+        Config(61, 24, 40, 2, 4, groups, 6, 1e4, 1e-5, tie_word_embeddings=tied), seed).double()
     for parameter in transformer.parameters():
         torch.nn.init.normal_(parameter, mean=float(parameter.ndim == 1), std=std)
     return transformer
 
 
 def naive_forward(transformer, ids):
-    """The architecture written out for one row, one position and one head at a time, with complex rotations."""
+    """The architecture written out for one row, position and head at a time, with complex rotations."""
     config, weights = transformer.config, transformer.state_dict()
     half, queries_per_key = config.head_dim // 2, config.num_attention_heads // config.num_key_value_heads
 
@@ -35,14 +36,17 @@ def naive_forward(transformer, ids):
     def turn(x, position):
         frequencies = [config.rope_theta ** (-2 * i / config.head_dim) for i in range(half)]
         z = torch.complex(x[:half], x[half:]) * torch.tensor(
-            [complex(math.cos(position * f), math.sin(position * f)) for f in frequencies], dtype=torch.complex128)
+            [complex(math.cos(position * f), math.sin(position * f)) for f in frequencies],
+            dtype=torch.complex128)
         return torch.cat((z.real, z.imag))
 
     xs = [weights["model.embed_tokens.weight"][i] for i in ids]
     for layer in range(config.num_hidden_layers):
-        w = {name.split(f"layers.{layer}.")[1]: value for name, value in weights.items() if f"layers.{layer}." in name}
+        w = {name.split(f"layers.{layer}.")[1]: value for name, value in weights.items()
+             if f"layers.{layer}." in name}
         normed = [norm(x, w["input_layernorm.weight"]) for x in xs]
-        q, k, v = ([(w[f"self_attn.{p}_proj.weight"] @ x).view(-1, config.head_dim) for x in normed] for p in "qkv")
+        q, k, v = ([(w[f"self_attn.{p}_proj.weight"] @ x).view(-1, config.head_dim) for x in normed]
+                   for p in "qkv")
         for t in range(len(xs)):
             heads = []
             for h in range(config.num_attention_heads):
@@ -98,7 +102,8 @@ def test_sampling_follows_the_softmax():
     transformer = small(std=0.15)
     prompt, n = [5, 6, 7], 4000
     probabilities = (transformer(torch.tensor([prompt]))[0, -1] / 0.7).softmax(-1)
-    answers = generate(transformer, [prompt] * n, 1, -1, temperature=0.7, generator=torch.Generator().manual_seed(1))
+    answers = generate(transformer, [prompt] * n, 1, -1, temperature=0.7,
+                       generator=torch.Generator().manual_seed(1))
     counts = torch.bincount(torch.tensor([a.ids[0] for a in answers]), minlength=61)
     z = (counts / n - probabilities) / torch.sqrt(probabilities * (1 - probabilities) / n)
     assert z.abs().max() < 4.5  # 61 standard normals
@@ -111,6 +116,14 @@ def test_bf16_computation_over_fp32_masters_keeps_fp32_gradients():
     logits.float().sum().backward()
     assert logits.dtype == torch.bfloat16
     assert {p.grad.dtype for p in transformer.parameters()} == {torch.float32}
+
+
+def test_generation_in_bf16_over_fp32_masters_is_that_of_the_bf16_model():
+    transformer, prompts = small().float(), [[5, 6, 7], [8]]
+    expected = generate(small().float().bfloat16(), prompts, 12, 2)
+    transformer.compute_dtype = torch.bfloat16
+    assert generate(transformer, prompts, 12, 2) == expected
+    assert transformer.lm_head.weight.dtype == torch.float32
 
 
 def test_rotary_angles_stay_fp32_in_a_bf16_model():
@@ -221,8 +234,10 @@ def test_theta_is_read_from_both_spellings_and_defaults_as_documented(tmp_path):
 
 def test_init_writes_a_checkpoint_that_loads(tmp_path, tokenizer_file):
     (tmp_path / "c.json").write_text(json.dumps(CONFIG))
-    done = run_script("model.py", "--init", tmp_path / "c.json", tmp_path / "m", "--tokenizer", tokenizer_file)
+    done = run_script("model.py", "--init", tmp_path / "c.json", tmp_path / "m",
+                      "--tokenizer", tokenizer_file)
     assert done.returncode == 0, done.stderr
     assert model.load(tmp_path / "m").config.rope_theta == 1e6
     assert (tmp_path / "m" / "tokenizer.model").read_bytes() == Path(tokenizer_file).read_bytes()
-    assert_one_line_error(run_script("model.py", "--init", tmp_path / "none.json", tmp_path / "m"), "none.json")
+    assert_one_line_error(run_script("model.py", "--init", tmp_path / "none.json", tmp_path / "m"),
+                          "none.json")

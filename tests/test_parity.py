@@ -55,9 +55,11 @@ def test_greedy_generation_agrees_for_uneven_prompts(tmp_path):
     transformer = ours({**GQA, "initializer_range": 0.3}, tmp_path, torch.float64)
     reference = theirs(tmp_path, torch.float64)
     generator = torch.Generator().manual_seed(2)
-    prompts = [torch.randint(3, 503, (n,), generator=generator).tolist() for n in (1, 3, 7, 12, 20, 33, 47, 64)]
+    prompts = [torch.randint(3, 503, (n,), generator=generator).tolist()
+               for n in (1, 3, 7, 12, 20, 33, 47, 64)]
     answers = model.generate(transformer, prompts, 64, eos_id=2)
     for prompt, answer in zip(prompts, answers):
-        expected = reference.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)).long(),
-                                      max_new_tokens=64, do_sample=False, eos_token_id=2, pad_token_id=0)[0]
+        expected = reference.generate(
+            torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)).long(),
+            max_new_tokens=64, do_sample=False, eos_token_id=2, pad_token_id=0)[0]
         assert answer.ids == [i for i in expected[len(prompt):].tolist() if i != 2]

@@ -24,19 +24,23 @@ def data_file(tmp_path_factory):
     return path
 
 
-# ----------------------------------------------------------------------------------------------------- prompts
+# --------------------------------------------------------------------------------------------------- prompts
 
 def test_every_good_call_is_a_prompt_with_its_history(model_dir, data_file):
     tokenizer = Tokenizer(model_dir)
     prompts, left_out = read(data_file, tokenizer)
-    assert [p.gold for p in prompts[:4]] == ['get_weather(city="Bergen")', "get_news()",
-                                             'get_weather_forecast(city="Šibenik", day="Friday")', 'get_news(topic="cats")']
-    assert len(prompts) == 16 and len(left_out) == 12 and all("finish is free text" in line for line in left_out)
+    assert [p.gold for p in prompts[:4]] == [
+        'get_weather(city="Bergen")', "get_news()",
+        'get_weather_forecast(city="Šibenik", day="Friday")', 'get_news(topic="cats")']
+    assert len(prompts) == 16 and len(left_out) == 12
+    assert all("finish is free text" in line for line in left_out)
     text = tokenizer.decode(prompts[0].ids[1:])
-    assert text.endswith("got an unexpected keyword argument 'town'\nAssistant:") and prompts[0].ids[0] == tokenizer.bos_id
+    assert text.endswith("got an unexpected keyword argument 'town'\nAssistant:")
+    assert prompts[0].ids[0] == tokenizer.bos_id
     assert len(read(data_file, tokenizer, free_text=True)[0]) == 28
     short, left_out = read(data_file, tokenizer, max_prompt=len(prompts[3].ids))
-    assert max(len(p.ids) for p in short) <= len(prompts[3].ids) and any("--max-prompt" in line for line in left_out)
+    assert max(len(p.ids) for p in short) <= len(prompts[3].ids)
+    assert any("--max-prompt" in line for line in left_out)
 
 
 def test_pairs_and_the_released_form_give_the_same_prompts(tmp_path, model_dir, data_file):
@@ -58,8 +62,8 @@ def test_pairs_and_the_released_form_give_the_same_prompts(tmp_path, model_dir, 
 
 
 def test_golds_off_their_own_schema_are_listed_and_skipped(tmp_path, model_dir):
-    raw = [item(("user", "q"), ("assistant", 'get_news\n{"bogus": 1}'), ("function", "ok"), ("assistant", "sing\n{}"),
-                ("function", "ok"), ("assistant", "get_news\n{}"))]
+    raw = [item(("user", "q"), ("assistant", 'get_news\n{"bogus": 1}'), ("function", "ok"),
+                ("assistant", "sing\n{}"), ("function", "ok"), ("assistant", "get_news\n{}"))]
     (tmp_path / "raw.json").write_text(json.dumps(raw))
     prompts, left_out = read(tmp_path / "raw.json", Tokenizer(model_dir))
     assert [p.gold for p in prompts] == ["get_news()"]
@@ -75,12 +79,13 @@ def test_a_gold_that_does_not_parse_is_named(tmp_path, model_dir):
 
 
 def test_golds_of_the_real_file_score_one_against_themselves():
-    """4 calls of tools that were not offered and 48 with keys off the schema are left out; all others score +1."""
+    """4 calls of tools that were not offered and 48 with keys off the schema are out; all others score +1."""
     tokenizer = Tokenizer(real("tokenizers/llama/tokenizer.model"))
     prompts, left_out = read(real("trajectories/rottuning_gpt4.json"), tokenizer, free_text=True)
     assert all("own schema" in line for line in left_out)
     # of the file's 4 and 48 these are the calls whose feedback is no error
-    assert (sum("not offered" in line for line in left_out), sum("hallucinated" in line for line in left_out)) == (2, 11)
+    assert (sum("not offered" in line for line in left_out),
+            sum("hallucinated" in line for line in left_out)) == (2, 11)
     assert all(reward(p.gold, p.gold, p.tools) == 1.0 for p in prompts[::7])
 
 
@@ -91,7 +96,7 @@ def test_drawing_is_a_function_of_the_seed():
     assert len(set(draw(prompts, 30, 5))) == 30
 
 
-# ------------------------------------------------------------------------------------------------------ a step
+# ---------------------------------------------------------------------------------------------------- a step
 
 def setup(model_dir, data_file, **options):
     flags = ppo.Flags(model=str(model_dir), max_new_tokens=12, **options)
@@ -101,10 +106,12 @@ def setup(model_dir, data_file, **options):
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-@pytest.mark.parametrize("options", [{}, {"shared_critic": True}, {"micro_batch": 2}, {"offload_reference": True}])
+@pytest.mark.parametrize("options", [{}, {"shared_critic": True}, {"micro_batch": 2},
+                                     {"offload_reference": True}])
 def test_before_any_update_ratio_is_one_and_kl_is_zero_bit_for_bit(model_dir, data_file, dtype, options):
     """bf16 decoding against a bf16 forward differs (transformers#31267); here nothing comes from decoding."""
-    flags, tokenizer, models, prompts, generator = setup(model_dir, data_file, dtype=dtype, actor_lr=0.0, **options)
+    flags, tokenizer, models, prompts, generator = setup(
+        model_dir, data_file, dtype=dtype, actor_lr=0.0, **options)
     rolled = ppo.rollout(models.actor, prompts, tokenizer, flags, generator)
     _, scores = ppo.score(prompts, rolled.answers, tokenizer)
     seen = ppo.advantages(models, rolled, scores, flags)
@@ -147,16 +154,16 @@ def test_a_truncated_answer_cannot_be_parsed(model_dir):
     tokenizer = Tokenizer(model_dir)
     prompt = Prompt([1], "get_news()", read_tools([schema("get_news")]), "x")
     ids = tokenizer.encode("get_news()")
-    errors, scores = ppo.score([prompt] * 3, [model.Answer(ids, True), model.Answer(ids, False), model.Answer([], True)],
-                               tokenizer)
+    errors, scores = ppo.score(
+        [prompt] * 3, [model.Answer(ids, True), model.Answer(ids, False), model.Answer([], True)], tokenizer)
     assert scores.tolist() == [1.0, -2.0, -2.0]
     assert errors[1] == errors[2] == frozenset({ErrorType.UNPARSABLE})
 
 
-# ------------------------------------------------------------------------------- sanity runs with known answers
+# ---------------------------------------------------------------------------- sanity runs with known answers
 
 class Bandit:
-    """A prompt after which one of two tokens, then </s>, is right; the reward is a function of the first token."""
+    """A prompt after which one of two tokens, then </s>, is right; the reward depends on the first token."""
 
     def __init__(self, model_dir, reward, steps=40, **options):
         self.flags = ppo.Flags(model=str(model_dir), max_new_tokens=2, **options)
@@ -194,7 +201,7 @@ def test_a_bandit_finds_its_optimum_and_the_reversed_reward_its_opposite(model_d
 
 
 def test_a_constant_reward_keeps_to_the_start(model_dir):
-    """Nothing to learn: the KL to the start stays under 0.05 nat; where there is something it goes beyond 2."""
+    """Nothing to learn: the KL to the start stays under 0.05 nat; where there is something, beyond 2."""
     assert Bandit(model_dir, lambda token: 1.0, beta=0.3).kl() < 0.05
 
 
@@ -215,12 +222,12 @@ def test_the_critic_fits_fixed_returns(model_dir, data_file):
     assert explained["explained_variance"] > 0.95
 
 
-# ---------------------------------------------------------------------------------------------- as a user runs it
+# ----------------------------------------------------------------------------------------- as a user runs it
 
 def test_it_runs_logs_and_saves_a_plain_checkpoint(tmp_path, model_dir, data_file):
-    done = run_script("ppo.py", "--model", model_dir, "--data", data_file, "--eval-data", data_file, "--out",
-                      tmp_path / "run", "--epochs", 1, "--max-new-tokens", 16, "--num-prompts", 12, "--shared-critic",
-                      "--show-every", 1, "--save-every", 1)
+    done = run_script("ppo.py", "--model", model_dir, "--data", data_file, "--eval-data", data_file,
+                      "--out", tmp_path / "run", "--epochs", 1, "--max-new-tokens", 16, "--num-prompts", 12,
+                      "--shared-critic", "--show-every", 1, "--save-every", 1)
     assert done.returncode == 0, done.stderr
     log = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [0, 1, 2] and log[2]["eval_n"] == 16
@@ -228,7 +235,7 @@ def test_it_runs_logs_and_saves_a_plain_checkpoint(tmp_path, model_dir, data_fil
     named = sum(log[1][error.name.lower()] > 0 for error in ErrorType)
     assert named >= 1 and -2 <= log[1]["reward"] <= 1
     assert {f"{phase}_s" for phase in ("rollout", "score", "advantages", "update")} <= log[1].keys()
-    assert model.load(tmp_path / "run").value_head is None  # strict: a value head in the file would be refused
+    assert model.load(tmp_path / "run").value_head is None  # strict: refuses a value head in the file
     assert "gold" in done.stderr + done.stdout
 
 
@@ -238,6 +245,7 @@ def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file):
 
     assert_one_line_error(run(), "--model", "no finished run")
     assert_one_line_error(run("--model", model_dir, "--temperature", 0), "--temperature")
-    assert_one_line_error(run("--model", model_dir, "--shared-critic", "--critic-warmup", 3), "--critic-warmup")
+    assert_one_line_error(run("--model", model_dir, "--shared-critic", "--critic-warmup", 3),
+                          "--critic-warmup")
     assert_one_line_error(run("--model", model_dir, "--max-prompt", 3), "no prompt is left")
     assert not (tmp_path / "run").exists()

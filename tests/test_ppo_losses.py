@@ -55,8 +55,8 @@ def test_garbage_in_padding_changes_nothing(seed, garbage):
         k1, k3 = kl(logp, old)
         score = torch.ones(len(mask), dtype=torch.float64)
         policy, clipped = policy_loss(logp, old, whiten(advantages, mask), mask)
-        return [advantages, returns, whiten(advantages, mask), masked_mean(k1, mask), masked_mean(k3, mask), policy,
-                clipped, value_loss(v, old, returns, mask), token_rewards(score, k1, mask, 0.3)]
+        return [advantages, returns, whiten(advantages, mask), masked_mean(k1, mask), masked_mean(k3, mask),
+                policy, clipped, value_loss(v, old, returns, mask), token_rewards(score, k1, mask, 0.3)]
 
     for clean, dirty in zip(everything(r, v, logp, old), everything(*bad)):
         assert torch.equal(clean, dirty)
@@ -125,7 +125,8 @@ def test_clipped_losses_as_deepspeed_chat_states_them(seed, clip):
     (logp, old_logp, advantages, returns), mask, _ = rows(seed)
     m = mask.double()
     ratio = torch.exp((logp - old_logp) * m)
-    theirs = torch.sum(torch.max(-advantages * ratio, -advantages * torch.clamp(ratio, 1 - clip, 1 + clip)) * m) / m.sum()
+    theirs = torch.sum(
+        torch.max(-advantages * ratio, -advantages * torch.clamp(ratio, 1 - clip, 1 + clip)) * m) / m.sum()
     ours, clipped = policy_loss(logp, old_logp, advantages, mask, clip)
     torch.testing.assert_close(ours.sum() / mask.sum(), theirs, rtol=1e-6, atol=1e-6)
     outside = ((ratio > 1 + clip) & (advantages > 0)) | ((ratio < 1 - clip) & (advantages < 0))

@@ -158,7 +158,7 @@ def test_real_tokenizer_and_conversations(tmp_path):
                       tokenizer).returncode == 0
     items = json.loads(real("trajectories/rottuning_gpt4.json").read_text())[:6]
     (tmp_path / "raw.json").write_text(json.dumps(items))
-    done = run_script("sft.py", "--model", tmp_path / "m", "--data", tmp_path / "raw.json", "--out", tmp_path / "run",
-                      "--checkpoint-activations", "--max-length", 2048)
+    done = run_script("sft.py", "--model", tmp_path / "m", "--data", tmp_path / "raw.json",
+                      "--out", tmp_path / "run", "--checkpoint-activations", "--max-length", 2048)
     assert done.returncode == 0, done.stderr
     assert load_file(tmp_path / "run/model.safetensors")["lm_head.weight"].shape == (32000, 32)

@@ -15,7 +15,8 @@ from data.tools import read_tools
 from data.trajectories import Turn, read, read_item
 from tokenizer import Tokenizer, render
 
-GOLDEN = ('System: Function:\ndef random_advice():\n    """\n    Returns a random advice slip as a slip object.\n\n'
+GOLDEN = ('System: Function:\ndef random_advice():\n    """\n'
+          '    Returns a random advice slip as a slip object.\n\n'
           '    Args:\n    """\nUser: Can you fetch some random advice for me?\nAssistant:')
 ADVICE = read_tools([schema("random_advice", "Returns a random advice slip as a slip object.")])
 load = functools.cache(Tokenizer)
@@ -38,7 +39,7 @@ def test_the_prompt_is_the_golden_one_byte_for_byte(tokenizer):
 
 
 def check_conversation(tokenizer, conversation):
-    """Ids equal those of the whole text; labels of a call decode to it; the name's tokens decode to the name."""
+    """Ids are those of the whole text; labels of a call decode to it, and the name's tokens to the name."""
     encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
     whole = "\n".join(render(turn, conversation.tools) for turn in conversation.turns)
     assert encoded.ids.tolist() == [tokenizer.bos_id] + tokenizer.encode(whole)
@@ -50,8 +51,10 @@ def check_conversation(tokenizer, conversation):
         assert tokenizer.decode(labels[:-1]) == turn.content
         name = encoded.ids[span.name_start:span.name_stop].tolist()
         assert tokenizer.decode(name).startswith(turn.name)
-        if tokenizer.vocab_size == 32000:  # LLaMA's bracket merges to the right only; that of a small model may not
-            assert tokenizer.decode(name) == turn.name and name == tokenizer.name_ids(turn.name)
+        # LLaMA has pieces such as ".(" and "_(", so the token that ends a name may hold the bracket too
+        if tokenizer.vocab_size == 32000 and turn.name[-1].isalnum():
+            assert tokenizer.decode(name) == turn.name
+            assert name == tokenizer.name_ids(turn.name)
         # training sees the same ids before a call as generation does
         assert encoded.ids[:span.start].tolist() == tokenizer.prompt(
             conversation.tools, conversation.turns[:span.turn])
@@ -74,7 +77,8 @@ def test_the_supervised_ids_of_a_call_written_out():
     assert tokenizer.pieces.id_to_piece(int(encoded.ids[span.stop])) == "<0x0A>"
 
 
-text = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="▁\0"), min_size=1, max_size=30)
+text = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="▁\0"),
+               min_size=1, max_size=30)
 
 
 @settings(max_examples=60, deadline=None)
@@ -82,7 +86,8 @@ text = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="
 def test_any_text_in_any_turn_keeps_its_span(tokenizer_file, user, value, name, feedback):
     for tokenizer in (load(tokenizer_file), load(real("tokenizers/llama/tokenizer.model"))):
         item = {"conversations": [
-            {"role": "system", "content": json.dumps([schema(name, feedback)])}, {"role": "user", "content": user},
+            {"role": "system", "content": json.dumps([schema(name, feedback)])},
+            {"role": "user", "content": user},
             {"role": "assistant", "content": f"{name}\n{json.dumps({'a': value})}"},
             {"role": "function", "content": feedback}]}
         check_conversation(tokenizer, read_item(item))
@@ -97,7 +102,7 @@ def test_all_real_conversations():
         system, *rest = (render(turn, conversation.tools) for turn in conversation.turns)
         if system not in systems:
             systems[system] = tokenizer.encode(system + "\n")
-        # a newline is a piece of its own, so the text splits there; the pieces after it are those of the whole text
+        # a newline is a piece of its own, so the text splits there; pieces after it are as in the whole text
         whole = systems[system] + tokenizer.encode("\n" + "\n".join(rest))[2:]
         assert encoded.ids.tolist() == [tokenizer.bos_id] + whole
         for span in encoded.calls:
@@ -114,7 +119,7 @@ def test_whole_texts_of_real_conversations():
 
 
 def test_tokenizers_that_change_text_are_refused(tmp_path):
-    """SentencePiece's defaults turn a newline into a space; without byte pieces unknown characters are lost."""
+    """SentencePiece's defaults turn newlines into spaces; without byte pieces unknown characters are lost."""
     lines = ["call f with a and b", "System: User: Assistant: Output:"] * 20
     for name, options in {"defaults": {"byte_fallback": True}, "no bytes": {
             "normalization_rule_name": "identity", "remove_extra_whitespaces": False}}.items():
@@ -134,4 +139,5 @@ def test_a_trained_tokenizer_keeps_its_symbols_whole(tmp_path):
     from tokenizer import train
     train(["a word (and) another\n\tword"] * 10, tmp_path / "t.model", 290, symbols=["▁"])
     tokenizer = Tokenizer(tmp_path / "t.model")
-    assert np.array_equal(tokenizer.encode("x word")[-len(tokenizer.encode("word")) + 1:], tokenizer.encode("word")[1:])
+    assert np.array_equal(tokenizer.encode("x word")[-len(tokenizer.encode("word")) + 1:],
+                          tokenizer.encode("word")[1:])
