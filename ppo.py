@@ -230,6 +230,7 @@ def load_models(flags, device):
     actor = model.load(flags.model, torch.float32, device, value_head=flags.shared_critic)
     critic = actor if flags.shared_critic else model.load(flags.model, torch.float32, device, value_head=True)
     reference = model.load(flags.model, dtype, "cpu" if flags.offload_reference else device)
+    tokenizer.must_fit(actor.config)
     for transformer in (actor, critic):
         transformer.compute_dtype = dtype
         transformer.checkpoint_activations = flags.checkpoint_activations

@@ -61,9 +61,7 @@ def load_model(flags, device):
     """Tokenizer and Transformer to train, fp32 master weights. Raises InputError if they do not fit."""
     tokenizer = Tokenizer(flags.tokenizer or flags.model)
     transformer = model.load(flags.model, torch.float32, device)
-    if tokenizer.vocab_size > transformer.config.vocab_size:
-        raise InputError(f"{tokenizer.path}: {tokenizer.vocab_size} pieces do not fit the model "
-                         f"{flags.model}, whose vocab_size is {transformer.config.vocab_size}")
+    tokenizer.must_fit(transformer.config)
     transformer.compute_dtype = model.DTYPES[flags.dtype]
     transformer.checkpoint_activations = flags.checkpoint_activations
     return tokenizer, transformer

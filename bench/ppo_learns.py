@@ -5,7 +5,8 @@
 Prompts: calls of at most 768 tokens of history, whose feedback is no error and whose gold is neither finish nor
 ask_to_user, of the tool sets with at least 20 such prompts. By a hash of the query a third is held out (with the
 test queries' prompts of these tool sets), a sixth goes to PPO alone, so that PPO meets prompts fine-tuning has not
-seen, and the rest to both. Fine-tuning also sees the conversations of all other tool sets, cut to 1,024 tokens.
+seen, and the rest to both. Fine-tuning first sees whole conversations, those of all other tool sets too, then the short
+ones cut after their last prompt: prose, as in `finish`, is what so small a model cannot end.
 Without --stage all stages run in turn.
 """
 
@@ -31,7 +32,8 @@ from tokenizer import Tokenizer  # noqa: E402
 LONGEST, FEWEST, SEEDS = 768, 20, (0, 1, 2)
 CONFIG = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 192, "intermediate_size": 512,
           "num_hidden_layers": 4, "num_attention_heads": 4, "max_position_embeddings": 2048}
-SFT = ["--epochs", "8", "--lr", "1e-3", "--dtype", "fp32", "--max-length", "1024"]
+SFT = {"conversations": ["--epochs", "8", "--lr", "1e-3", "--dtype", "fp32", "--max-length", "1024"],
+       "calls": ["--epochs", "12", "--lr", "1e-3", "--dtype", "fp32"]}
 PPO = ["--epochs", "5", "--actor-lr", "1e-4", "--critic-lr", "3e-4", "--max-new-tokens", "96",
        "--critic-warmup", "10", "--beta", "0.1"]
 
@@ -46,9 +48,10 @@ def short_prompts(conversation, tokenizer):
 
 
 def split(flags):
-    """Write sft.json, ppo.json and heldout.json."""
+    """Write conversations.json and calls.json for fine-tuning, ppo.json and heldout.json."""
     tokenizer = Tokenizer(flags.tokenizer)
-    parts, found, prompts = {"sft": [], "ppo": [], "heldout": []}, [], Counter()
+    parts = {part: [] for part in (*SFT, "ppo", "heldout")}
+    found, prompts = [], Counter()
     for name in ("rottuning_gpt4.json", "rottuning_gpt4_test_queries.json"):
         for item in json.loads(Path(flags.trajectories, name).read_text()):
             turns, start = short_prompts(read_item(item), tokenizer)
@@ -66,7 +69,8 @@ def split(flags):
             parts["heldout"] += [cut] * bool(turns)
         elif not is_test:
             parts["ppo"] += [cut] * bool(turns and chosen)
-            parts["sft"] += [item] * (not chosen or bucket >= 6)
+            parts["conversations"] += [item] * (not chosen or bucket >= 6)
+            parts["calls"] += [cut] * bool(turns and (not chosen or bucket >= 6))
     for part, items in parts.items():
         (flags.out / f"{part}.json").write_text(json.dumps(items))
         print(f"{part}: {len(items)} conversations")
@@ -80,8 +84,10 @@ def run(*arguments):
 def fine_tune(flags):
     (flags.out / "config.json").write_text(json.dumps(CONFIG))
     run("model.py", "--init", flags.out / "config.json", flags.out / "base", "--tokenizer", flags.tokenizer)
-    run("sft.py", "--model", flags.out / "base", "--data", flags.out / "sft.json", "--out", flags.out / "sft",
-        *SFT)
+    run("sft.py", "--model", flags.out / "base", "--data", flags.out / "conversations.json",
+        "--out", flags.out / "sft-conversations", *SFT["conversations"])
+    run("sft.py", "--model", flags.out / "sft-conversations", "--data", flags.out / "calls.json",
+        "--out", flags.out / "sft", *SFT["calls"])
 
 
 def reinforce(flags):

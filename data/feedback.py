@@ -49,7 +49,7 @@ TEXT = (
     # Python: the call does not fit the function, or there is no function
     (MISSING, _re(r"[\w.]+\(\) missing \d+ required ")),
     (NO_PARAMETER, _re(r"[\w.]+\(\) got an unexpected keyword argument ")),
-    (NO_TOOL, _re(r"name '[\w.]+' is not defined$")),
+    (NO_TOOL, _re(r"name '[^'\n]+' is not defined$")),
     # Python: str() of an exception inside the tool; of a KeyError that is the key alone, in quotes
     (FAILURE, _re(
         r"'[^'\n]{0,60}'$", r"[\w.]+\(\) (takes|got|argument) ", r"'\S+' not supported between instances",

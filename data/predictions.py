@@ -216,13 +216,12 @@ def generate(flags, folder, tasks):
     batches = [order[i:i + flags.batch_size] for i in range(0, len(order), flags.batch_size)][rank::ranks]
     batches = [batch for batch in batches if not done.keys() >= set(batch)]
     transformer = model.load(folder, model.DTYPES[flags.dtype], own_device(flags.device)) if batches else None
-    if transformer and transformer.config.vocab_size < tokenizer.vocab_size:
-        raise InputError(f"{tokenizer.path}: {tokenizer.vocab_size} pieces do not fit the model, "
-                         f"whose vocab_size is {transformer.config.vocab_size}")
+    if transformer:
+        tokenizer.must_fit(transformer.config)
     for batch in tqdm(batches, desc=f"{flags.bench}, {folder}", unit="batch", disable=rank > 0):
         rows = [prompts[i] for i in batch]
         answers = model.generate(transformer, rows, flags.max_new_tokens, tokenizer.eos_id)
-        new = {i: decode(tokenizer, answer.ids) for i, answer in zip(batch, answers) if i not in done}
+        new = {i: tokenizer.decode(answer.ids) for i, answer in zip(batch, answers) if i not in done}
         done |= new
         if flags.out:
             append(out, rank, new)
@@ -231,11 +230,6 @@ def generate(flags, folder, tasks):
         done = resume(out, rank)
         distributed.destroy_process_group()
     return [done[index] for index in range(len(tasks))]
-
-
-def decode(tokenizer, ids):
-    """Text of an answer. A model may be padded to more ids than there are pieces; those stand for nothing."""
-    return tokenizer.decode([i for i in ids if i < tokenizer.vocab_size])
 
 
 def identity(flags, folder, prompts):
