@@ -252,7 +252,7 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     """
     if not all(prompts):
         raise ValueError("generate: an empty prompt has no next token")
-    transformer = _cast(transformer)  # decoding reads every weight once a token: cast them once, not each time
+    transformer = _cast(transformer)  # decoding reads every weight for every token: cast them once
     device = transformer.model.embed_tokens.weight.device
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     longest = int(lengths.max())

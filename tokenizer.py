@@ -71,14 +71,14 @@ class Tokenizer:
         return self.pieces.encode(text)
 
     def decode(self, ids):
-        """Text of a list of ids. A model may have more ids than there are pieces; those stand for nothing."""
+        """Text of a list of ids. Those beyond the pieces, which a model may have, stand for nothing."""
         return self.pieces.decode([int(i) for i in ids if i < self.vocab_size])
 
     def must_fit(self, config):
         """Raises InputError if a model of this Config cannot read all pieces."""
         if self.vocab_size > config.vocab_size:
-            raise InputError(f"{self.path}: {self.vocab_size} pieces do not fit the model, whose vocab_size is "
-                             f"{config.vocab_size}")
+            raise InputError(f"{self.path}: {self.vocab_size} pieces do not fit the model, whose vocab_size "
+                             f"is {config.vocab_size}")
 
     def _continue(self, text):
         return self.pieces.encode("\n" + text)[1:]  # [0] is the dummy space that SentencePiece puts first

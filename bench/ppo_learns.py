@@ -1,13 +1,15 @@
-"""Does stage 2 learn, on real input? Fine-tune a small model on short prompts, run PPO with three seeds, compare.
+"""Does stage 2 learn, on real input? Fine-tune a small model, run PPO with three seeds, compare.
 
-    python bench/ppo_learns.py --trajectories DIR --tokenizer tokenizer.model --out DIR [--stage split|sft|ppo|score]
+    python bench/ppo_learns.py --trajectories DIR --tokenizer tokenizer.model --out DIR
 
-Prompts: calls of at most 768 tokens of history, whose feedback is no error and whose gold is neither finish nor
-ask_to_user, of the tool sets with at least 20 such prompts. By a hash of the query a third is held out (with the
-test queries' prompts of these tool sets), a sixth goes to PPO alone, so that PPO meets prompts fine-tuning has not
-seen, and the rest to both. Fine-tuning first sees whole conversations, those of all other tool sets too, then the short
-ones cut after their last prompt: prose, as in `finish`, is what so small a model cannot end.
-Without --stage all stages run in turn.
+Prompts: calls of at most 768 tokens of history, whose feedback is no error and whose gold is neither finish
+nor ask_to_user, of the tool sets with at least 20 such prompts. By a hash of the query a third is held out
+(with the test queries' prompts of these tool sets), a sixth is PPO's, which so meets prompts that fine-tuning
+has not memorised, and half is for fine-tuning. That sees first whole conversations, those of all other tool
+sets too, then the short ones cut after their last prompt: prose, as in `finish`, is what so small a model
+cannot end. Held-out rewards are those of greedy answers and of `--samples` sampled ones a prompt.
+
+Without --stage (split, sft, ppo, score) all run in turn.
 """
 
 import argparse
@@ -34,8 +36,8 @@ CONFIG = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 192, "inter
           "num_hidden_layers": 4, "num_attention_heads": 4, "max_position_embeddings": 2048}
 SFT = {"conversations": ["--epochs", "8", "--lr", "1e-3", "--dtype", "fp32", "--max-length", "1024"],
        "calls": ["--epochs", "12", "--lr", "1e-3", "--dtype", "fp32"]}
-PPO = ["--epochs", "5", "--actor-lr", "1e-4", "--critic-lr", "3e-4", "--max-new-tokens", "96",
-       "--critic-warmup", "10", "--beta", "0.1"]
+PPO = ["--epochs", "14", "--actor-lr", "2e-4", "--critic-lr", "1e-3", "--critic-warmup", "18",
+       "--beta", "0.1", "--max-new-tokens", "96", "--max-prompt", str(LONGEST)]
 
 
 def short_prompts(conversation, tokenizer):
@@ -68,7 +70,7 @@ def split(flags):
         if chosen and bucket < 4:
             parts["heldout"] += [cut] * bool(turns)
         elif not is_test:
-            parts["ppo"] += [cut] * bool(turns and chosen)
+            parts["ppo"] += [cut] * bool(turns and chosen and bucket < 6)
             parts["conversations"] += [item] * (not chosen or bucket >= 6)
             parts["calls"] += [cut] * bool(turns and (not chosen or bucket >= 6))
     for part, items in parts.items():
@@ -78,7 +80,8 @@ def split(flags):
 
 def run(*arguments):
     """Run a script of the repository with this interpreter."""
-    subprocess.run([sys.executable, *map(str, arguments)], check=True, cwd=Path(__file__).resolve().parents[1])
+    repository = Path(__file__).resolve().parents[1]
+    subprocess.run([sys.executable, *map(str, arguments)], check=True, cwd=repository)
 
 
 def fine_tune(flags):
@@ -93,20 +96,25 @@ def fine_tune(flags):
 def reinforce(flags):
     for seed in SEEDS if flags.seed is None else (flags.seed,):
         run("ppo.py", "--model", flags.out / "sft", "--data", flags.out / "ppo.json", "--out",
-            flags.out / f"ppo-{seed}", "--seed", seed, "--max-prompt", LONGEST, *PPO)
+            flags.out / f"ppo-{seed}", "--seed", seed, *PPO)
 
 
-def answers_of(path, prompts, tokenizer, temperature):
-    """(errors, rewards) of a checkpoint on the held-out prompts, in their order."""
-    transformer, answers = model.load(path), [None] * len(prompts)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
-    generator = torch.Generator().manual_seed(1)
-    for start in range(0, len(order), 16):
-        rows = order[start:start + 16]
-        for i, answer in zip(rows, model.generate(transformer, [prompts[i].ids for i in rows], 96, tokenizer.eos_id,
-                                                  temperature, generator)):
-            answers[i] = answer
-    return ppo.score(prompts, answers, tokenizer)
+def answers_of(path, prompts, tokenizer, temperature, samples):
+    """Errors and rewards of a checkpoint on the held-out prompts, `samples` answers each: (samples, n)."""
+    transformer, order = model.load(path), sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
+    generator, errors, rewards = torch.Generator().manual_seed(1), [], []
+    for _ in range(samples):
+        answers = [None] * len(prompts)
+        for start in range(0, len(order), 16):
+            rows = order[start:start + 16]
+            said = model.generate(transformer, [prompts[i].ids for i in rows], 96, tokenizer.eos_id,
+                                  temperature, generator)
+            for i, answer in zip(rows, said):
+                answers[i] = answer
+        named, scores = ppo.score(prompts, answers, tokenizer)
+        errors.append(named)
+        rewards.append(scores)
+    return errors, torch.stack(rewards)
 
 
 def compare(flags):
@@ -114,20 +122,20 @@ def compare(flags):
     tokenizer = Tokenizer(flags.out / "sft")
     prompts, _ = read(flags.out / "heldout.json", tokenizer, LONGEST)
     seeds = [seed for seed in SEEDS if (flags.out / f"ppo-{seed}" / "config.json").exists()]
-    for temperature in (0.0, 1.0):
-        results = {name: answers_of(flags.out / name, prompts, tokenizer, temperature)
+    for temperature, samples in ((0.0, 1), (1.0, flags.samples)):
+        results = {name: answers_of(flags.out / name, prompts, tokenizer, temperature, samples)
                    for name in ("sft", *(f"ppo-{seed}" for seed in seeds))}
-        print(f"\n{'greedy' if not temperature else 'sampled'}, {len(prompts)} held-out prompts")
-        print(f"{'':10}{'reward':>8}{'correct':>9}" + "".join(f"{e.name.lower()[:12]:>14}" for e in ErrorType))
+        print(f"\n{len(prompts)} held-out prompts, {samples} answer(s) each, temperature {temperature}: "
+              "mean reward, and correct calls and errors in % of answers")
+        print(f"{'':8}{'reward':>8}{'correct':>9}" + "".join(f"{e.name.lower()[:12]:>14}" for e in ErrorType))
         for name, (errors, rewards) in results.items():
-            counts = Counter(error for named in errors for error in named)
-            print(f"{name:10}{rewards.mean():8.3f}{sum(not named for named in errors):9}"
-                  + "".join(f"{counts[e]:14}" for e in ErrorType))
-        before = results["sft"][1]
-        if not seeds:
-            continue
-        for title, right in (("reward", lambda x: x), ("correct", lambda x: (x == 1).float())):
-            gains = torch.stack([right(results[f"ppo-{seed}"][1]) - right(before) for seed in seeds])  # (seeds, n)
+            counts = Counter(error for named in errors for one in named for error in one)
+            shares = [100 * counts[e] / rewards.numel() for e in ErrorType]
+            print(f"{name:8}{rewards.mean():8.3f}{100 * (rewards == 1).float().mean():9.1f}"
+                  + "".join(f"{share:14.1f}" for share in shares))
+        for title, right in (("reward", lambda x: x), ("share correct", lambda x: (x == 1).float())):
+            before = right(results["sft"][1]).mean(0)  # (n,)
+            gains = torch.stack([right(results[f"ppo-{seed}"][1]).mean(0) - before for seed in seeds])
             pooled = gains.mean(0)  # prompts are the same for all seeds: the error is that of their means
             se = (pooled.std() / len(prompts) ** 0.5).item()
             print(f"gain in {title}: {pooled.mean():+.3f} ± {se:.3f} (paired standard error over prompts), "
@@ -140,6 +148,7 @@ def main():
     parser.add_argument("--tokenizer", required=True)
     parser.add_argument("--out", type=lambda path: Path(path).resolve(), required=True)
     parser.add_argument("--stage", choices=("split", "sft", "ppo", "score"))
+    parser.add_argument("--samples", type=int, default=8, help="sampled answers a held-out prompt")
     parser.add_argument("--seed", type=int, help="of the ppo stage: only this one")
     flags = parser.parse_args()
     flags.out.mkdir(parents=True, exist_ok=True)
