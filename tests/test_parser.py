@@ -15,7 +15,7 @@ import reward
 from data import trajectories
 from data.tools import write_call
 from reward import Call, ParseError, parse_call, same_value
-from tests.conftest import real
+from conftest import real
 
 
 def tool(name, *parameters):

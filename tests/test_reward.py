@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reward as module
-from data import trajectories
+from conftest import real
+from data import benchmarks, trajectories
 from data.tools import write_call
 from reward import REWARDS, ErrorType, classify, reward, same_value
-from tests.conftest import real
 
 TOOLS = [{"name": name, "parameters": {"properties": dict.fromkeys(keys, {})}} for name, keys in {
     "search": ("query", "n", "page"), "search_all": ("query", "n"), "ping": ()}.items()]
@@ -170,6 +170,17 @@ def check_every_call(conversations):
 def test_every_recorded_call_scores_one_against_itself_and_mutations_what_they_cost():
     total, unknown, off_schema = check_every_call(trajectories.read(real("trajectories/rottuning_gpt4.json")))
     assert (total, len(unknown), len(off_schema)) == (8407, 4, 48)
+
+
+@pytest.mark.parametrize("name, folder, levels, total, off", [
+    ("toolalpaca", "toolalpaca", ("clean",), 139, 6), ("bfcl", "bfcl_exec", ("clean",), 450, 1),
+    ("rotbench", "rotbench", benchmarks.LEVELS, 1328, 8)])
+def test_golds_of_the_benchmarks_score_one_but_those_off_their_own_document(name, folder, levels, total, off):
+    tasks = [task for level in levels for task in benchmarks.read(name, real(f"benchmarks/{folder}"), level)]
+    golds = [(write_call(gold.name, gold.arguments), task) for task in tasks for gold in task.golds]
+    wrong = [task.id for call, task in golds if reward(call, call, task.tools) != 1]
+    assert (len(golds), len(wrong)) == (total, off)
+    assert set(wrong) == {task.id for task in tasks if benchmarks.unknowable(task)}
 
 
 def test_the_same_on_a_small_conversation():
