@@ -107,9 +107,11 @@ class Run:
         self.metrics.write(json.dumps(metrics) + "\n")
 
     def save(self, transformer, tokenizer, name=""):
-        """Write the checkpoint runs/NAME[/name]: weights, config.json, tokenizer.model."""
+        """Write the checkpoint runs/NAME[/name]: weights but a value head's, config.json, tokenizer.model."""
         path = self.path / name
+        head, transformer.value_head = transformer.value_head, None  # no LLaMA loader would know it
         model.save(transformer, path)
+        transformer.value_head = head
         shutil.copyfile(tokenizer.path, path / "tokenizer.model.part")
         os.replace(path / "tokenizer.model.part", path / "tokenizer.model")
         return path

@@ -20,7 +20,7 @@ from tqdm import tqdm
 import model
 from common import Run, flag, learning_rate, make_optimizer, newest_run, parse_flags, pick_device, update
 from data import InputError, cli
-from data.prompts import Prompt, draw, read
+from data.prompts import Prompt, draw, load
 from losses import gae, kl, masked_mean, policy_loss, token_nll, token_rewards, value_loss, whiten
 from reward import ErrorType, classify, value
 from tokenizer import Tokenizer
@@ -287,30 +287,12 @@ def show(rolled, errors, tokenizer):
         tqdm.write(f"  answer {tokenizer.decode(answer.ids)[:160]!r} [{names}]")
 
 
-def save(run, actor, tokenizer, name=""):
-    """The actor as a checkpoint that any LLaMA loader takes: without a value head."""
-    head, actor.value_head = actor.value_head, None
-    path = run.save(actor, tokenizer, name)
-    actor.value_head = head
-    return path
-
-
 def plan(prompts, flags):
     """All batches of all epochs; the order is a function of (seed, epoch) alone."""
     for epoch in range(flags.epochs):
         order = np.random.default_rng((flags.seed, epoch)).permutation(len(prompts))
         for i in range(0, len(order), flags.batch_size):
             yield [prompts[j] for j in order[i:i + flags.batch_size]]
-
-
-def load_prompts(path, tokenizer, flags):
-    """Prompts of a file; prints how many were left out, and which for not fitting their own schema."""
-    prompts, left_out = read(path, tokenizer, flags.max_prompt, flags.free_text)
-    print(f"{path}: {len(prompts)} prompts, {len(left_out)} left out")
-    for line in left_out:
-        if "schema" in line:
-            print(f"  {line}")
-    return prompts
 
 
 def main():
@@ -328,8 +310,9 @@ def main():
         print(f"starting from {newest}, the newest run of sft.py")
     device = pick_device(flags.device)
     tokenizer, models = load_models(flags, device)
-    prompts = draw(load_prompts(flags.data, tokenizer, flags), flags.num_prompts, flags.seed)
-    held_out = load_prompts(flags.eval_data, tokenizer, flags) if flags.eval_data else []
+    prompts = load(flags.data, tokenizer, flags.max_prompt, flags.free_text)
+    prompts = draw(prompts, flags.num_prompts, flags.seed)
+    held_out = load(flags.eval_data, tokenizer, flags.max_prompt, flags.free_text) if flags.eval_data else []
     trained = models[:1] if flags.shared_critic else models[:2]
     optimizers = [make_optimizer(transformer, weight_decay=0.0) for transformer in trained]
     batches, run = list(plan(prompts, flags)), Run(flags, "ppo")
@@ -354,9 +337,9 @@ def main():
         if flags.show_every and done % flags.show_every == 0:
             show(rolled, errors, tokenizer)
         if flags.save_every and done % flags.save_every == 0 and not last:
-            save(run, models.actor, tokenizer, f"step-{done:06d}")
+            run.save(models.actor, tokenizer, f"step-{done:06d}")
     print("seconds a step: " + ", ".join(f"{phase} {spent[phase] / len(batches):.2f}" for phase in PHASES))
-    print(f"checkpoint: {save(run, models.actor, tokenizer)}")
+    print(f"checkpoint: {run.save(models.actor, tokenizer)}")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,16 @@ def read(path, tokenizer, max_prompt=0, free_text=False):
     return prompts, left_out
 
 
+def load(path, tokenizer, max_prompt=0, free_text=False):
+    """The prompts that `read` gives; prints how many it left out, and those that do not fit their schema."""
+    prompts, left_out = read(path, tokenizer, max_prompt, free_text)
+    print(f"{path}: {len(prompts)} prompts, {len(left_out)} left out")
+    for line in left_out:
+        if "own schema" in line:
+            print(f"  {line}")
+    return prompts
+
+
 def draw(prompts, count, seed):
     """`count` prompts drawn without replacement by seed, in file order; all of them if there are not more."""
     if count >= len(prompts):
