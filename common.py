@@ -88,6 +88,14 @@ def pick_device(name):
 
 # -------------------------------------------------------------------------------------------- run directory
 
+def make_folder(path):
+    """Make the folder that --out names. Raises InputError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {path}: {error.strerror}") from None
+
+
 class Run:
     """runs/NAME: flags.json, metrics.jsonl (one object a step), and checkpoints in HF layout."""
 
@@ -95,10 +103,7 @@ class Run:
         self.path = Path(flags.out)
         if (self.path / "metrics.jsonl").exists():
             raise InputError(f"--out {self.path}: holds a run already; name another, or remove it")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"--out {self.path}: {error.strerror}") from None
+        make_folder(self.path)
         write_json(self.path / "flags.json", {"script": script, **asdict(flags)})
         self.metrics = open(self.path / "metrics.jsonl", "a", buffering=1)
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common import flag, newest_run, parse_flags
+from common import flag, make_folder, newest_run, parse_flags
 from data import InputError, benchmarks, cli, predictions, transcripts, write_json
 from data.benchmarks import LEVELS
 from data.predictions import FORMATS
@@ -321,10 +321,7 @@ def main(argv=None):
         return
     if flags.compat and flags.bench != "rotbench":
         raise InputError(f"--compat: the rules of RoTBench's own scorer do not apply to {flags.bench}")
-    try:
-        Path(flags.out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {flags.out}: {error.strerror}") from None
+    make_folder(Path(flags.out))
     tasks = read_tasks(flags)
     if flags.predictions:
         texts, form = predictions.read(flags.predictions, len(tasks)), flags.format

@@ -340,7 +340,7 @@ def load(path, dtype=torch.float32, device="cpu", value_head=False):
                 tensor = _read(tensors, name, file, expected[name].shape)
                 kept = torch.float32 if name.startswith("value_head") else dtype
                 _set(transformer, name, tensor.to(device, kept, copy=True))  # the file may be replaced
-    for name in expected.keys() - files.keys():  # a value head the files do not have
+    for name in expected.keys() - files.keys():  # a new value head: with values of 0 returns are advantages
         _set(transformer, name, torch.zeros(expected[name].shape, device=device))
     return transformer
 
@@ -399,14 +399,12 @@ def save(transformer, path, dtype=None, shard_bytes=5 * 10**9):
         "rope_parameters": rope})
 
 
-def initialise(config, seed=0, value_head=False):
+def initialise(config, seed=0):
     """A Transformer with random fp32 weights: N(0, initializer_range) for matrices, 1 for norms."""
     torch.manual_seed(seed)
-    transformer = Transformer(config, value_head)
-    for name, parameter in transformer.named_parameters():
-        if name.startswith("value_head"):
-            nn.init.zeros_(parameter)  # with values of 0 the first advantages are the rewards
-        elif parameter.ndim == 2:
+    transformer = Transformer(config)
+    for parameter in transformer.parameters():
+        if parameter.ndim == 2:
             nn.init.normal_(parameter, std=config.initializer_range)
     return transformer
 

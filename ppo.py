@@ -69,8 +69,6 @@ class Flags:
 PRESETS = {"tiny": Flags(), "codellama-7b": Flags(  # the paper's rates; 100 of 448 steps warm up, as released
     actor_lr=2e-6, critic_lr=1e-6, warmup_ratio=100 / 448, micro_batch=2, dtype="bf16",
     checkpoint_activations=True)}
-
-
 PHASES = ("rollout", "score", "advantages", "update")
 
 
@@ -118,20 +116,20 @@ def rollout(actor, prompts, tokenizer, flags, generator):
     width = max(map(len, said))
     mask = torch.tensor([[t < len(ids) for t in range(width)] for ids in said], device=device)
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row].ids) + len(said[row]))
-    groups = [_group(order[i:i + flags.micro_batch], prompts, said, width, device)
+    groups = [_group(order[i:i + flags.micro_batch], prompts, said, mask)
               for i in range(0, len(order), flags.micro_batch)]
     return Rollout(prompts, answers, groups, mask)
 
 
-def _group(rows, prompts, said, width, device):
+def _group(rows, prompts, said, mask):
+    width, device = mask.shape[1], mask.device
     texts = [prompts[row].ids + said[row] for row in rows]
     longest = max(map(len, texts))
     ids = torch.tensor([text + [0] * (longest - len(text)) for text in texts], device=device)
     labels = torch.tensor([said[row] + [0] * (width - len(said[row])) for row in rows], device=device)
     starts = torch.tensor([len(prompts[row].ids) for row in rows], device=device)
     at = (starts[:, None] - 1 + torch.arange(width, device=device)).clamp(max=longest - 1)
-    mask = torch.tensor([[t < len(said[row]) for t in range(width)] for row in rows], device=device)
-    return Group(torch.tensor(rows, device=device), ids, at, labels, mask)
+    return Group(torch.tensor(rows, device=device), ids, at, labels, mask[rows])
 
 
 def forward(transformer, group, temperature):
@@ -142,7 +140,17 @@ def forward(transformer, group, temperature):
         hidden[row, at], weight, labels, temperature))
     logp, values = out if transformer.value_head is not None else (out, None)
     logp = torch.zeros_like(group.at, dtype=logp.dtype).masked_scatter(group.mask, logp)
-    return logp, None if values is None else torch.where(group.mask, values.gather(1, group.at), 0)
+    return logp, None if values is None else _at_answers(values, group)
+
+
+def forward_critic(critic, group):
+    """The values of a critic that is a model of its own, without its output head; as `forward` gives them."""
+    _, values = critic(group.ids, head=lambda hidden, weight: None)
+    return _at_answers(values, group)
+
+
+def _at_answers(values, group):
+    return torch.where(group.mask, values.gather(1, group.at), 0)
 
 
 # -------------------------------------------------------------------------------------------------- 2. score
@@ -165,9 +173,7 @@ def advantages(models, rolled, scores, flags):
     for group in rolled.groups:
         old_logp[group.rows], values = forward(models.actor, group, flags.temperature)
         ref_logp[group.rows], _ = forward(models.reference, group, flags.temperature)
-        if values is None:
-            _, values = forward(models.critic, group, flags.temperature)
-        old_values[group.rows] = values
+        old_values[group.rows] = forward_critic(models.critic, group) if values is None else values
     if flags.offload_reference:
         models.reference.to("cpu")
     k1, _ = kl(old_logp, ref_logp)
@@ -191,7 +197,7 @@ def learn(models, optimizers, rolled, seen, flags, rates):
         sums["policy_loss"] += loss.item()
         if values is None:
             loss.backward()
-            _, values = forward(models.critic, group, flags.temperature)
+            values = forward_critic(models.critic, group)
         squared = value_loss(values, old_values, returns, group.mask, flags.value_clip).sum() / tokens
         sums["value_loss"] += squared.item()
         (loss + flags.value_coef * squared if flags.shared_critic else squared).backward()
