@@ -157,11 +157,15 @@ def gae(rewards, values, mask, gamma, lam):
     return advantages, advantages + v
 
 
-def whiten(advantages, mask):
-    """Mean 0 and variance 1 over mask, 0 elsewhere; advantages that hardly differ are only centred."""
-    centred = torch.where(mask, advantages - masked_mean(advantages, mask), 0)
-    std = masked_mean(centred.square(), mask).sqrt()
-    return centred / std if std > 1e-4 else centred
+def whiten(advantages, mask, total=lambda x: x):
+    """Mean 0 and variance 1 over mask, 0 elsewhere; advantages that hardly differ are only centred.
+
+    total: sums a tensor over processes that hold other rows of the batch.
+    """
+    count = total(mask.sum()).clamp(min=1)
+    centred = torch.where(mask, advantages - total(torch.where(mask, advantages, 0).sum()) / count, 0)
+    std = (total(centred.square().sum()) / count).sqrt()
+    return (centred / std if std > 1e-4 else centred).to(advantages.dtype)
 
 
 def policy_loss(logp, old_logp, advantages, mask, clip=0.2):

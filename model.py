@@ -18,12 +18,13 @@ import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import distributed, nn
 from torch.utils.checkpoint import checkpoint
 
 from data import InputError, Parser, cli, read_json, write_json
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
+STORED = ("F32", "BF16", "F16", "F64")  # the same in safetensors' own words
 
 
 # ---------------------------------------------------------------------------------------------- configuration
@@ -248,11 +249,14 @@ class Answer(NamedTuple):
 def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, generator=None):
     """Continue each prompt (a non-empty list of ids; lengths may differ) -> list of Answer, in order.
 
-    temperature 0 is greedy, otherwise plain softmax sampling (no top-k, no top-p) with `generator`.
+    temperature 0 is greedy, otherwise plain softmax sampling (no top-k, no top-p) with `generator`: one for
+    all prompts, or a list of one for each, with which a row's luck depends on no other row of the batch.
     """
     if not all(prompts):
         raise ValueError("generate: an empty prompt has no next token")
-    transformer = _cast(transformer)  # decoding reads every weight for every token: cast them once
+    transformer = gather(transformer)  # decoding reads every weight for every token
+    if not prompts:
+        return []
     device = transformer.model.embed_tokens.weight.device
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     longest = int(lengths.max())
@@ -262,15 +266,16 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     rows = torch.arange(len(prompts), device=device)
     last, positions = lengths - 1, None  # reading the prompts: positions 0 .. longest - 1
     ended = torch.zeros_like(rows, dtype=torch.bool)
-    columns = []
-    for _ in range(max_new_tokens):
+    columns, luck = [], _luck(generator, len(prompts), max_new_tokens).to(device) if temperature else None
+    for step in range(max_new_tokens):
         out = transformer(ids, cache, positions, lambda hidden, weight: F.linear(hidden[rows, last], weight))
         logits = out if transformer.value_head is None else out[0]  # (B, V)
         if temperature == 0:
             token = logits.argmax(-1)
         else:
-            probabilities = (logits.float() / temperature).softmax(-1)
-            token = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+            cumulative = (logits.float() / temperature).softmax(-1).double().cumsum(-1)
+            drawn = luck[:, step, None] * cumulative[:, -1:]
+            token = torch.searchsorted(cumulative, drawn, right=True).squeeze(-1)
         columns.append(token)
         ended |= token == eos_id
         if ended.all():
@@ -281,16 +286,33 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     return [Answer(row[:row.index(eos_id)], True) if eos_id in row else Answer(row, False) for row in answers]
 
 
-def _cast(transformer):
-    """The transformer itself, or a copy of its weights in the dtype that it computes in."""
-    dtype = transformer.compute_dtype
-    if dtype in (None, transformer.model.embed_tokens.weight.dtype):
+def _luck(generator, rows, columns):
+    """Numbers of [0, 1) in float64 (rows, columns), drawn on the CPU: the same whatever the device."""
+    if isinstance(generator, list):
+        return torch.stack([torch.rand(columns, dtype=torch.float64, generator=one) for one in generator])
+    return torch.rand(rows, columns, dtype=torch.float64, generator=generator)
+
+
+@torch.no_grad()
+def gather(transformer):
+    """The transformer itself, or a copy with whole weights in the dtype that it computes in, to decode with.
+
+    All processes call it together; after it each decodes on its own, for as long as its answers take.
+    """
+    weight = transformer.model.embed_tokens.weight
+    dtype = transformer.compute_dtype or weight.dtype
+    if dtype == weight.dtype and whole(weight) is weight:
         return transformer
     with torch.device("meta"):
         copy = Transformer(transformer.config)
     for name, _ in copy.named_parameters():
-        _set(copy, name, transformer.get_parameter(name).detach().to(dtype))
+        _set(copy, name, whole(transformer.get_parameter(name).detach().to(dtype)))
     return copy
+
+
+def whole(tensor):
+    """A tensor, gathered from all processes if it is spread over them (a DTensor)."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
 # ---------------------------------------------------------------------------------------- weights in and out
@@ -318,43 +340,50 @@ def _open(file):
         raise InputError(f"{file}: damaged or cut off ({error})") from None
 
 
-def load(path, dtype=torch.float32, device="cpu", value_head=False):
+def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None):
     """HF-layout directory -> Transformer with parameters of `dtype`, read one tensor at a time.
 
-    value_head: add one, read from the files where they have it and zero otherwise; it is always fp32.
+    value_head: add one, read from the files where they have it and zero otherwise; never in half precision.
+    shard: spreads the parameters over processes, as `common.shard` does; each then reads its own rows.
     Raises InputError naming missing or unexpected parameters, wrong shapes, and files that cannot be read.
     """
-    config = read_config(Path(path, "config.json"))
+    config, files = read_config(Path(path, "config.json")), weight_files(path)
     with torch.device("meta"):
-        transformer = Transformer(config, value_head)
-    expected, files = dict(transformer.named_parameters()), weight_files(path)
+        transformer = Transformer(config, value_head).to(dtype)
+    if value_head:
+        transformer.value_head.to(torch.promote_types(dtype, torch.float32))
+    expected = {name: parameter.shape for name, parameter in transformer.named_parameters()}
     if config.tie_word_embeddings:
         files.pop("lm_head.weight", None)  # some writers store the tied matrix twice
     missing = sorted(name for name in expected.keys() - files.keys() if not name.startswith("value_head"))
     unexpected = sorted(files.keys() - expected.keys())
     if missing or unexpected:
         raise InputError(f"{path}: missing {missing}, unexpected {unexpected}")
-    for file in dict.fromkeys(files.values()):
-        with _open(file) as tensors:
-            for name in (name for name in files if files[name] == file):
-                tensor = _read(tensors, name, file, expected[name].shape)
-                kept = torch.float32 if name.startswith("value_head") else dtype
-                _set(transformer, name, tensor.to(device, kept, copy=True))  # the file may be replaced
-    for name in expected.keys() - files.keys():  # a new value head: with values of 0 returns are advantages
-        _set(transformer, name, torch.zeros(expected[name].shape, device=device))
+    own = shard(transformer) if shard else lambda parameter: (parameter.detach(), slice(None))
+    transformer.to_empty(device=device)
+    for name, parameter in transformer.named_parameters():
+        mine, rows = own(parameter)
+        if name in files:
+            _read(files[name], name, expected[name], mine, rows)
+        else:
+            mine.zero_()  # a new value head: with values of 0 returns are advantages
     return transformer
 
 
-def _read(tensors, name, file, shape):
-    try:
-        tensor = tensors.get_tensor(name)
-    except SafetensorError:
-        raise InputError(f"{file}: does not hold {name}") from None
-    if tensor.shape != shape:
-        raise InputError(f"{file}: {name} has shape {list(tensor.shape)}, config.json asks for {list(shape)}")
-    if tensor.dtype not in DTYPES.values():
-        raise InputError(f"{file}: {name} is {tensor.dtype}; {', '.join(DTYPES)} are read")
-    return tensor
+def _read(file, name, shape, mine, rows):
+    """Fill `mine` with these rows of a tensor. The file is opened for each anew: what was read is let go."""
+    with _open(file) as tensors:
+        try:
+            tensor = tensors.get_slice(name)
+        except SafetensorError:
+            raise InputError(f"{file}: does not hold {name}") from None
+        if tensor.get_shape() != list(shape):
+            raise InputError(f"{file}: {name} has shape {tensor.get_shape()}, "
+                             f"config.json asks for {list(shape)}")
+        if tensor.get_dtype() not in STORED:
+            raise InputError(f"{file}: {name} is {tensor.get_dtype()}; {', '.join(STORED)} are read")
+        if mine.numel():
+            mine.copy_(tensors.get_tensor(name) if rows == slice(None) else tensor[rows])
 
 
 def _set(transformer, name, tensor):
@@ -365,9 +394,10 @@ def _set(transformer, name, tensor):
 def save(transformer, path, dtype=None, shard_bytes=5 * 10**9):
     """Transformer -> HF-layout directory: config.json, and model.safetensors or shards with their index.
 
-    dtype: of the stored weights, by default that of the parameters. Every file is written aside and renamed.
+    dtype: of the stored weights, by default that of the parameters. Every file is written aside and renamed,
+    config.json last. Processes that share the model all call it; the first one writes, a tensor at a time.
     """
-    path = Path(path)
+    path, writes = Path(path), not distributed.is_initialized() or distributed.get_rank() == 0
     path.mkdir(parents=True, exist_ok=True)
     parameters = dict(transformer.named_parameters())
     dtypes = {name: dtype or parameter.dtype for name, parameter in parameters.items()}
@@ -381,10 +411,15 @@ def save(transformer, path, dtype=None, shard_bytes=5 * 10**9):
     files = ["model.safetensors"] if len(shards) == 1 else [
         f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors" for i in range(len(shards))]
     for file, names in zip(files, shards):
-        tensors = {name: parameters[name].detach().to("cpu", dtypes[name]).contiguous() for name in names}
+        gathered = ((name, whole(parameters[name].detach().to(dtypes[name]))) for name in names)
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in gathered if writes}
+        if not writes:
+            continue
         save_file(tensors, path / f"{file}.part", metadata={"format": "pt"})
         os.chmod(path / f"{file}.part", 0o644)  # safetensors writes for the owner alone
         os.replace(path / f"{file}.part", path / file)
+    if not writes:
+        return
     if len(shards) > 1:
         where = {name: file for file, names in zip(files, shards) for name in names}
         write_json(path / "model.safetensors.index.json",

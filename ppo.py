@@ -1,43 +1,56 @@
 """Stage 2 (paper, section 3.3): PPO on the kinds of error a call can have, held near the fine-tuned model.
 
-    python ppo.py --data raw_data.json                     # from the newest run of sft.py
-    python ppo.py --preset codellama-7b --model runs/sft --data raw_data.json
+    python ppo.py                                          # from the newest run of sft.py, embedded data
+    python ppo.py --data raw_data.json
+    torchrun --nproc_per_node 8 ppo.py --preset codellama-7b --model runs/sft --data raw_data.json
 
 Each step: rollout (the actor answers a batch of prompts), score (the reward's table), advantages (KL penalty,
 GAE), update (clipped losses). Actor, critic and reference all start from the fine-tuned model. Left out:
 adaptive KL, since the paper fixes beta, and reward whitening, since the scale is known.
 """
 
+import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+import memory
 import model
-from common import Run, flag, learning_rate, make_optimizer, newest_run, parse_flags, pick_device, update
+from checkpoint import Run
+from common import (NotFinite, deal, finish, finite, flag, largest, learning_rate, make_optimizer, newest_run,
+                    parse_flags, processes, reduce_gradients, shard, start, total, totals, update)
 from data import InputError, cli
 from data.prompts import Prompt, draw, load
-from losses import gae, kl, masked_mean, policy_loss, token_nll, token_rewards, value_loss, whiten
+from losses import gae, kl, policy_loss, token_nll, token_rewards, value_loss, whiten
 from reward import ErrorType, classify, value
 from tokenizer import Tokenizer
+
+HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Flags:
-    model: str = flag("", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)")
-    data: str = flag("", "trajectories, or pairs of prompt and gold call; see data/prompts.py")
-    eval_data: str = flag("", "held-out prompts, answered greedily before and after training")
-    out: str = flag("runs/ppo", "where the run goes")
+    model: str = flag(
+        "", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)", alters="files")
+    data: str = flag(str(HERE / "data/rl.json"),
+                     "trajectories, or pairs of prompt and gold call; see data/prompts.py", alters="files")
+    eval_data: str = flag(
+        "", "held-out prompts, answered greedily before and after training", alters="files")
+    out: str = flag("runs/ppo", "where the run goes; one that was cut short is continued", alters="nothing")
     num_prompts: int = flag(1194, "prompts drawn from --data", least=1)
     max_prompt: int = flag(0, "leave out prompts of more tokens (0: none)", least=0)
     free_text: bool = flag(False, "keep prompts whose gold is finish or ask_to_user, prose to no rule")
     epochs: int = flag(3, "passes over the prompts", least=1)
-    batch_size: int = flag(8, "prompts in a step", least=1)
-    micro_batch: int = flag(8, "rows in one forward pass; bounds memory, changes no result", least=1)
+    batch_size: int = flag(8, "prompts in a step, of all processes together", least=1)
+    micro_batch: int = flag(8, "rows in one forward pass; bounds memory, changes no result", least=1,
+                            alters="bits")
     ppo_epochs: int = flag(1, "updates on each batch of answers", least=1)
     max_new_tokens: int = flag(512, "longest answer; one without </s> cannot be parsed", least=1)
     temperature: float = flag(1.0, "of the softmax, in rollouts and log-probabilities", least=1e-3)
@@ -48,7 +61,8 @@ class Flags:
     critic_warmup: int = flag(0, "first steps in which only the critic learns", least=0)
     shared_critic: bool = flag(False, "a value head on the actor is the critic: less memory")
     value_coef: float = flag(0.1, "weight of the value loss with --shared-critic", least=0)
-    offload_reference: bool = flag(False, "keep the reference model on the CPU between uses")
+    offload_reference: bool = flag(False, "keep the reference model on the CPU between uses",
+                                   alters="bits")
     beta: float = flag(0.3, "KL penalty per token", least=0)
     gamma: float = flag(1.0, "discount", least=0)
     lam: float = flag(0.95, "lambda of GAE", least=0)
@@ -58,12 +72,17 @@ class Flags:
     whiten: str = flag("global", "advantages: over the batch, or (released) not", choices=("global", "none"))
     grad_clip: float = flag(1.0, "largest norm of a gradient (0: no clipping)", least=0)
     dtype: str = flag("fp32", "of the computation; weights are fp32", choices=("bf16", "fp32"))
-    checkpoint_activations: bool = flag(False, "recompute them in the backward pass: less memory")
-    device: str = flag("auto", "cpu, cuda, or auto")
+    checkpoint_activations: bool = flag(False, "recompute them in the backward pass: less memory",
+                                        alters="bits")
+    device: str = flag("auto", "cpu, cuda, or auto", alters="bits")
     seed: int = flag(0, "of the prompts, their order and the sampling", least=0)
-    show_every: int = flag(25, "steps between two sampled answers on the terminal (0: never)", least=0)
-    save_every: int = flag(0, "steps between checkpoints (0: only at the end)", least=0)
+    show_every: int = flag(25, "steps between two sampled answers on the terminal (0: never)", least=0,
+                           alters="nothing")
+    save_every: int = flag(50, "steps between checkpoints to go on from (0: none)", least=0, alters="nothing")
+    keep: int = flag(1, "how many of these to keep", least=1, alters="nothing")
     eval_every: int = flag(0, "steps between evaluations on --eval-data (0: only before and after)", least=0)
+    plan: int = flag(0, "print the memory that each of this many processes will need, and end", least=0,
+                     alters="nothing")
 
 
 PRESETS = {"tiny": Flags(), "codellama-7b": Flags(  # the paper's rates; 100 of 448 steps warm up, as released
@@ -88,6 +107,7 @@ class Group(NamedTuple):
 
 
 class Rollout(NamedTuple):
+    """This process's share of a step: B rows. Every process has as many groups; some may hold no row."""
     prompts: list[Prompt]
     answers: list[model.Answer]
     groups: list[Group]  # old, reference and new log-probabilities use the same: equal before any update
@@ -112,29 +132,31 @@ def rollout(actor, prompts, tokenizer, flags, generator):
     answers = model.generate(actor, [prompt.ids for prompt in prompts], flags.max_new_tokens,
                              tokenizer.eos_id, temperature, generator)
     said = [answer.ids + [tokenizer.eos_id] * answer.ended for answer in answers]
-    device = actor.model.embed_tokens.weight.device
-    width = max(map(len, said))
-    mask = torch.tensor([[t < len(ids) for t in range(width)] for ids in said], device=device)
+    lengths = torch.tensor([len(ids) for ids in said], device=actor.model.embed_tokens.weight.device)
+    mask = torch.arange(max(map(len, said), default=1), device=lengths.device) < lengths[:, None]
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row].ids) + len(said[row]))
-    groups = [_group(order[i:i + flags.micro_batch], prompts, said, mask)
-              for i in range(0, len(order), flags.micro_batch)]
+    starts = range(0, int(largest(len(order))), flags.micro_batch)
+    groups = [_group(order[i:i + flags.micro_batch], prompts, said, mask) for i in starts]
     return Rollout(prompts, answers, groups, mask)
 
 
 def _group(rows, prompts, said, mask):
     width, device = mask.shape[1], mask.device
-    texts = [prompts[row].ids + said[row] for row in rows]
+    texts = [prompts[row].ids + said[row] for row in rows] or [[0]]  # no row: a forward pass for nothing
     longest = max(map(len, texts))
     ids = torch.tensor([text + [0] * (longest - len(text)) for text in texts], device=device)
-    labels = torch.tensor([said[row] + [0] * (width - len(said[row])) for row in rows], device=device)
-    starts = torch.tensor([len(prompts[row].ids) for row in rows], device=device)
+    labels = torch.zeros(len(rows), width, dtype=torch.int64, device=device)
+    for label, row in zip(labels, rows):
+        label[:len(said[row])] = torch.tensor(said[row])
+    starts = torch.tensor([len(prompts[row].ids) for row in rows], dtype=torch.int64, device=device)
     at = (starts[:, None] - 1 + torch.arange(width, device=device)).clamp(max=longest - 1)
-    return Group(torch.tensor(rows, device=device), ids, at, labels, mask[rows])
+    rows = torch.tensor(rows, dtype=torch.int64, device=device)
+    return Group(rows, ids, at, labels, mask[rows])
 
 
 def forward(transformer, group, temperature):
     """log p of the answers' tokens and, with a value head, the values before them; (b, T), 0 outside mask."""
-    row = torch.arange(len(group.ids), device=group.ids.device)[:, None].expand_as(group.at)[group.mask]
+    row = torch.arange(len(group.at), device=group.ids.device)[:, None].expand_as(group.at)[group.mask]
     at, labels = group.at[group.mask], group.labels[group.mask]
     out = transformer(group.ids, head=lambda hidden, weight: -token_nll(
         hidden[row, at], weight, labels, temperature))
@@ -167,75 +189,95 @@ def score(prompts, answers, tokenizer):
 @torch.no_grad()
 def advantages(models, rolled, scores, flags):
     """KL penalty and score as rewards of tokens, then GAE -> Experience."""
-    device = rolled.mask.device
-    old_logp, ref_logp, old_values = (torch.zeros(rolled.mask.shape, device=device) for _ in range(3))
-    models.reference.to(device)
+    weight, device = models.actor.model.embed_tokens.weight, rolled.mask.device
+    old_logp, ref_logp, old_values = (
+        torch.zeros(rolled.mask.shape, dtype=weight.dtype, device=device) for _ in range(3))
+    moves = flags.offload_reference and processes()[1] == 1  # shards are moved block by block
+    if moves:
+        models.reference.to(device)
     for group in rolled.groups:
         old_logp[group.rows], values = forward(models.actor, group, flags.temperature)
         ref_logp[group.rows], _ = forward(models.reference, group, flags.temperature)
         old_values[group.rows] = forward_critic(models.critic, group) if values is None else values
-    if flags.offload_reference:
+    if moves:
         models.reference.to("cpu")
     k1, _ = kl(old_logp, ref_logp)
     rewards = token_rewards(scores.to(device), k1, rolled.mask, flags.beta, flags.score_clip)
     raw, returns = gae(rewards, old_values, rolled.mask, flags.gamma, flags.lam)
-    gain = whiten(raw, rolled.mask) if flags.whiten == "global" else raw
+    gain = whiten(raw, rolled.mask, total) if flags.whiten == "global" else raw
     return Experience(old_logp, ref_logp, old_values, gain, returns, rolled.mask)
 
 
 # ------------------------------------------------------------------------------------------------- 4. update
 
 def learn(models, optimizers, rolled, seen, flags, rates):
-    """One PPO update on all groups; losses are token means over the batch. rates: (actor's, critic's)."""
-    tokens, sums = seen.mask.sum(), Counter()
-    for group in rolled.groups:
+    """One PPO update on all groups; losses are token means over the batch of all processes.
+
+    rates: (actor's, critic's). Raises NotFinite before the update.
+    """
+    tokens, sums, widest = total(seen.mask.sum()).item(), Counter(), 0.0
+    share = processes()[1] / tokens  # gradients are averaged over the processes
+    for i, group in enumerate(rolled.groups):
+        for transformer in models[:2]:
+            reduce_gradients(transformer, i + 1 == len(rolled.groups))
         old_logp, old_values, gain, returns = (x[group.rows] for x in (
             seen.old_logp, seen.old_values, seen.advantages, seen.returns))
         logp, values = forward(models.actor, group, flags.temperature)
         per_token, clipped = policy_loss(logp, old_logp, gain, group.mask, flags.clip)
-        loss = per_token.sum() / tokens
-        sums["policy_loss"] += loss.item()
+        loss = per_token.sum() * share
         if values is None:
             loss.backward()
             values = forward_critic(models.critic, group)
-        squared = value_loss(values, old_values, returns, group.mask, flags.value_clip).sum() / tokens
-        sums["value_loss"] += squared.item()
-        (loss + flags.value_coef * squared if flags.shared_critic else squared).backward()
+        squared = value_loss(values, old_values, returns, group.mask, flags.value_clip).sum()
+        (loss + flags.value_coef * squared * share if flags.shared_critic else squared * share).backward()
         log_ratio = torch.where(group.mask, logp - old_logp, 0).detach()
-        sums["clip_fraction"] += (clipped.sum() / tokens).item()
-        sums["approx_kl"] += (0.5 * log_ratio.square().sum() / tokens).item()
-        sums["max_log_ratio"] = max(sums["max_log_ratio"], log_ratio.abs().max().item())
+        sums.update({"policy_loss": per_token.sum().item(), "value_loss": squared.item(),
+                     "clip_fraction": clipped.sum().item(),
+                     "approx_kl": 0.5 * log_ratio.square().sum().item()})
+        widest = max([widest, *log_ratio.abs().amax(1).tolist()])
+    metrics = {name: value / tokens for name, value in totals(sums).items()}
+    finite(metrics["policy_loss"] + metrics["value_loss"], "loss")
     for name, transformer, optimizer, rate in zip(models._fields, models, optimizers, rates):
-        sums[f"{name}_grad_norm"] = update(transformer, optimizer, rate, flags.grad_clip)
-    return dict(sums)
+        metrics[f"{name}_grad_norm"] = update(transformer, optimizer, rate, flags.grad_clip)
+    return metrics | {"max_log_ratio": largest(widest)}
 
 
 def describe(rolled, errors, scores, seen):
-    """What the answers were like: reward, a count for every named error, KL, entropy, values."""
+    """What all processes' answers were like: reward, a count for every named error, KL, entropy, values."""
+    counts, (k1, k3), left = count(errors), kl(seen.old_logp, seen.ref_logp), seen.returns - seen.old_values
+    rows, tokens, ended = counts.pop("n"), total(seen.mask.sum()).item(), [a.ended for a in rolled.answers]
+    mean = {name: value / tokens for name, value in totals({
+        name: x[seen.mask].double().sum() for name, x in {
+            "k1": k1, "k3": k3, "logp": seen.old_logp, "returns": seen.returns, "left": left,
+            "returns²": seen.returns.square(), "left²": left.square()}.items()}).items()}
+    spread, unexplained = (mean[f"{name}²"] - mean[name] ** 2 for name in ("returns", "left"))
+    best, worst = (largest(max((sign * scores).tolist(), default=-math.inf)) for sign in (1, -1))
+    return {"reward": total(scores.double().sum()).item() / rows, "reward_spread": best + worst, **counts,
+            "k1": mean["k1"], "k3": mean["k3"], "kl_penalty": mean["k1"] * tokens / rows,
+            "entropy": -mean["logp"],  # estimated from the sampled tokens
+            "explained_variance": 1 - unexplained / spread if spread > 1e-12 else 0.0,
+            "answer_length": tokens / rows, "ended": total(sum(ended)) / rows}
+
+
+def count(errors):
+    """{what: how many} of all processes' answers: all, the correct ones, and those with each named error."""
     counts = Counter(error for named in errors for error in named)
-    k1, k3 = kl(seen.old_logp, seen.ref_logp)
-    spread = seen.returns[seen.mask].var(correction=0)
-    left = (seen.returns - seen.old_values)[seen.mask].var(correction=0)
-    return {"reward": scores.mean().item(), "reward_spread": (scores.max() - scores.min()).item(),
-            "correct": sum(not named for named in errors),
-            **{error.name.lower(): counts[error] for error in ErrorType},
-            "k1": masked_mean(k1, seen.mask).item(), "k3": masked_mean(k3, seen.mask).item(),
-            "kl_penalty": torch.where(seen.mask, k1, 0).sum(1).mean().item(),
-            "entropy": -masked_mean(seen.old_logp, seen.mask).item(),  # estimated from the sampled tokens
-            "explained_variance": (1 - left / spread).item() if spread > 0 else 0.0,
-            "answer_length": seen.mask.sum(1).float().mean().item(),
-            "ended": float(np.mean([answer.ended for answer in rolled.answers]))}
+    sums = totals({"n": len(errors), "correct": sum(not named for named in errors),
+                   **{error.name.lower(): counts[error] for error in ErrorType}})
+    return {name: int(number) for name, number in sums.items()}
 
 
 # ------------------------------------------------------------------------------------------------- the loop
 
 def load_models(flags, device):
     """Tokenizer and Models, all from the fine-tuned checkpoint; the value head starts at zero."""
-    dtype = model.DTYPES[flags.dtype]
-    tokenizer = Tokenizer(flags.model)
-    actor = model.load(flags.model, torch.float32, device, value_head=flags.shared_critic)
-    critic = actor if flags.shared_critic else model.load(flags.model, torch.float32, device, value_head=True)
-    reference = model.load(flags.model, dtype, "cpu" if flags.offload_reference else device)
+    tokenizer, dtype = Tokenizer(flags.model), model.DTYPES[flags.dtype]
+    trained = partial(model.load, flags.model, torch.float32, device,
+                      shard=partial(shard, device=device, dtype=dtype))
+    actor = trained(value_head=flags.shared_critic)
+    critic = actor if flags.shared_critic else trained(value_head=True)
+    reference = model.load(flags.model, dtype, "cpu" if flags.offload_reference else device,
+                           shard=partial(shard, device=device, offload=flags.offload_reference))
     tokenizer.must_fit(actor.config)
     for transformer in (actor, critic):
         transformer.compute_dtype = dtype
@@ -243,10 +285,16 @@ def load_models(flags, device):
     return tokenizer, Models(actor, critic, reference.requires_grad_(False))
 
 
-def train_step(models, optimizers, batch, tokenizer, flags, generator, rates):
-    """One step on a batch of prompts -> (metrics, Rollout, errors)."""
-    clock = [time.perf_counter()]
-    rolled = rollout(models.actor, batch, tokenizer, flags, generator)
+def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
+    """Step `number` on a batch of prompts -> (metrics, seconds of each phase, Rollout, errors).
+
+    A row's luck is a function of (seed, number, row): neither a resumed run nor the number of processes
+    changes an answer. Raises NotFinite before an update.
+    """
+    clock, mine = [time.perf_counter()], deal([len(prompt.ids) for prompt in batch])
+    seeds = [int(np.random.default_rng((flags.seed, number, row)).integers(2**63)) for row in mine]
+    rolled = rollout(models.actor, [batch[row] for row in mine], tokenizer, flags,
+                     [torch.Generator().manual_seed(seed) for seed in seeds])
     clock.append(time.perf_counter())
     errors, scores = score(rolled.prompts, rolled.answers, tokenizer)
     clock.append(time.perf_counter())
@@ -257,31 +305,34 @@ def train_step(models, optimizers, batch, tokenizer, flags, generator, rates):
         learned = learn(models, optimizers, rolled, seen, flags, rates)
         metrics |= learned if epoch else {**learned, "first_log_ratio": learned["max_log_ratio"]}
     clock.append(time.perf_counter())
-    metrics |= {f"{phase}_s": end - start for phase, start, end in zip(PHASES, clock, clock[1:])}
-    return metrics | {"rollout_tokens_per_s": seen.mask.sum().item() / metrics["rollout_s"]}, rolled, errors
+    seconds = {phase: end - start for phase, start, end in zip(PHASES, clock, clock[1:])}
+    return metrics, seconds, rolled, errors
 
 
 def evaluate(actor, prompts, tokenizer, flags):
     """Greedy answers to held-out prompts -> mean reward and its standard error, correct calls, errors."""
+    actor, (rank, ranks) = model.gather(actor), processes()
     order = sorted(prompts, key=lambda prompt: len(prompt.ids))
-    answers = [answer for i in range(0, len(order), 32) for answer in model.generate(
-        actor, [p.ids for p in order[i:i + 32]], flags.max_new_tokens, tokenizer.eos_id)]
-    errors, scores = score(order, answers, tokenizer)
-    counts = Counter(error for named in errors for error in named)
-    return {"eval_n": len(order), "eval_reward": scores.mean().item(),
-            "eval_reward_se": (scores.std() / len(order) ** 0.5).item(),
-            "eval_correct": sum(not named for named in errors),
-            **{f"eval_{error.name.lower()}": counts[error] for error in ErrorType}}
+    batches = [order[i:i + 32] for i in range(0, len(order), 32)][rank::ranks]
+    answers = [answer for batch in batches for answer in model.generate(
+        actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)]
+    errors, scores = score([prompt for batch in batches for prompt in batch], answers, tokenizer)
+    counts, n = count(errors), len(prompts)
+    mean = total(scores.double().sum()).item() / n
+    squares = total((scores.double() - mean).square().sum()).item()
+    return {"eval_reward": mean, "eval_reward_se": (squares / max(n - 1, 1) / n) ** 0.5,
+            **{f"eval_{name}": number for name, number in counts.items()}}
 
 
-def warn(metrics, recent, warned):
-    """Each of three signs of trouble, once. recent: (mean, spread) of the scores of the last ten steps."""
+def warn(metrics, notes):
+    """Each of three signs of trouble, once. notes: the scores of the last ten steps, the signs so far."""
+    notes["recent"] = [*notes["recent"], [metrics["reward"], metrics["reward_spread"]]][-10:]
     signs = {"old and new log-probabilities differ before any update": metrics["first_log_ratio"] > 1e-3,
              "no answer ends with </s>: raise --max-new-tokens, or fine-tune longer": metrics["ended"] == 0,
              "ten steps without two different scores: there is nothing to learn from":
-             len(recent) == 10 and set(recent) == {(recent[0][0], 0.0)}}
-    for sign in (sign for sign, shows in signs.items() if shows and sign not in warned):
-        warned.add(sign)
+             notes["recent"] == [[metrics["reward"], 0.0]] * 10}
+    for sign in (sign for sign, shows in signs.items() if shows and sign not in notes["warned"]):
+        notes["warned"].append(sign)
         tqdm.write(f"warning: {sign}")
 
 
@@ -301,51 +352,60 @@ def plan(prompts, flags):
             yield [prompts[j] for j in order[i:i + flags.batch_size]]
 
 
-def main():
-    """The command line; see the top of this file."""
+def read_flags():
+    """The command line -> Flags, with the newest run of sft.py for a --model that is not given."""
     flags = parse_flags(PRESETS, "Stage 2: PPO on the kinds of error a call can have.")
-    if not flags.data:
-        raise InputError("--data: must be given")
     if flags.shared_critic and flags.critic_warmup:
         raise InputError("--critic-warmup: the critic is not a model of its own with --shared-critic")
-    if not flags.model:
-        newest = newest_run("sft")
-        if newest is None:
-            raise InputError("--model: must be given, there is no finished run of sft.py under runs/")
-        flags = replace(flags, model=str(newest))
-        print(f"starting from {newest}, the newest run of sft.py")
-    device = pick_device(flags.device)
+    if flags.model:
+        return flags
+    newest = newest_run("sft")
+    if newest is None:
+        raise InputError("--model: no finished run under runs/ to start from; python sft.py makes one")
+    return replace(flags, model=str(newest))
+
+
+def main():
+    """The command line; see the top of this file."""
+    flags = read_flags()
+    if flags.plan:
+        print(*memory.report(memory.plan_ppo, flags), sep="\n")
+        return
+    device, run = start(flags.device), Run(flags, "ppo")
+    print(f"starting from {flags.model}")
     tokenizer, models = load_models(flags, device)
     prompts = load(flags.data, tokenizer, flags.max_prompt, flags.free_text)
     prompts = draw(prompts, flags.num_prompts, flags.seed)
     held_out = load(flags.eval_data, tokenizer, flags.max_prompt, flags.free_text) if flags.eval_data else []
-    trained = models[:1] if flags.shared_critic else models[:2]
-    optimizers = [make_optimizer(transformer, weight_decay=0.0) for transformer in trained]
-    batches, run = list(plan(prompts, flags)), Run(flags, "ppo")
-    if held_out:
-        run.log(step=0, **evaluate(models.actor, held_out, tokenizer, flags))
-    generator, recent, warned, spent = torch.Generator(device), deque(maxlen=10), set(), Counter()
-    bar = tqdm(batches, desc="ppo", unit="step")
-    for number, batch in enumerate(bar):
-        generator.manual_seed(flags.seed * 1_000_003 + number)  # of the step alone, for a resumed run
+    state = {name: (getattr(models, name), make_optimizer(getattr(models, name), weight_decay=0.0))
+             for name in (("actor",) if flags.shared_critic else ("actor", "critic"))}
+    optimizers = [optimizer for _, optimizer in state.values()]
+    batches, spent, notes = list(plan(prompts, flags)), Counter(), {"recent": [], "warned": []}
+    for number in run.steps(len(batches), state, notes):
+        if held_out and number == 0:
+            run.log(0, evaluate(models.actor, held_out, tokenizer, flags), {})
+        done, batch = number + 1, batches[number]
         rates = [learning_rate(number, len(batches), peak, flags.warmup_ratio)
                  for peak in (flags.actor_lr * (number >= flags.critic_warmup), flags.critic_lr)]
-        metrics, rolled, errors = train_step(models, optimizers, batch, tokenizer, flags, generator, rates)
-        done, last = number + 1, number + 1 == len(batches)
-        if held_out and (last or flags.eval_every and done % flags.eval_every == 0):
+        try:
+            metrics, seconds, rolled, errors = train_step(
+                models, optimizers, batch, tokenizer, flags, number, rates)
+        except NotFinite as error:
+            items = "; ".join(prompt.where for prompt in batch)
+            raise InputError(f"step {done}, prompts {items}: {error}") from None
+        if held_out and (done == len(batches) or flags.eval_every and done % flags.eval_every == 0):
             metrics |= evaluate(models.actor, held_out, tokenizer, flags)
-        run.log(step=done, actor_lr=rates[0], critic_lr=rates[1], **metrics)
-        spent.update({phase: metrics[f"{phase}_s"] for phase in PHASES})
-        recent.append((metrics["reward"], metrics["reward_spread"]))
-        warn(metrics, recent, warned)
-        bar.set_postfix_str(f"reward {metrics['reward']:+.2f}, k1 {metrics['k1']:.3f}, "
-                            f"{metrics['rollout_tokens_per_s']:,.0f} tokens/s")
+        speed = metrics["answer_length"] * len(batch) / seconds["rollout"]
+        run.log(done, {"actor_lr": rates[0], "critic_lr": rates[1], **metrics},
+                {**{f"{phase}_s": seconds[phase] for phase in PHASES}, "rollout_tokens_per_s": speed},
+                f"reward {metrics['reward']:+.2f}, k1 {metrics['k1']:.3f}, {speed:,.0f} tokens/s")
+        spent.update(seconds)
+        warn(metrics, notes)
         if flags.show_every and done % flags.show_every == 0:
             show(rolled, errors, tokenizer)
-        if flags.save_every and done % flags.save_every == 0 and not last:
-            run.save(models.actor, tokenizer, f"step-{done:06d}")
-    print("seconds a step: " + ", ".join(f"{phase} {spent[phase] / len(batches):.2f}" for phase in PHASES))
-    print(f"checkpoint: {run.save(models.actor, tokenizer)}")
+    print("seconds: " + ", ".join(f"{phase} {spent[phase]:.1f}" for phase in PHASES))
+    run.export(models.actor, tokenizer)
+    finish()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Stage 1 (paper, sections 3.1 and 3.2): fine-tuning with MAE and PKT, one pass per conversation.
 
+    python sft.py                                             # the embedded model and data, on a CPU
     python sft.py --model DIR --data raw_data.json            # CPU or one GPU, settings of a small model
-    python sft.py --preset codellama-7b --model CodeLlama-7b-hf --data raw_data.json
+    torchrun --nproc_per_node 8 sft.py --preset codellama-7b --model CodeLlama-7b-hf --data raw_data.json
 
 MAE drops the calls whose feedback reports an error from the loss, PKT weighs the tokens that decide which
 tool is called; the SFT rows of the paper's Table 5 are --no-mae --no-pkt, --no-pkt, --no-mae, and neither.
@@ -10,46 +11,58 @@ Left out: packing several conversations into one row (length-grouped batches pad
 
 import time
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
+import memory
 import model
-from common import Run, flag, learning_rate, make_optimizer, parse_flags, pick_device, update
+from checkpoint import Run
+from common import (NotFinite, deal, finish, finite, flag, largest, learning_rate, make_optimizer,
+                    parse_flags, processes, reduce_gradients, shard, start, total, update)
 from data import InputError, cli, trajectories
 from data.examples import build, collate, micro_batches, plan
 from losses import weighted_nll
 from tokenizer import Tokenizer
 
+HERE = Path(__file__).parent
+
 
 @dataclass(frozen=True)
 class Flags:
-    model: str = flag("", "checkpoint to start from, a directory in HF layout")
-    tokenizer: str = flag("", "SentencePiece model (default: the one in --model)")
-    data: str = flag("", "trajectories to train on, TL-Training's raw_data.json format")
-    eval_data: str = flag(
-        "", "held-out trajectories; their loss is reported every --eval-every steps and at the end")
-    out: str = flag("runs/sft", "where the run goes")
+    model: str = flag(
+        str(HERE / "data/tiny"), "checkpoint to start from, a directory in HF layout", alters="files")
+    tokenizer: str = flag("", "SentencePiece model (default: the one in --model)", alters="files")
+    data: str = flag(str(HERE / "data/train.json"),
+                     "trajectories to train on, TL-Training's raw_data.json format", alters="files")
+    eval_data: str = flag("", "held-out trajectories; their loss is reported every --eval-every steps and at "
+                          "the end", alters="files")
+    out: str = flag("runs/sft", "where the run goes; one that was cut short is continued", alters="nothing")
     mae: bool = flag(True, "MAE: drop erroneous calls from the loss")
     pkt: bool = flag(True, "PKT: weigh the tokens that decide which tool is called")
     w_max: float = flag(9.0, "PKT: largest weight", least=1)
     max_length: int = flag(
         4096, "tokens of a conversation; the oldest turns are dropped beyond (0: no limit)", least=0)
     epochs: int = flag(1, "passes over the data", least=1)
-    batch_size: int = flag(4, "trained calls in a step, at least", least=1)
-    micro_tokens: int = flag(
-        4096, "padded tokens in one forward pass; bounds memory, changes no result", least=1)
+    batch_size: int = flag(4, "trained calls in a step, at least, of all processes together", least=1)
+    micro_tokens: int = flag(4096, "padded tokens in one forward pass; bounds memory, changes no result",
+                             least=1, alters="bits")
     lr: float = flag(1e-3, "peak learning rate", least=0)
     warmup_ratio: float = flag(0.01, "share of steps with rising learning rate", least=0)
     weight_decay: float = flag(0.01, "of matrices", least=0)
     grad_clip: float = flag(1.0, "largest norm of the gradient (0: no clipping)", least=0)
     dtype: str = flag("bf16", "of the computation; master weights are fp32", choices=("bf16", "fp32"))
     checkpoint_activations: bool = flag(
-        False, "recompute activations in the backward pass: less memory, 1/3 more time")
-    device: str = flag("auto", "cpu, cuda, or auto")
+        False, "recompute activations in the backward pass: less memory, 1/3 more time", alters="bits")
+    device: str = flag("auto", "cpu, cuda, or auto", alters="bits")
     seed: int = flag(0, "of the order of the data", least=0)
-    save_every: int = flag(0, "steps between checkpoints (0: only at the end)", least=0)
+    save_every: int = flag(100, "steps between checkpoints to go on from (0: none)", least=0,
+                           alters="nothing")
+    keep: int = flag(1, "how many of these to keep", least=1, alters="nothing")
     eval_every: int = flag(0, "steps between evaluations on --eval-data (0: only at the end)", least=0)
+    plan: int = flag(0, "print the memory that each of this many processes will need, and end", least=0,
+                     alters="nothing")
 
 
 PRESETS = {"tiny": Flags(), "codellama-7b": Flags(  # the paper's rate; length and checkpointing as released
@@ -58,10 +71,11 @@ PRESETS = {"tiny": Flags(), "codellama-7b": Flags(  # the paper's rate; length a
 
 def load_model(flags, device):
     """Tokenizer and Transformer to train, fp32 master weights. Raises InputError if they do not fit."""
-    tokenizer = Tokenizer(flags.tokenizer or flags.model)
-    transformer = model.load(flags.model, torch.float32, device)
+    tokenizer, dtype = Tokenizer(flags.tokenizer or flags.model), model.DTYPES[flags.dtype]
+    transformer = model.load(flags.model, torch.float32, device,
+                             shard=partial(shard, device=device, dtype=dtype))
     tokenizer.must_fit(transformer.config)
-    transformer.compute_dtype = model.DTYPES[flags.dtype]
+    transformer.compute_dtype = dtype
     transformer.checkpoint_activations = flags.checkpoint_activations
     return tokenizer, transformer
 
@@ -74,58 +88,81 @@ def load_examples(path, tokenizer, flags):
     return examples
 
 
+def my_batches(examples, flags, device):
+    """This process's share of `examples` as micro-batches; as many of them in every process.
+
+    A forward pass gathers parameters, so all must take part: those with less to do run one token of weight 0.
+    """
+    mine = [examples[i] for i in deal([len(example.ids) for example in examples])]
+    groups = micro_batches(mine, flags.micro_tokens)
+    groups += [[]] * int(largest(len(groups)) - len(groups))
+    return [collate(group, device) for group in groups]
+
+
 def train_step(transformer, optimizer, step, flags, lr, device):
-    """One update on the examples of `step` -> metrics. Loss: the mean over calls of the weighted mean NLL."""
-    batches = [collate(group, device) for group in micro_batches(step, flags.micro_tokens)]
-    n_calls, n_trained = sum(b.n_calls for b in batches), sum(b.n_trained for b in batches)
-    loss_sum = nll_sum = 0.0
-    for batch in batches:
+    """One update on the examples of `step` -> metrics. Loss: the mean over calls of the weighted mean NLL.
+
+    Raises NotFinite before the update.
+    """
+    batches = my_batches(step, flags, device)
+    n_calls, n_trained = sum(e.n_calls for e in step), sum(int((e.weights > 0).sum()) for e in step)
+    sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss and NLL
+    for i, batch in enumerate(batches):
         loss, nll = weighted_nll(transformer, batch)
-        (loss / n_calls).backward()
-        loss_sum, nll_sum = loss_sum + loss.detach(), nll_sum + nll
+        reduce_gradients(transformer, i + 1 == len(batches))
+        (loss * processes()[1] / n_calls).backward()  # gradients are averaged over the processes
+        sums += torch.stack((loss.detach(), nll))
+    loss, nll = total(sums).tolist()
+    finite(loss, "loss")
     grad_norm = update(transformer, optimizer, lr, flags.grad_clip)
-    return {"loss": loss_sum.item() / n_calls, "nll": nll_sum.item() / n_trained, "lr": lr,
-            "grad_norm": grad_norm, "calls": n_calls, "trained_tokens": n_trained,
-            "tokens": sum(b.n_tokens for b in batches),
-            "padded_tokens": sum(b.ids.numel() for b in batches)}
+    return {"loss": loss / n_calls, "nll": nll / n_trained, "lr": lr, "grad_norm": grad_norm,
+            "calls": n_calls, "trained_tokens": n_trained, "tokens": sum(len(e.ids) for e in step),
+            "padded_tokens": int(total(sum(b.ids.numel() for b in batches)))}
 
 
 @torch.no_grad()
 def evaluate(transformer, examples, flags, device):
     """Held-out loss (mean over calls, weighted as in training) and plain NLL (mean over trained tokens)."""
-    batches = [collate(group, device) for group in micro_batches(examples, flags.micro_tokens)]
-    sums = [weighted_nll(transformer, batch) for batch in batches]
-    return {"eval_loss": sum(loss.item() for loss, _ in sums) / sum(b.n_calls for b in batches),
-            "eval_nll": sum(nll.item() for _, nll in sums) / sum(b.n_trained for b in batches)}
+    sums = torch.zeros(2, dtype=torch.float64, device=device)
+    for batch in my_batches(examples, flags, device):
+        sums += torch.stack(weighted_nll(transformer, batch))
+    loss, nll = total(sums).tolist()
+    return {"eval_loss": loss / sum(e.n_calls for e in examples),
+            "eval_nll": nll / sum(int((e.weights > 0).sum()) for e in examples)}
 
 
 def main():
     """The command line; see the top of this file."""
     flags = parse_flags(PRESETS, "Stage 1: supervised fine-tuning with MAE and PKT.")
-    for name in ("model", "data"):
-        if not getattr(flags, name):
-            raise InputError(f"--{name}: must be given")
-    device = pick_device(flags.device)
+    if flags.plan:
+        print(*memory.report(memory.plan_sft, flags), sep="\n")
+        return
+    device, run = start(flags.device), Run(flags, "sft")
     tokenizer, transformer = load_model(flags, device)
     examples = load_examples(flags.data, tokenizer, flags)
     held_out = load_examples(flags.eval_data, tokenizer, flags) if flags.eval_data else []
     steps = [step for epoch in range(flags.epochs)
              for step in plan(examples, flags.batch_size, flags.seed, epoch)]
-    optimizer, run = make_optimizer(transformer, flags.weight_decay), Run(flags, "sft")
-    bar = tqdm(steps, desc="sft", unit="step")
-    for number, step in enumerate(bar):
-        started = time.perf_counter()
+    if idle := sum(len(step) < processes()[1] for step in steps):
+        print(f"{idle} of {len(steps)} steps have fewer conversations than there are processes: "
+              "with a larger --batch-size all of them would work")
+    optimizer = make_optimizer(transformer, flags.weight_decay)
+    for number in run.steps(len(steps), {"model": (transformer, optimizer)}, notes={}):
+        started, step, done = time.perf_counter(), steps[number], number + 1
         lr = learning_rate(number, len(steps), flags.lr, flags.warmup_ratio)
-        metrics = train_step(transformer, optimizer, step, flags, lr, device)
-        seconds, done, last = time.perf_counter() - started, number + 1, number + 1 == len(steps)
-        metrics |= {"seconds": seconds, "tokens_per_s": metrics["tokens"] / seconds}
-        if held_out and (last or flags.eval_every and done % flags.eval_every == 0):
+        try:
+            metrics = train_step(transformer, optimizer, step, flags, lr, device)
+        except NotFinite as error:
+            items = ", ".join(str(example.item) for example in step)
+            raise InputError(f"{flags.data}, step {done}, items {items}: {error}") from None
+        seconds = time.perf_counter() - started
+        if held_out and (done == len(steps) or flags.eval_every and done % flags.eval_every == 0):
             metrics |= evaluate(transformer, held_out, flags, device)
-        run.log(step=done, **metrics)
-        bar.set_postfix_str(f"loss {metrics['loss']:.3f}, {metrics['tokens_per_s']:,.0f} tokens/s")
-        if flags.save_every and done % flags.save_every == 0 and not last:
-            run.save(transformer, tokenizer, f"step-{done:06d}")
-    print(f"checkpoint: {run.save(transformer, tokenizer)}")
+        speed = metrics["tokens"] / seconds
+        run.log(done, metrics, {"seconds": seconds, "tokens_per_s": speed},
+                f"loss {metrics['loss']:.3f}, {speed:,.0f} tokens/s")
+    run.export(transformer, tokenizer)
+    finish()
 
 
 if __name__ == "__main__":

@@ -123,11 +123,11 @@ def micro_batches(step, max_tokens):
 
 
 def collate(examples, device="cpu", dtype=torch.float32, pad=0):
-    """Examples -> Batch of right-padded rows, weights normalised per call."""
-    longest = max(len(example.ids) for example in examples)
+    """Examples -> Batch of right-padded rows, weights normalised per call; of none, a token of weight 0."""
+    longest = max((len(example.ids) for example in examples), default=1)
 
     def rows(arrays, dtype, fill):
-        padded = np.full((len(arrays), longest), fill)
+        padded = np.full((max(len(arrays), 1), longest), fill)
         for row, array in zip(padded, arrays):
             row[:len(array)] = array
         return torch.from_numpy(padded).to(device, dtype)

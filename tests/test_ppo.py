@@ -141,7 +141,7 @@ def test_the_step_does_not_depend_on_micro_batches(model_dir, data_file):
     for micro_batch in (1, 2, 8):
         flags, tokenizer, models, prompts, generator = setup(model_dir, data_file, micro_batch=micro_batch)
         optimizers = [torch.optim.SGD(t.parameters(), lr=0.0) for t in models[:2]]
-        metrics, _, _ = ppo.train_step(models, optimizers, prompts, tokenizer, flags, generator, (0.1, 0.1))
+        metrics, *_ = ppo.train_step(models, optimizers, prompts, tokenizer, flags, 0, (0.1, 0.1))
         after.append((metrics, [p.detach().clone() for t in models[:2] for p in t.parameters()]))
     for metrics, parameters in after[1:]:
         for key in ("policy_loss", "value_loss", "actor_grad_norm", "critic_grad_norm", "reward"):
@@ -227,14 +227,15 @@ def test_the_critic_fits_fixed_returns(model_dir, data_file):
 def test_it_runs_logs_and_saves_a_plain_checkpoint(tmp_path, model_dir, data_file):
     done = run_script("ppo.py", "--model", model_dir, "--data", data_file, "--eval-data", data_file,
                       "--out", tmp_path / "run", "--epochs", 1, "--max-new-tokens", 16, "--num-prompts", 12,
-                      "--shared-critic", "--show-every", 1, "--save-every", 1)
+                      "--shared-critic", "--show-every", 1)
     assert done.returncode == 0, done.stderr
     log = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [0, 1, 2] and log[2]["eval_n"] == 16
     assert log[1]["first_log_ratio"] == 0 and log[1]["k1"] == 0 and log[1]["entropy"] > 0
     named = sum(log[1][error.name.lower()] > 0 for error in ErrorType)
     assert named >= 1 and -2 <= log[1]["reward"] <= 1
-    assert {f"{phase}_s" for phase in ("rollout", "score", "advantages", "update")} <= log[1].keys()
+    timings = [json.loads(line) for line in (tmp_path / "run/timings.jsonl").read_text().splitlines()]
+    assert {f"{phase}_s" for phase in ("rollout", "score", "advantages", "update")} <= timings[1].keys()
     assert model.load(tmp_path / "run").value_head is None  # strict: refuses a value head in the file
     assert "gold" in done.stderr + done.stdout
 

@@ -1,0 +1,211 @@
+"""A run that may be killed at any moment: its folder, its log, its checkpoints, its signals.
+
+    runs/NAME/flags.json      what the run is: its flags, and the hashes of the files that it reads
+    runs/NAME/metrics.jsonl   one object a step; the same bit for bit whether the run was killed or not
+    runs/NAME/timings.jsonl   the same for what depends on the clock
+    runs/NAME/checkpoints     what the run goes on from; these, and only these, hold pickled data
+    runs/NAME                 at the end the model in HF layout; config.json comes last and says: finished
+
+The order of the data and every random number are functions of (seed, step, row), so parameters, optimizers
+and the number of the step are all the state there is, but for the few values that a script has in `notes`.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+import warnings
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import torch.distributed.checkpoint as dcp
+from tqdm import tqdm
+
+import model
+from common import finish, largest, make_folder, processes, wait
+from data import InputError, read_json, write_json
+
+warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # one process is no mistake
+
+
+def contents(path):
+    """A hash of a file, or of a model's weights, config.json and tokenizer; "" for no path."""
+    if not path:
+        return ""
+    files = [path] if Path(path).is_file() else sorted(
+        file for pattern in ("config.json", "model*.safetensors", "tokenizer.model")
+        for file in Path(path).glob(pattern))
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            with open(file, "rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+        except OSError as error:
+            raise InputError(f"{file}: {error.strerror}") from None
+    return digest.hexdigest()
+
+
+def tensors(state):
+    """{name: tensor} of all parameters and optimizer states. state: {name: (transformer, optimizer)}."""
+    found = {}
+    for part, (transformer, optimizer) in state.items():
+        for name, parameter in transformer.named_parameters():
+            found[f"{part}.{name}"] = parameter.detach()
+            found |= {f"{part}.{name}.{key}": value for key, value in optimizer.state[parameter].items()}
+    return found
+
+
+class Run:
+    """runs/NAME. Nothing is written before the first step, so that wrong input leaves no folder behind."""
+
+    def __init__(self, flags, script):
+        """Raises InputError if --out holds another run than the one that `flags` describe."""
+        self.path, self.flags, self.first = Path(flags.out), flags, processes()[0] == 0
+        self.stopped = None  # the signal that came
+        self.identity = {"script": script, **asdict(flags), "processes": processes()[1]}
+        if self.first:  # hashing takes 10 s for a 7B model
+            self.identity["contents"] = {f.name: contents(getattr(flags, f.name)) for f in fields(flags)
+                                         if f.metadata["alters"] == "files"}
+            self._claim()
+
+    def _claim(self):
+        hint = "name another --out, or remove it"
+        if (self.path / "config.json").exists():
+            raise InputError(f"--out {self.path}: holds a finished run already; {hint}")
+        if not (self.path / "flags.json").exists():
+            if (self.path / "metrics.jsonl").exists():
+                raise InputError(f"--out {self.path}: holds a run already; {hint}")
+            return
+        old = read_json(self.path / "flags.json")
+        if old.get("script") != self.identity["script"]:
+            raise InputError(f"--out {self.path}: holds a run of {old.get('script')}.py; {hint}")
+        for f in fields(self.flags):
+            name, alters = f"--{f.name.replace('_', '-')}", f.metadata["alters"]
+            if alters == "files" and old["contents"].get(f.name) != self.identity["contents"][f.name]:
+                raise InputError(f"{name} {getattr(self.flags, f.name)}: not the contents with which the run "
+                                 f"in {self.path} began; {hint}")
+            if alters == "run" and old.get(f.name) != getattr(self.flags, f.name):
+                raise InputError(f"{name} {getattr(self.flags, f.name)}: the run in {self.path} has "
+                                 f"{old.get(f.name)}; {hint}")
+        for name in ("processes", *(f.name for f in fields(self.flags) if f.metadata["alters"] == "bits")):
+            if old.get(name) != self.identity[name]:
+                print(f"{self.path}: began with {name} {old.get(name)}, now {self.identity[name]}; "
+                      "bits may differ")
+
+    # ------------------------------------------------------------------------------------------------ steps
+
+    def steps(self, count, state, notes):
+        """Yield the number of every step still to do, 0 .. count - 1, and save as --save-every says.
+
+        state: {name: (transformer, optimizer)}, notes: a dict of JSON values; both continue where the newest
+        whole checkpoint left them. A first Ctrl-C or SIGTERM ends the program after the step at hand, with
+        everything saved; a second one ends it at once.
+        """
+        start = self._restore(state, notes)
+        if self.first:
+            make_folder(self.path / "checkpoints")
+            write_json(self.path / "flags.json", self.identity)
+            self.metrics, self.timings = (self._reopen(name, start) for name in ("metrics", "timings"))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+        self.bar = tqdm(total=count, initial=start, desc=self.identity["script"], unit="step",
+                        disable=not self.first)
+        for number in range(start, count):
+            yield number
+            self.bar.update()
+            done, stop = number + 1, largest(self.stopped or 0)  # all stop, or none
+            due = self.flags.save_every and done % self.flags.save_every == 0
+            if done < count and (stop or due):
+                self._save(done, state, notes)
+            if done < count and stop:
+                self.bar.close()
+                print(f"stopped after step {done} of {count}; the same command goes on from there")
+                finish()
+                sys.exit(0)
+        self.bar.close()
+
+    def _stop(self, number, frame):
+        self.stopped = number
+        for other in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(other, signal.SIG_DFL)
+        if self.first:
+            print("finishing the step, then saving; once more to end at once", file=sys.stderr)
+
+    def log(self, step, metrics, timings, shown=""):
+        """Append a line each to metrics.jsonl and timings.jsonl; `shown` goes to the progress bar."""
+        if self.first:
+            self.metrics.write(json.dumps({"step": step, **metrics}) + "\n")
+            self.timings.write(json.dumps({"step": step, **timings}) + "\n")
+            self.bar.set_postfix_str(shown)
+
+    def _reopen(self, name, start):
+        """A log to append to, without lines after step `start` and without one that a kill cut short."""
+        path, kept = self.path / f"{name}.jsonl", []
+        if path.exists() and start:
+            lines = path.read_bytes().split(b"\n")[:-1]
+            kept = [line + b"\n" for line in lines if json.loads(line)["step"] <= start]
+        aside = Path(f"{path}.part")
+        aside.write_bytes(b"".join(kept))
+        os.replace(aside, path)
+        return open(path, "a", buffering=1)
+
+    # ------------------------------------------------------------------------------------------ checkpoints
+
+    def _save(self, step, state, notes):
+        """Write checkpoints/step-N aside, rename it, and remove those beyond --keep."""
+        folder = self.path / "checkpoints" / f"step-{step:06d}"
+        aside = folder.with_suffix(".part")
+        if self.first:
+            for left in folder.parent.glob("*.part"):
+                shutil.rmtree(left)
+        wait()
+        dcp.save(tensors(state), checkpoint_id=aside, no_dist=processes()[1] == 1)
+        if self.first:
+            sizes = {file.name: file.stat().st_size for file in aside.iterdir()}
+            write_json(aside / "state.json", {"step": step, "notes": notes, "files": sizes})
+            if folder.exists():  # a damaged one, or this run would not have come by here again
+                shutil.rmtree(folder)
+            os.replace(aside, folder)
+            for old in sorted(folder.parent.glob("step-??????"))[:-self.flags.keep]:
+                os.replace(old, old.with_suffix(".part"))  # half of it is never taken for a checkpoint
+                shutil.rmtree(old.with_suffix(".part"))
+        wait()
+
+    def _restore(self, state, notes):
+        """Read the newest whole checkpoint into `state` and `notes` -> its step; 0 if there is none."""
+        step = largest(self._newest() if self.first else 0)
+        if step:
+            folder = self.path / "checkpoints" / f"step-{int(step):06d}"
+            dcp.load(tensors(state), checkpoint_id=folder, no_dist=processes()[1] == 1)
+            notes.update(read_json(folder / "state.json")["notes"])
+            print(f"going on from {folder}")
+        return int(step)
+
+    def _newest(self):
+        for folder in sorted(self.path.glob("checkpoints/step-*"), reverse=True):
+            if folder.suffix != ".part" and self._is_whole(folder):
+                return read_json(folder / "state.json")["step"]
+            print(f"{folder}: half written, ignored")
+        return 0
+
+    def _is_whole(self, folder):
+        if not (folder / "state.json").exists():
+            return False
+        sizes = read_json(folder / "state.json")["files"]
+        return all((folder / name).exists() and (folder / name).stat().st_size == size
+                   for name, size in sizes.items())
+
+    # --------------------------------------------------------------------------------------------- the result
+
+    def export(self, transformer, tokenizer):
+        """Write the model to runs/NAME in HF layout, without a value head. Every process calls it."""
+        if self.first:
+            shutil.copyfile(tokenizer.path, self.path / "tokenizer.model.part")
+            os.replace(self.path / "tokenizer.model.part", self.path / "tokenizer.model")
+        head, transformer.value_head = transformer.value_head, None  # no LLaMA loader would know it
+        model.save(transformer, self.path)
+        transformer.value_head = head
+        wait()
+        print(f"checkpoint: {self.path}")
