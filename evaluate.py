@@ -1,9 +1,12 @@
 """The benchmarks that tell whether it worked (TL-Training, section 4): is the next call the right one?
 
-    python evaluate.py --bench toolalpaca                   # the newest run, else the embedded model
+    python evaluate.py                                      # the newest run on the embedded held-out calls
+    python evaluate.py --bench toolbox --show 3             # whole dialogues with tools that answer
+    python evaluate.py --ask "What will the weather be in Oslo on Friday?" --model runs/ppo
     python evaluate.py --bench rotbench --level clean --model runs/ppo --out scores/ppo
     python evaluate.py --bench bfcl --predictions FILE --errors
     python evaluate.py --bench transcripts --predictions FILE           # whole dialogues: DE, CE, VA
+    python evaluate.py --bench tooleyes --tool-library ToolEyes/Tool_Library    # runs its tools; needs keys
     torchrun --nproc_per_node 8 evaluate.py --bench rotbench --model DIR --dtype bf16 --out DIR
 
 TS, tool selection: the call names a gold's tool. PI, parameter identification: and has that gold's
@@ -15,34 +18,41 @@ it: 90 of BFCL's 240 items ask for several, and its model, which writes one call
 Left out: executing BFCL's calls (106 items need the network), so another way to the same result is wrong.
 """
 
-import json
-import os
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from common import flag, make_folder, newest_run, parse_flags
-from data import InputError, benchmarks, cli, predictions, transcripts, write_json
-from data.benchmarks import LEVELS
-from data.predictions import FORMATS
-from reward import Call, ErrorType, ParseError
-from tokenizer import Tokenizer, render
+from common import flag, make_folder, newest_run, parse_flags, processes
+from data import InputError, benchmarks, cli, dialogue, library, predictions, report, transcripts
+from data.benchmarks import LEVELS, gold_names
+from data.predictions import FORMATS, Reply
+from data.report import ceiling, error_table, table
+from data.tools import write_call
+from reward import Call, ErrorType, ParseError, reward
+from tokenizer import Tokenizer
 
-BENCHES = ("toolalpaca", "rotbench", "bfcl", "transcripts")
+BENCHES = ("embedded", "toolbox", "toolalpaca", "rotbench", "bfcl", "tooleyes", "transcripts")
+DIALOGUES = ("toolbox", "tooleyes")  # the tools answer, and what becomes of it is judged: DE, CE, VA
+NOISY = {"rotbench": "all", "embedded": "clean"}  # have levels; the one taken where none is named
 HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Flags:
-    bench: str = flag("toolalpaca", "what to evaluate on", choices=BENCHES)
-    level: str = flag("all", "rotbench: noise in names; all: one after the other", choices=("all", *LEVELS))
+    bench: str = flag("embedded", "what to evaluate on", choices=BENCHES)
+    level: str = flag("", "noise in names (default: rotbench all, embedded clean)", choices=("all", *LEVELS))
     turn: str = flag("first", "rotbench: the query alone, or after two calls", choices=("first", "third"))
+    limit: int = flag(0, "take the first N items of each group and level only; 0: all", least=0)
     data: str = flag("", "directory of the benchmark's files (default: where data/download.py puts them)")
+    tool_library: str = flag("", "tooleyes: directory of tools, Category/Name/tool.py, which are executed")
+    queries: str = flag("", "tooleyes: other queries for these tools; see data/library.py")
+    tool_timeout: float = flag(30.0, "tooleyes: seconds that a call may take", least=0.1)
+    ask: str = flag("", "a question: hold one dialogue about it with the embedded tools, and print it")
+    show: int = flag(0, "toolbox, tooleyes: print the first N dialogues", least=0)
     model: str = flag("", "checkpoint in HF layout (default: the newest under runs/, else data/tiny)")
     predictions: str = flag("", "file of predictions to score in place of a model; see data/predictions.py")
     format: str = flag("auto", "form of the predictions", choices=FORMATS)
-    out: str = flag("", "directory for scores.json and items.jsonl; an interrupted run goes on there")
+    out: str = flag("", "directory for scores and items or dialogues; an interrupted run goes on there")
     compat: bool = flag(False, "rotbench: scores.json has the figures by upstream's rules, bugs included")
     errors: bool = flag(False, "also print which errors were made, the paper's Table 1")
     dtype: str = flag("fp32", "of the weights", choices=("fp32", "bf16"))
@@ -99,11 +109,6 @@ def first_only(task):
     return task._replace(golds=task.golds[:1], unread=())
 
 
-def gold_names(task):
-    """The right tools: a gold whose arguments do not parse has a name all the same."""
-    return [gold.name for gold in task.golds] + [name for _, name in task.unread]
-
-
 def same_tool(call, name, task):
     """The call's tool is `name`; noise may have renamed the finishing tool, which "finish" still means."""
     return call.name == name or (call.name == "finish" and name == task.finish)
@@ -158,45 +163,30 @@ def errors(call, task):
     return tuple(error for error, keys in found.items() if keys) or (ErrorType.CONTENT,)
 
 
-def error_table(items, pieces, unit):
-    """Lines of the paper's Table 1. Is the name of a wrong tool wrong from its first token, or does it
-    leave a right one after a prefix that they share? `pieces` cuts a name into `unit`.
-    """
-    counts = Counter(error for item in items for error in item.errors)
-    wrong = [item for item in items if {ErrorType.WRONG_TOOL, ErrorType.UNKNOWN_TOOL} & {*item.errors}]
-    later = sum(any(_shared(pieces(item.call.name), pieces(name)) for name in gold_names(item.task))
-                for item in wrong)
-    rows = {"tool's name, first token": len(wrong) - later, "tool's name, after a shared prefix": later,
-            **{error.value: counts[error] for error in ErrorType},
-            "none": sum(not item.errors for item in items)}
-    yield f"errors, in % of {len(items)} items; names are cut into {unit}"
-    yield from (f"  {name:<36}{n:>6}{_percent(n, len(items)):>9}" for name, n in rows.items())
-
-
-def _shared(a, b):
-    return bool(a) and bool(b) and a[0] == b[0]
-
-
-# ---------------------------------------------------------------------------------------------------- tables
+# ---------------------------------------------------------------------------------------------------- counts
 
 class Item(NamedTuple):
     task: benchmarks.Task
     prediction: str
     calls: list[Call]  # none for a prediction that could not be read
     errors: tuple[ErrorType, ...]
+    reward: float | None = None  # of embedded items, which have one gold that is offered
 
     @property
     def call(self):
         return self.calls[0] if self.calls else None
 
 
-def judge(task, text, form="auto"):
-    """Read one prediction and name its errors -> Item."""
+def judge(task, text, form="auto", ended=True):
+    """Read one prediction and name its errors -> Item. An answer that was cut off earns what no call does."""
     try:
         calls = predictions.calls(text, task.tools, form)
     except ParseError:
         calls = []
-    return Item(task, text, calls, errors(calls[0] if calls else None, task))
+    earned = None
+    if task.kind == "one":
+        earned = reward(text if ended else "", write_call(*task.golds[0][:2]), task.tools)
+    return Item(task, text, calls, errors(calls[0] if calls else None, task), earned)
 
 
 def rules(bench):
@@ -204,57 +194,35 @@ def rules(bench):
     ways = {"default": lambda item: score(item.call, item.task)}
     if bench == "rotbench":
         return ways | {"compat": lambda item: score(item.call, item.task, compat=True)}
+    if bench == "embedded":
+        return ways
     ways["first_only"] = lambda item: score(item.call, first_only(item.task))
     if bench == "bfcl":
         ways["all_calls"] = lambda item: score_all(item.calls, item.task)
     return ways
 
 
-def count(scores):
-    """{"n", "TS", "PI", "CF"}: the number of items and of those right."""
-    scores = list(scores)
-    return {"n": len(scores), **{name: sum(s[i] for s in scores) for i, name in enumerate(Score._fields)}}
+def count(items, rule):
+    """{"n", "TS", "PI", "CF"}: the number of items and of those right; mean "reward", if they have one."""
+    scores = [rule(item) for item in items]
+    rewards = [item.reward for item in items if item.reward is not None]
+    return {"n": len(scores), **{name: sum(s[i] for s in scores) for i, name in enumerate(Score._fields)},
+            **({"reward": sum(rewards) / len(rewards)} if rewards else {})}
 
 
 def summary(items, bench):
-    """{way to score: {"n", "TS", "PI", "CF", "levels" (rotbench), "groups"}}."""
+    """{way to score: {"n", "TS", "PI", "CF", "reward" (embedded), "levels" (with noise), "groups"}}."""
+    parts = {"groups": lambda item: item.task.group}
+    if bench in NOISY:
+        parts["levels"] = lambda item: item.task.id.partition("/")[0]
     result = {}
     for way, rule in rules(bench).items():
-        scores = [(item.task, rule(item)) for item in items]
-        result[way] = count(s for _, s in scores)
-        parts = {"groups": lambda task: task.group}
-        if bench == "rotbench":
-            parts["levels"] = lambda task: task.id.partition("/")[0]
+        result[way] = count(items, rule)
         for part, key in parts.items():
-            names = dict.fromkeys(key(task) for task, _ in scores)
-            result[way][part] = {name: count(s for task, s in scores if key(task) == name) for name in names}
+            names = dict.fromkeys(map(key, items))
+            result[way][part] = {name: count([item for item in items if key(item) == name], rule)
+                                 for name in names}
     return result
-
-
-def table(result, bench):
-    """Lines: the whole by every way to score, then levels (the paper's Figure 4) and groups."""
-    yield f"{bench:<30}{'n':>6}" + "".join(f"{name:>16}" for name in Score._fields)
-    for way, counts in result.items():
-        yield _row(f"all, {way.replace('_', ' ')}" if len(result) > 1 else "all", counts)
-    for way in ("default", "compat") if bench == "rotbench" else ():
-        yield from (_row(f"level {level}, {way}", counts) for level, counts in result[way]["levels"].items())
-    yield from (_row(group, counts) for group, counts in result["default"]["groups"].items())
-
-
-def _row(title, counts):
-    cells = (f"{counts[name]:>7}{_percent(counts[name], counts['n']):>9}" for name in Score._fields)
-    return f"  {title:<28}{counts['n']:>6}" + "".join(cells)
-
-
-def _percent(part, whole):
-    return f"{100 * part / whole:.2f}%" if whole else "-"
-
-
-def ceiling(tasks):
-    """A line about the items that bound every score."""
-    unknown = [task.id for task in tasks if benchmarks.unknowable(task)]
-    some = ", ".join(unknown[:8]) + (", ..." if len(unknown) > 8 else "")
-    return f"  gold not to be known from the prompt: {len(unknown)} items" + (f" ({some})" if some else "")
 
 
 # ------------------------------------------------------------------------------------------------------- main
@@ -274,14 +242,15 @@ def find_model(path, runs=Path("runs"), embedded=HERE / "data" / "tiny"):
 
 
 def read_tasks(flags):
-    """All items of the benchmark that the flags name; rotbench's levels follow one another."""
+    """All items of the benchmark that the flags name; levels follow one another."""
     folder = Path(flags.data) if flags.data else None
     if folder and (folder / flags.bench).is_dir():
         folder = folder / flags.bench
-    if flags.bench != "rotbench":
-        return benchmarks.read(flags.bench, folder)
-    levels = LEVELS if flags.level == "all" else (flags.level,)
-    return [task for level in levels for task in benchmarks.read("rotbench", folder, level, flags.turn)]
+    levels = (flags.level,)
+    if flags.level == "all":
+        levels = LEVELS if flags.bench in NOISY else ("",)
+    return [task for level in levels for task in benchmarks.first_of_groups(
+        benchmarks.read(flags.bench, folder, level, flags.turn), flags.limit)]
 
 
 def cutter(flags):
@@ -295,47 +264,84 @@ def cutter(flags):
         return list, "characters (no tokenizer; --model names one)"
 
 
-def write(out, items, result, flags):
-    """scores.json and items.jsonl, which is a file of predictions again."""
-    way = "compat" if flags.compat else "default"
-    with open(out / "items.jsonl.part", "w") as file:
-        for index, item in enumerate(items):
-            task, call = item.task, item.call
-            prompt = "\n".join(render(turn, task.tools) for turn in task.turns) + "\nAssistant:"
-            file.write(json.dumps({
-                "index": index, "id": task.id, "prompt": prompt, "prediction": item.prediction,
-                "call": call and {"name": call.name, "arguments": call.arguments},
-                "errors": [error.value for error in item.errors],
-                **score(call, task, flags.compat)._asdict()}) + "\n")
-    os.replace(out / "items.jsonl.part", out / "items.jsonl")
-    write_json(out / "scores.json", {**result[way], "bench": flags.bench, "rule": way, "rules": result})
-
-
-def main(argv=None):
-    """The command line; see the top of this file. Raises InputError."""
-    flags = parse_flags({"": Flags()}, __doc__.splitlines()[0], argv)
-    if flags.bench == "transcripts":
-        if not flags.predictions:
-            raise InputError("--predictions: name the file of transcripts")
-        print(*transcripts.report(transcripts.read(flags.predictions)), sep="\n")
-        return
-    if flags.compat and flags.bench != "rotbench":
-        raise InputError(f"--compat: the rules of RoTBench's own scorer do not apply to {flags.bench}")
-    make_folder(Path(flags.out))
+def evaluate_calls(flags):
+    """The next call: TS, PI and CF, of a model or of a file of predictions."""
     tasks = read_tasks(flags)
     if flags.predictions:
-        texts, form = predictions.read(flags.predictions, len(tasks)), flags.format
+        texts = predictions.read(flags.predictions, len(tasks))
+        replies, form = [Reply(text) for text in texts], flags.format
     else:
-        texts, form = predictions.generate(flags, find_model(flags.model), tasks), "call"
-    if int(os.environ.get("RANK", 0)):
+        replies, form = predictions.generate(flags, find_model(flags.model), tasks), "call"
+    if processes()[0]:
         return  # one process scores
-    items = [judge(task, text, form) for task, text in zip(tasks, texts, strict=True)]
+    items = [judge(task, text, form, ended) for task, (text, ended) in zip(tasks, replies, strict=True)]
     result = summary(items, flags.bench)
     print(*table(result, flags.bench), ceiling(tasks), sep="\n")
     if flags.errors:
         print(*error_table(items, *cutter(flags)), sep="\n")
     if flags.out:
-        write(Path(flags.out), items, result, flags)
+        way = "compat" if flags.compat else "default"
+        scores = map(rules(flags.bench)[way], items)
+        report.write(Path(flags.out), items, scores,
+                     {**result[way], "bench": flags.bench, "rule": way, "rules": result})
+
+
+def evaluate_dialogues(flags):
+    """Whole dialogues with tools that answer: DE, CE and VA of a model."""
+    if flags.bench == "toolbox":
+        tasks, execute = read_tasks(flags), dialogue.run_toolbox
+    else:
+        tasks = library.queries(flags.tool_library, flags.queries) if flags.queries else read_tasks(flags)
+        library.check(flags.tool_library, tasks)
+        execute = library.server(flags.tool_library, flags.tool_timeout)
+    tasks = benchmarks.first_of_groups(tasks, flags.limit)
+    dialogues = dialogue.hold(flags, find_model(flags.model), tasks, execute)
+    if processes()[0]:
+        return
+    for task, held in zip(tasks[:flags.show], dialogues):
+        print(*dialogue.show(task, held), sep="\n")
+    print(*dialogue.report(tasks, dialogues), sep="\n")
+    if flags.out:
+        dialogue.write(Path(flags.out), flags.bench, tasks, dialogues)
+
+
+def ask(flags):
+    """One dialogue about a question with a few embedded tools, printed as it goes."""
+    folder = find_model(flags.model)
+    tokenizer = Tokenizer(folder)
+    answer = dialogue.speaker(predictions.load(flags, folder, tokenizer), tokenizer, flags.max_new_tokens)
+    task = dialogue.question(flags.ask)
+    print("Tools     ", ", ".join(tool.name for tool in task.tools))
+    print(dialogue.line(task.turns[1]))
+    dialogue.converse([task], answer, dialogue.run_toolbox,
+                      lambda turn: print(dialogue.line(turn), flush=True))
+
+
+def main(argv=None):
+    """The command line; see the top of this file. Raises InputError."""
+    flags = parse_flags({"": Flags()}, __doc__.splitlines()[0], argv)
+    flags = replace(flags, level=flags.level or NOISY.get(flags.bench, "all"))
+    if flags.tool_library and flags.bench == "toolbox":
+        flags = replace(flags, bench="tooleyes")  # the same loop with other tools
+    if flags.compat and flags.bench != "rotbench":
+        raise InputError(f"--compat: the rules of RoTBench's own scorer do not apply to {flags.bench}")
+    if flags.bench == "tooleyes" and not flags.tool_library:
+        raise InputError("--tool-library: name the directory that holds the tools, Category/Name/tool.py")
+    if flags.bench != "tooleyes" and (flags.tool_library or flags.queries):
+        raise InputError(f"--tool-library and --queries: not for {flags.bench}")
+    if flags.bench in DIALOGUES and flags.predictions:
+        raise InputError("--predictions: finished dialogues are for --bench transcripts")
+    make_folder(Path(flags.out))
+    if flags.ask:
+        ask(flags)
+    elif flags.bench == "transcripts":
+        if not flags.predictions:
+            raise InputError("--predictions: name the file of transcripts")
+        print(*transcripts.report(transcripts.read(flags.predictions)), sep="\n")
+    elif flags.bench in DIALOGUES:
+        evaluate_dialogues(flags)
+    else:
+        evaluate_calls(flags)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Readers of the benchmark files: ToolAlpaca, RoTBench, BFCL v3 (executable) and ToolEyes -> Task.
+"""Readers of the benchmark files: ToolAlpaca, RoTBench, BFCL v3 (executable), ToolEyes, embedded -> Task.
 
     python -m data.benchmarks rotbench [--data DIR]
 
@@ -18,8 +18,9 @@ from data.tools import Tool
 from data.trajectories import Turn, read_item
 from reward import Call, ParseError, parse_call
 
-BENCHMARKS = ("toolalpaca", "rotbench", "bfcl", "tooleyes")
-LEVELS = ("clean", "slight", "medium", "heavy", "union")  # of noise in RoTBench's names
+EMBEDDED = ("embedded", "toolbox")  # of one call and of whole dialogues; data/synthesize.py writes them
+BENCHMARKS = ("toolalpaca", "rotbench", "bfcl", "tooleyes", *EMBEDDED)
+LEVELS = ("clean", "slight", "medium", "heavy", "union")  # of noise in names, as RoTBench has it
 CATEGORIES = ("exec_simple", "exec_multiple", "exec_parallel", "exec_parallel_multiple")  # BFCL without REST
 
 
@@ -32,23 +33,60 @@ class Task(NamedTuple):
     finish: str | None = None  # the tool that ends the dialogue, whatever its name
     group: str = ""           # API, scenario or category: the rows of a table by group
     note: str = ""            # what is odd about the golds
-    kind: str = "any"         # "any": alternatives; "steps": in turn; "calls": at once, in any order
+    kind: str = "any"         # "any": alternatives; "steps": in turn; "calls": at once; "one": there is one
     unread: tuple[tuple[int, str], ...] = ()  # (place among all golds, tool) of golds that do not parse
+    expected: str = ""        # dialogues: what the final answer must hold, where that is known
 
 
 def read(benchmark, folder=None, level="clean", turn="first"):
-    """The items of a benchmark, in the order of its files. Level and turn are those of `rotbench`.
+    """The items of a benchmark, in the order of its files. Level: of `rotbench` and `embedded`, turn: of the
+    former.
 
-    `folder` holds the benchmark's files; without one, the place where data/download.py puts them.
-    Raises InputError that names the file and the item.
+    `folder` holds the benchmark's files; without one, the place where data/download.py puts them, and this
+    folder for what is embedded. Raises InputError that names the file and the item.
     """
-    folder = Path(folder) if folder else HOME / benchmark
+    folder = Path(folder) if folder else Path(__file__).parent if benchmark in EMBEDDED else HOME / benchmark
     if benchmark == "rotbench":
         return rotbench(folder, level, turn)
-    readers = {"toolalpaca": toolalpaca, "bfcl": bfcl, "tooleyes": tooleyes}
+    if benchmark == "embedded":
+        return embedded(folder, level)
+    readers = {"toolalpaca": toolalpaca, "bfcl": bfcl, "tooleyes": tooleyes, "toolbox": toolbox}
     if benchmark not in readers:
         raise InputError(f"{benchmark}: not one of the benchmarks {', '.join(BENCHMARKS)}")
     return readers[benchmark](folder)
+
+
+def embedded(folder, level):
+    """The embedded held-out items of one call, each about tools "seen" or "unseen" in training: its group."""
+    if level not in LEVELS:
+        raise InputError(f"level {level}: not one of {', '.join(LEVELS)}")
+    path = Path(folder) / f"heldout_{'single' if level == 'clean' else level}.json"
+    tasks = []
+    for i, record in enumerate(_records(path, "embedded")):
+        where = f"{path}: item {i}"
+        conversation = read_item(record, where)
+        text = _get(record, "gold", str, where)
+        try:
+            gold = parse_call(text, conversation.tools, strict=True)
+        except ParseError as error:
+            raise InputError(f"{where}: the gold call {text[:80]!r} cannot be parsed: {error}") from None
+        tasks.append(Task(f"{level}/{conversation.id}", conversation.tools, conversation.turns, (gold,),
+                          group=_get(record, "tools", str, where), kind="one"))
+    return tasks
+
+
+def toolbox(folder):
+    """The embedded held-out tasks of several calls, with the value that the final answer must hold."""
+    path = Path(folder) / "heldout_multi.json"
+    tasks = []
+    for i, record in enumerate(_records(path, "toolbox")):
+        where = f"{path}: item {i}"
+        conversation = read_item(record, where)
+        expected = _get(record, "expected", str, where)
+        if not expected.strip():
+            raise InputError(f"{where}: expected is empty")
+        tasks.append(Task(conversation.id, conversation.tools, conversation.turns, (), expected=expected))
+    return tasks
 
 
 def toolalpaca(folder):
@@ -276,7 +314,24 @@ def _lines(path, benchmark):
 
 def _expect(path, benchmark):
     if not path.is_file():
-        raise InputError(f"{path}: no such file; `python -m data.download {benchmark}` gets it")
+        how = "data.synthesize` writes" if benchmark in EMBEDDED else f"data.download {benchmark}` gets"
+        raise InputError(f"{path}: no such file; `python -m {how} it")
+
+
+def gold_names(task):
+    """The right tools: a gold whose arguments do not parse has a name all the same."""
+    return [gold.name for gold in task.golds] + [name for _, name in task.unread]
+
+
+def first_of_groups(tasks, limit):
+    """The first `limit` items of each group; all for 0."""
+    places = Counter()
+    kept = []
+    for task in tasks:
+        places[task.group] += 1
+        if not limit or places[task.group] <= limit:
+            kept.append(task)
+    return kept
 
 
 def _get(record, key, kind, where):

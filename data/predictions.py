@@ -13,15 +13,13 @@ import hashlib
 import json
 import os
 import re
-from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
-import torch
-from torch import distributed
 from tqdm import tqdm
 
 import model
-from common import pick_device
+from common import finish, own_device, processes, wait
 from data import InputError, parse_json, read_json, read_text, write_json
 from reward import Call, ParseError, parse_call
 from tokenizer import Tokenizer
@@ -34,6 +32,12 @@ BETWEEN = re.compile(r"[\s,;]*")  # what may stand between two calls
 BRACKET_OR_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|' r"'[^'\\]*(?:\\.[^'\\]*)*'|[][(){}]", re.DOTALL)
 MAX_DEPTH = 64  # of JSON arguments
 MAX_CALLS = 64  # in one prediction; the items ask for 4 at most
+
+
+class Reply(NamedTuple):
+    """What a model wrote, without `</s>`, and whether that came before the answer was cut off."""
+    text: str
+    ended: bool = True
 
 
 # ------------------------------------------------------------------------------------------------- the file
@@ -196,40 +200,56 @@ def _load(text, start=None):
 # ------------------------------------------------------------------------------------ from a model
 
 def generate(flags, folder, tasks):
-    """The text with which the model in `folder` answers each task. torchrun's ranks share the batches.
+    """The Reply with which the model in `folder` answers each task."""
+    tokenizer = Tokenizer(folder)
+    prompts = [tokenizer.prompt(task.tools, task.turns) for task in tasks]
 
-    With flags.out the answers are kept there as they come, and those that are there are not asked for again.
+    def respond(transformer, batch):
+        rows = [prompts[i] for i in batch]
+        answers = model.generate(transformer, rows, flags.max_new_tokens, tokenizer.eos_id)
+        return [(tokenizer.decode(answer.ids), answer.ended) for answer in answers]
+
+    return [Reply(*answer) for answer in share(flags, folder, tokenizer, prompts, respond)]
+
+
+def share(flags, folder, tokenizer, prompts, respond):
+    """What the model in `folder` makes of each prompt, in their order; torchrun's ranks share the batches.
+
+    respond: function of (transformer, list of places in `prompts`) -> a JSON value for each. With flags.out
+    the values are kept there as they come, and those that are there are not asked for again.
     """
-    rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, ranks = processes()
     if ranks > 1 and not flags.out:
         raise InputError("--out: needed under torchrun; there the ranks leave their answers")
     out = Path(flags.out)
-    tokenizer = Tokenizer(folder)
-    prompts = [tokenizer.prompt(task.tools, task.turns) for task in tasks]
     if flags.out and rank == 0:
         claim(out, identity(flags, folder, prompts))
-    wait(ranks)
+    wait()
     done = resume(out, rank) if flags.out else {}
     # The batches are the same whatever is done, so a resumed run computes what an uninterrupted one does. The
     # longest prompts come first: memory that does not suffice shows at once.
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
     batches = [order[i:i + flags.batch_size] for i in range(0, len(order), flags.batch_size)][rank::ranks]
     batches = [batch for batch in batches if not done.keys() >= set(batch)]
-    transformer = model.load(folder, model.DTYPES[flags.dtype], own_device(flags.device)) if batches else None
-    if transformer:
-        tokenizer.must_fit(transformer.config)
+    transformer = load(flags, folder, tokenizer) if batches else None
     for batch in tqdm(batches, desc=f"{flags.bench}, {folder}", unit="batch", disable=rank > 0):
-        rows = [prompts[i] for i in batch]
-        answers = model.generate(transformer, rows, flags.max_new_tokens, tokenizer.eos_id)
-        new = {i: tokenizer.decode(answer.ids) for i, answer in zip(batch, answers) if i not in done}
+        answers = respond(transformer, batch)
+        new = {i: answer for i, answer in zip(batch, answers, strict=True) if i not in done}
         done |= new
         if flags.out:
             append(out, rank, new)
-    wait(ranks)
+    wait()
     if ranks > 1:
         done = resume(out, rank)
-        distributed.destroy_process_group()
-    return [done[index] for index in range(len(tasks))]
+        finish()
+    return [done[index] for index in range(len(prompts))]
+
+
+def load(flags, folder, tokenizer):
+    """The model in `folder`, as the flags want it. Raises InputError if the tokenizer is not its own."""
+    transformer = model.load(folder, model.DTYPES[flags.dtype], own_device(flags.device))
+    tokenizer.must_fit(transformer.config)
+    return transformer
 
 
 def identity(flags, folder, prompts):
@@ -238,24 +258,10 @@ def identity(flags, folder, prompts):
     for path in sorted(folder.glob("model*.safetensors")):
         with open(path, "rb") as file:
             weights.update(hashlib.file_digest(file, "sha256").digest())
-    return {"bench": flags.bench, "level": flags.level, "turn": flags.turn, "dtype": flags.dtype,
+    return {"bench": flags.bench, "level": flags.level, "turn": flags.turn, "limit": flags.limit,
+            "tool_library": flags.tool_library, "dtype": flags.dtype,
             "max_new_tokens": flags.max_new_tokens, "model weights": weights.hexdigest()[:16],
             "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
-
-
-def own_device(name):
-    """The device of this process: under torchrun each has a GPU of its own."""
-    if name == "cuda" or name == "auto" and torch.cuda.is_available():
-        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-    return pick_device(name)
-
-
-def wait(ranks):
-    """Wait for the other ranks as long as it takes: the shares of the work differ."""
-    if ranks > 1:
-        if not distributed.is_initialized():
-            distributed.init_process_group("gloo", timeout=timedelta(days=7))
-        distributed.barrier()
 
 
 def claim(folder, identity):
@@ -273,7 +279,7 @@ def claim(folder, identity):
 
 
 def resume(folder, rank):
-    """{index: text} of the answers in `folder`, of all ranks. A line cut off by a kill does not count."""
+    """{index: answer} of those in `folder`, of all ranks. A line cut off by a kill does not count."""
     done = {}
     for file in sorted(folder.glob("answers.*.jsonl")):
         text = file.read_bytes()
@@ -287,6 +293,7 @@ def resume(folder, rank):
 
 
 def append(folder, rank, answers):
-    """Add {index: text} to the answers of a rank."""
+    """Add {index: JSON value} to the answers of a rank."""
     with open(folder / f"answers.{rank}.jsonl", "a", encoding="utf-8") as file:
-        file.writelines(json.dumps({"index": i, "prediction": text}) + "\n" for i, text in answers.items())
+        file.writelines(json.dumps({"index": i, "prediction": answer}) + "\n"
+                        for i, answer in answers.items())

@@ -7,7 +7,8 @@ DE, documentation error: the call names a tool that was not offered or a paramet
 the feedback says so, or says that a parameter is missing. A parameter that only the schema calls required
 counts if the feedback reports an error, whatever it is: real tools often do without. CE, call error: any
 other error that the feedback reports, and a turn that is no call. VA, valid answer: `finish` within nine
-turns, with an answer that is not empty and no refusal.
+turns, with an answer that is not empty and no refusal; where the expected value is known, the stricter VA is
+that the answer holds it.
 """
 
 import json
@@ -76,27 +77,38 @@ def _transcript(conversation, is_call):
     return Transcript(conversation.id, conversation.tools, tuple(steps))
 
 
+def transcript(conversation):
+    """The Transcript of a Conversation or Task, whose assistant turns may hold any text."""
+    return _transcript(conversation, [turn.role == "assistant" for turn in conversation.turns])
+
+
 def _call(turn, tools):
-    """The call in a turn: `name`, a newline and JSON as trajectories have it, or as the model writes it."""
     if turn.arguments is not None:
         return Call(turn.name, turn.arguments, (0, len(turn.name)))
-    name, _, rest = turn.content.partition("\n")
+    try:
+        return read_call(turn.content, tools)
+    except ParseError:
+        return None
+
+
+def read_call(text, tools):
+    """The Call in a turn's text: `name`, a newline and JSON as trajectories have it, or as a model writes it.
+
+    Raises ParseError.
+    """
+    name, _, rest = text.partition("\n")
     try:
         arguments = json.loads(rest)
         if isinstance(arguments, dict) and name.strip():
             return Call(name, arguments, (0, len(name)))
     except (ValueError, RecursionError):
         pass
-    try:
-        return parse_call(turn.content, tools)
-    except ParseError:
-        return None
+    return parse_call(text, tools)
 
 
 def rotbench(folder):
     """The calls that RoTBench shows before its third turn (clean), as transcripts."""
-    return [_transcript(task, [turn.role == "assistant" for turn in task.turns])
-            for task in benchmarks.read("rotbench", folder, "clean", "third")]
+    return [transcript(task) for task in benchmarks.read("rotbench", folder, "clean", "third")]
 
 
 # ---------------------------------------------------------------------------------------------------- rules
@@ -119,23 +131,58 @@ def fault(step, tools):
     return ("CE", "error reported") if found.is_error else ("", "")
 
 
-def is_valid(transcript):
-    """VA: does it end in an answer?"""
+def final_answer(transcript):
+    """The text that `finish` gives as the answer within nine turns; "" without one."""
     for step in transcript.steps[:MAX_TURNS]:
         if step.call is not None and step.call.name == "finish":
             answer = step.call.arguments.get("answer")
-            return answer is not None and bool(str(answer).strip()) and not REFUSAL.search(str(answer))
-    return False
+            return "" if answer is None else str(answer).strip()
+    return ""
 
 
-def count(transcripts):
-    """{"calls", "DE", "CE", "queries", "VA", "kinds"}: numbers of calls and of queries."""
+def is_valid(transcript):
+    """VA: does it end in an answer?"""
+    answer = final_answer(transcript)
+    return bool(answer) and not REFUSAL.search(answer)
+
+
+def is_right(transcript, expected):
+    """The stricter VA: does it end in an answer that holds the expected value?"""
+    return is_valid(transcript) and holds(final_answer(transcript), expected)
+
+
+def holds(text, expected):
+    """Does a text hold a value, as a word of its own? Case, white space, thousands commas and trailing zeros
+    do not count.
+
+    >>> holds("It costs 1,250.50 EUR.", "1250.5 eur"), holds("17.5 degrees", "7.5"), holds("-3", "3")
+    (True, False, False)
+    """
+    text, expected = _plain(text), _plain(expected)
+    minus = r"(?<!(?<!\w)-)" if expected[:1].isdigit() else ""
+    return bool(re.search(rf"(?<!\w)(?<!\d\.){minus}{re.escape(expected)}(?!\w|\.\d)", text))
+
+
+def _plain(text):
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", " ".join(text.casefold().split()))
+    return re.sub(r"(?<=\d)(?:\.0+|(\.\d*[1-9])0+)(?!\d)", r"\1", text)
+
+
+def count(transcripts, expected=None):
+    """{"calls", "DE", "CE", "queries", "VA", "kinds"}: numbers of calls and of queries.
+
+    expected: the value that each answer must hold, where known; "VA" then counts the answers that do, and
+    "VA_paper" all valid ones.
+    """
     faults = Counter(fault(step, transcript.tools) for transcript in transcripts for step in transcript.steps)
     groups = Counter()
     for (group, _), n in faults.items():
         groups[group] += n
+    answers = {"VA": sum(map(is_valid, transcripts))}
+    if expected is not None:
+        answers = {"VA": sum(map(is_right, transcripts, expected)), "VA_paper": answers["VA"]}
     return {"calls": faults.total(), "DE": groups["DE"], "CE": groups["CE"],
-            "queries": len(transcripts), "VA": sum(map(is_valid, transcripts)),
+            "queries": len(transcripts), **answers,
             "kinds": {kind: faults[group, kind] for group, kinds in (("DE", DE_KINDS), ("CE", CE_KINDS))
                       for kind in kinds}}
 
@@ -170,12 +217,14 @@ def _letters(text):
 
 # --------------------------------------------------------------------------------------------------- reports
 
-def report(transcripts):
-    """Lines: DE and CE with their kinds, of calls; VA, of queries."""
-    counts = count(transcripts)
+def report(transcripts, expected=None):
+    """Lines: DE and CE with their kinds, of calls; VA, of queries, with `expected` as in `count`."""
+    counts = count(transcripts, expected)
     for name, whole, kinds in (("DE", "calls", DE_KINDS), ("CE", "calls", CE_KINDS), ("VA", "queries", ())):
         yield _row(name, counts[name], counts[whole], whole)
         yield from (_row(f"  {kind}", counts["kinds"][kind], counts[whole]) for kind in kinds)
+    if expected is not None:
+        yield _row("  any answer, the paper's rule", counts["VA_paper"], counts["queries"])
 
 
 def _row(name, part, whole, unit=""):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, real
+from conftest import ROOT, item, real, schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -469,6 +469,89 @@ def test_transcripts_are_a_bench_of_their_own(tmp_path, capsys):
     (tmp_path / "t.json").write_text(json.dumps([{"id": "x", "conversations": turns}]))
     main(["--bench", "transcripts", "--predictions", str(tmp_path / "t.json")])
     assert "VA" in (out := capsys.readouterr().out) and "1  100.00%  of 1 queries" in out
+
+
+# ---- the embedded items ----
+
+KNOWN = [schema("foo", "", ["a", "b"], a="string", b="string", c="string"),
+         schema("bar", "", ["a"], a="integer"), schema("finish", "", ["answer"], answer="string")]
+
+
+def heldout(folder, counts=(3, 2)):
+    """heldout_*.json in small: items "seen" and "unseen" by turns as long as there are both."""
+    for name, gold in (("single", 'foo(a="1", b="x")'), ("slight", "bar(a=2)"), ("medium", "bar(a=2)"),
+                       ("heavy", "bar(a=2)"), ("union", "bar(a=2)")):
+        records = [item(("user", f"Do {group} {i}"), tools=KNOWN, id=f"{group}-{i}")
+                   | {"tools": group, "gold": gold}
+                   for group, n in zip(("seen", "unseen"), counts) for i in range(n)]
+        (folder / f"heldout_{name}.json").write_text(json.dumps(records))
+    return folder
+
+
+def embedded(folder, *arguments):
+    main(["--data", str(folder), "--device", "cpu", "--max-new-tokens", "4", *map(str, arguments)])
+
+
+def test_embedded_items_are_scored_and_rewarded_by_group(tmp_path, capsys):
+    """Rewards by hand: right 1, content -.25, missing and redundant -1, wrong tool -1.5, text after it -2."""
+    texts = ['foo(a="1", b="x")', 'foo(a="1", b="y")', 'foo(a="1", c="x")', 'bar(a=1)',
+             'foo(a="1", b="x") ok']
+    (tmp_path / "p").write_text("\n".join(json.dumps({"index": i, "prediction": text})
+                                          for i, text in enumerate(texts)))
+    embedded(heldout(tmp_path), "--predictions", tmp_path / "p", "--out", tmp_path / "out")
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert (scores["bench"], scores["rule"], list(scores["rules"])) == ("embedded", "default", ["default"])
+    assert {key: scores[key] for key in ("n", "TS", "PI", "CF", "reward")} == {
+        "n": 5, "TS": 4, "PI": 3, "CF": 2, "reward": pytest.approx((1 - .25 - 1 - 1.5 - 2) / 5)}
+    assert scores["groups"]["seen"] == {"n": 3, "TS": 3, "PI": 2, "CF": 1, "reward": pytest.approx(-.25 / 3)}
+    assert scores["groups"]["unseen"] == {"n": 2, "TS": 1, "PI": 1, "CF": 1, "reward": -1.75}
+    items = [json.loads(line) for line in (tmp_path / "out" / "items.jsonl").read_text().splitlines()]
+    assert [one["reward"] for one in items] == [1, -.25, -1, -1.5, -2]
+    assert [one["group"] for one in items] == ["seen"] * 3 + ["unseen"] * 2
+    assert [one["id"] for one in items][::4] == ["clean/seen-0", "clean/unseen-1"]
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0].split() == ["embedded", "n", "TS", "PI", "CF", "reward"]
+    assert rows[1].split()[-1] == "-0.750" and "level clean" in rows[2]
+
+
+def test_an_answer_that_was_cut_off_earns_what_no_call_does(tmp_path):
+    """It may happen to end with the bracket; the model had still not said that this is all."""
+    [one] = benchmarks.read("embedded", heldout(tmp_path, (1, 0)))
+    assert judge(one, 'foo(a="1", b="x")').reward == 1
+    assert judge(one, 'foo(a="1", b="x")', ended=False).reward == -2
+    assert judge(task(gold("foo")), "foo()").reward is None  # several golds, or some that are not offered
+
+
+def test_embedded_levels_limits_and_an_interrupted_run(folder, tmp_path):
+    heldout(tmp_path)
+    model_flag = ["--model", folder / "model"]
+    embedded(tmp_path, *model_flag, "--out", tmp_path / "one", "--level", "all", "--limit", 1)
+    scores = json.loads((tmp_path / "one" / "scores.json").read_text())
+    assert scores["n"] == 10
+    assert {level: part["n"] for level, part in scores["levels"].items()} == dict.fromkeys(LEVELS, 2)
+    assert scores["groups"]["seen"]["n"] == 5 and -2 <= scores["reward"] <= 1
+    answers = (tmp_path / "one" / "answers.0.jsonl").read_bytes()
+    (tmp_path / "one" / "answers.0.jsonl").write_bytes(answers[:len(answers) // 2])
+    embedded(tmp_path, *model_flag, "--out", tmp_path / "one", "--level", "all", "--limit", 1)
+    assert json.loads((tmp_path / "one" / "scores.json").read_text()) == scores
+    with pytest.raises(InputError, match="holds answers for level all, not clean"):
+        embedded(tmp_path, *model_flag, "--out", tmp_path / "one", "--limit", 1)
+    with pytest.raises(InputError, match="holds answers for limit 1, not 0"):
+        embedded(tmp_path, *model_flag, "--out", tmp_path / "one", "--level", "all")
+
+
+def test_wrong_embedded_files_are_named(tmp_path):
+    with pytest.raises(InputError, match="heldout_single.json: no such file; `python -m data.synthesize`"):
+        benchmarks.read("embedded", tmp_path)
+    record = item(("user", "?"), tools=KNOWN)
+    for extra, message in (({}, "item 0: gold is missing"),
+                           ({"gold": "foo("}, "item 0: the gold call 'foo\\('"),
+                           ({"gold": "foo()"}, "item 0: tools is missing")):
+        (tmp_path / "heldout_single.json").write_text(json.dumps([record | extra]))
+        with pytest.raises(InputError, match=message):
+            benchmarks.read("embedded", tmp_path)
+    with pytest.raises(InputError, match="level odd"):
+        benchmarks.read("embedded", tmp_path, "odd")
 
 
 def test_the_newest_run_is_the_default_and_the_embedded_model_the_last_resort(tmp_path):
