@@ -36,8 +36,9 @@ CONFIG = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 192, "inter
           "num_hidden_layers": 4, "num_attention_heads": 4, "max_position_embeddings": 2048}
 SFT = {"conversations": ["--epochs", "8", "--lr", "1e-3", "--dtype", "fp32", "--max-length", "1024"],
        "calls": ["--epochs", "12", "--lr", "1e-3", "--dtype", "fp32"]}
-PPO = ["--epochs", "14", "--actor-lr", "1e-4", "--critic-lr", "1e-3", "--critic-warmup", "11",
-       "--beta", "0.1", "--max-new-tokens", "96", "--max-prompt", str(LONGEST)]
+PPO = ["--epochs", "44", "--batch-size", "16", "--micro-batch", "16", "--actor-lr", "1e-4",
+       "--critic-lr", "1e-3", "--critic-warmup", "10", "--beta", "0.1",
+       "--max-new-tokens", "96", "--max-prompt", str(LONGEST)]
 
 
 def short_prompts(conversation, tokenizer):
