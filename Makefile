@@ -1,7 +1,11 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: test parity
+.PHONY: test parity demo bench
+
+# SFT, PPO and evaluation on the embedded model and data; one table at the end.
+demo: $(VENV)/installed
+	$(PYTHON) bench/demo.py
 
 test: $(VENV)/installed
 	$(PYTHON) -m pytest
@@ -11,6 +15,27 @@ parity: $(VENV)/parity
 	$(PYTHON) -c "import transformers"
 	$(PYTHON) -m pytest tests/test_parity.py
 
+# Speed beside what a user would pick instead, on an idle machine: under half an hour with two threads, and on
+# real files if they are where these variables say. BENCH_FLAGS=--quick only shows that all of it runs.
+TRAJECTORIES ?= ../shared/trajectories/rottuning_gpt4.json
+TOKENIZER ?= ../shared/tokenizers/llama/tokenizer.model
+BENCH_VENV ?= .venv-bench
+BENCH = PYTHONWARNINGS=ignore HF_HUB_OFFLINE=1 $(BENCH_VENV)/bin/python
+REAL = --trajectories $(TRAJECTORIES) --tokenizer $(TOKENIZER)
+
+bench: $(BENCH_VENV)/installed
+	$(BENCH) bench/sft_epoch.py $(REAL) $(BENCH_FLAGS)
+	$(BENCH) bench/sft_trl.py $(REAL) $(BENCH_FLAGS)
+	$(BENCH) bench/rollout.py $(BENCH_FLAGS)
+	$(BENCH) bench/ppo_step.py --tokenizer $(TOKENIZER) $(BENCH_FLAGS)
+	$(BENCH) bench/output_head.py $(BENCH_FLAGS)
+	$(BENCH) bench/preprocessing.py $(REAL) $(BENCH_FLAGS)
+	$(BENCH) bench/loading.py $(BENCH_FLAGS)
+	$(BENCH) bench/limits.py $(BENCH_FLAGS)
+	$(BENCH) bench/growth.py $(BENCH_FLAGS)
+	$(BENCH) bench/gpu.py $(BENCH_FLAGS)
+	$(BENCH) bench/gpu.py --compile $(BENCH_FLAGS)
+
 $(VENV)/installed: requirements.txt
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install -q -r requirements.txt
@@ -18,4 +43,9 @@ $(VENV)/installed: requirements.txt
 
 $(VENV)/parity: $(VENV)/installed
 	$(PYTHON) -m pip install -q "transformers>=4.56"
+	touch $@
+
+$(BENCH_VENV)/installed: requirements.txt
+	python3 -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install -q -r requirements.txt "transformers>=4.56" trl
 	touch $@

@@ -1,0 +1,150 @@
+"""The embedded base model, data/tiny: what CodeLLaMA is to the paper, on a laptop.
+
+    python -m data.pretrain --out data/tiny        # see the README for what it took
+
+A small LLaMA with its own SentencePiece model learns from data/documents.py to copy names and
+values that it has never seen. What makes so small a model learn that, and not only how calls look:
+- the space is a piece of its own, so that a word is the same pieces after a space and after a quote;
+- small batches of documents with several questions each;
+- copy drills first: a few random pieces said over and over, with a longer and longer period;
+- embeddings that start around a common point: to look back by one position, whatever stands there, needs a
+  direction that all tokens share, and where none is frequent there is none;
+- a lower weight on documentation, questions and results, which it cannot foresee, than on calls.
+"""
+
+import json
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+import model
+import tokenizer as tokenizers
+from common import flag, learning_rate, make_optimizer, parse_flags, update
+from data import InputError, cli
+from data.documents import document, random_documents
+from data.examples import Example, collate
+from data.trajectories import read
+from losses import weighted_nll
+from tokenizer import Tokenizer, render
+
+
+@dataclass(frozen=True)
+class Flags:
+    out: str = flag("runs/tiny", "directory of the new checkpoint")
+    text: str = flag("data/train.json", "trajectories whose text the pieces are learnt from, too")
+    vocab_size: int = flag(1536, "pieces", least=300)
+    hidden_size: int = flag(192, "D", least=8)
+    layers: int = flag(4, "blocks", least=1)
+    heads: int = flag(4, "attention heads", least=1)
+    drill_steps: int = flag(1200, "first steps, of 32 copy drills each", least=0)
+    steps: int = flag(4500, "steps after that, of four documents each", least=1)
+    drill_share: float = flag(0.1, "of drills among the documents", least=0)
+    lr: float = flag(2e-3, "peak learning rate", least=0)
+    context_weight: float = flag(0.3, "weight of tokens outside calls", least=0)
+    eval_every: int = flag(500, "steps between tests of exact copying", least=1)
+    seed: int = flag(0, "of the documents and the weights", least=0)
+
+
+# Lines of a tool's documentation that are always the same, and the space: pieces of their own.
+SYMBOLS = ["▁", "▁▁▁▁", '▁▁▁▁"""', "▁▁▁▁Args:", "Function:", "System:", "User:", "Assistant:", "Output:",
+           '="', '",▁', '")', ":▁string", ":▁integer", ":▁number", ":▁boolean", ":▁array", "▁=▁None",
+           "▁(string):▁", "▁(integer):▁", "▁(number):▁", "▁(boolean):▁", "▁(array):▁"]
+
+
+def train_pieces(flags, path):
+    """The SentencePiece model, of made-up documents and of the embedded training data."""
+    conversations = random_documents(f"pieces {flags.seed}", 2000) + read(flags.text)
+    texts = [render(turn, c.tools) for c in conversations for turn in c.turns]
+    tokenizers.train(texts, path, flags.vocab_size, SYMBOLS)
+
+
+def example(conversation, tokenizer, context_weight):
+    """A document with a weight on every token: 1 in calls, `context_weight` elsewhere."""
+    encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
+    weights = np.full(len(encoded.ids), context_weight)
+    for call in encoded.calls:
+        weights[call.start - 1:call.stop] = 1.0
+    return Example(encoded.ids, encoded.labels, weights, np.zeros(len(weights), int), 1, 0)
+
+
+def drill(rng, pieces, longest):
+    """At most `longest` random pieces, said over and over; only repetitions can be foreseen, and count."""
+    once = rng.choices(pieces, k=rng.randint(3, longest))
+    length = max(40, 3 * longest)
+    ids = np.array((once * length)[:length])
+    weights = (np.arange(length) >= len(once) - 1).astype(float)
+    weights[-1] = 0.0
+    return Example(ids, np.append(ids[1:], 0), weights, np.zeros(length, int), 1, 0)
+
+
+def batch_of(number, flags, rng, pieces, tokenizer):
+    """The examples of a step: drills with a growing period, then documents and some drills."""
+    if number < flags.drill_steps:
+        return [drill(rng, pieces, 6 + 24 * number // flags.drill_steps) for _ in range(32)]
+    return [drill(rng, pieces, 40) if rng.random() < flags.drill_share
+            else example(document(rng), tokenizer, flags.context_weight) for _ in range(4)]
+
+
+@torch.no_grad()
+def exact_copies(transformer, tokenizer, conversations):
+    """Shares of the first calls of documents, greedily made, with the right tool, and right as a whole."""
+    prompts = [tokenizer.prompt(c.tools, c.turns[:2]) for c in conversations]
+    answers = model.generate(transformer, prompts, 64, tokenizer.eos_id)
+    said = [tokenizer.decode(answer.ids) for answer in answers]
+    golds = [c.turns[2] for c in conversations]
+    names = sum(text.split("(")[0].strip() == gold.name for text, gold in zip(said, golds))
+    calls = sum(text.strip() == gold.content for text, gold in zip(said, golds))
+    return names / len(golds), calls / len(golds)
+
+
+def train(transformer, tokenizer, flags, log):
+    """Drills, then documents; one line a step goes to the file `log`."""
+    optimizer, rng = make_optimizer(transformer, weight_decay=0.1), random.Random(flags.seed)
+    pieces = [i for i in range(tokenizer.vocab_size) if not tokenizer.pieces.is_control(i)]
+    rng.shuffle(pieces)
+    held_out, steps = random_documents(f"held out {flags.seed}", 64), flags.drill_steps + flags.steps
+    bar = tqdm(range(steps), unit="step")
+    with open(log, "w", buffering=1) as file:
+        for number in bar:
+            batch = collate(batch_of(number, flags, rng, pieces, tokenizer))
+            loss, _ = weighted_nll(transformer, batch)
+            (loss / batch.n_calls).backward()
+            rate = learning_rate(number, steps, flags.lr, 0.02)
+            metrics = {"step": number + 1, "loss": loss.item() / batch.n_calls, "tokens": batch.n_tokens,
+                       "grad_norm": update(transformer, optimizer, rate, 1.0)}
+            if (number + 1) % flags.eval_every == 0 or number + 1 == steps:
+                names, calls = exact_copies(transformer, tokenizer, held_out)
+                metrics |= {"right_tool": names, "right_call": calls}
+                bar.set_description(f"right tools {names:.0%}, calls {calls:.0%}")
+            bar.set_postfix_str(f"loss {metrics['loss']:.3f}")
+            file.write(json.dumps(metrics) + "\n")
+
+
+def main():
+    """The command line; see the top of this file."""
+    flags = parse_flags({"": Flags()}, __doc__.splitlines()[0])
+    out = Path(flags.out)
+    if (out / "config.json").exists():
+        raise InputError(f"--out {out}: holds a model already; name another, or remove it")
+    out.mkdir(parents=True, exist_ok=True)
+    train_pieces(flags, out / "tokenizer.model")
+    tokenizer = Tokenizer(out)
+    config = model.Config(tokenizer.vocab_size, flags.hidden_size, 8 * math.ceil(flags.hidden_size / 3),
+                          flags.layers, flags.heads, flags.heads, flags.hidden_size // flags.heads,
+                          tie_word_embeddings=True)
+    transformer = model.initialise(config, flags.seed)
+    with torch.no_grad():
+        transformer.model.embed_tokens.weight += 0.03 * torch.randn(flags.hidden_size)
+    print(f"{sum(p.numel() for p in transformer.parameters()):,} parameters")
+    train(transformer, tokenizer, flags, out / "metrics.jsonl")
+    model.save(transformer, out, torch.bfloat16)
+    print(f"checkpoint: {out}")
+
+
+if __name__ == "__main__":
+    cli(main)
