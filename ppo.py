@@ -86,8 +86,7 @@ class Flags:
 
 
 PRESETS = {  # tiny: minutes on a CPU; a small critic needs ten times the actor's rate to follow it
-    "tiny": Flags(epochs=2, batch_size=16, micro_batch=16, max_new_tokens=96, actor_lr=1.5e-4,
-                  critic_lr=1e-3, beta=0.1),
+    "tiny": Flags(epochs=1, max_new_tokens=96, critic_lr=1e-3, beta=0.1),
     "codellama-7b": Flags(  # the paper's rates; 100 of 448 steps warm up, as released
         actor_lr=2e-6, critic_lr=1e-6, warmup_ratio=100 / 448, micro_batch=2, dtype="bf16",
         checkpoint_activations=True)}
