@@ -17,6 +17,7 @@ import shutil
 import signal
 import sys
 import warnings
+import zlib
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -24,8 +25,8 @@ import torch.distributed.checkpoint as dcp
 from tqdm import tqdm
 
 import model
-from common import finish, largest, make_folder, processes, wait
-from data import InputError, read_json, write_json
+from common import finish, largest, make_folder, processes, total, wait
+from data import InputError, read_json, read_object, read_text, write_json
 
 warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # one process is no mistake
 
@@ -45,6 +46,18 @@ def contents(path):
         except OSError as error:
             raise InputError(f"{file}: {error.strerror}") from None
     return digest.hexdigest()
+
+
+def checksum(files):
+    """The sum of the CRC-32 of files: processes can each take some, in any order."""
+    result = 0
+    for file in files:
+        crc = 0
+        with open(file, "rb") as opened:
+            while block := opened.read(1 << 24):
+                crc = zlib.crc32(block, crc)
+        result += crc
+    return result
 
 
 def tensors(state):
@@ -75,18 +88,20 @@ class Run:
         if (self.path / "config.json").exists():
             raise InputError(f"--out {self.path}: holds a finished run already; {hint}")
         if not (self.path / "flags.json").exists():
-            if (self.path / "metrics.jsonl").exists():
+            if (self.path / "metrics.jsonl").exists() or any(self.path.glob("checkpoints/step-*")):
                 raise InputError(f"--out {self.path}: holds a run already; {hint}")
             return
-        old = read_json(self.path / "flags.json")
+        old = read_object(self.path / "flags.json")
         if old.get("script") != self.identity["script"]:
             raise InputError(f"--out {self.path}: holds a run of {old.get('script')}.py; {hint}")
+        if not isinstance(old.get("contents"), dict):
+            raise InputError(f"{self.path / 'flags.json'}: has no contents of the run's files; {hint}")
         for f in fields(self.flags):
             name, alters = f"--{f.name.replace('_', '-')}", f.metadata["alters"]
             if alters == "files" and old["contents"].get(f.name) != self.identity["contents"][f.name]:
                 raise InputError(f"{name} {getattr(self.flags, f.name)}: not the contents with which the run "
                                  f"in {self.path} began; {hint}")
-            if alters == "run" and old.get(f.name) != getattr(self.flags, f.name):
+            if alters == "run" and repr(old.get(f.name)) != repr(getattr(self.flags, f.name)):  # True == 1
                 raise InputError(f"{name} {getattr(self.flags, f.name)}: the run in {self.path} has "
                                  f"{old.get(f.name)}; {hint}")
         for name in ("processes", *(f.name for f in fields(self.flags) if f.metadata["alters"] == "bits")):
@@ -105,9 +120,10 @@ class Run:
         """
         start = self._restore(state, notes)
         if self.first:
+            kept = {name: self._kept(f"{name}.jsonl", start) for name in ("metrics", "timings")}
             make_folder(self.path / "checkpoints")
             write_json(self.path / "flags.json", self.identity)
-            self.metrics, self.timings = (self._reopen(name, start) for name in ("metrics", "timings"))
+            self.metrics, self.timings = (self._reopen(name, lines) for name, lines in kept.items())
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
         self.bar = tqdm(total=count, initial=start, desc=self.identity["script"], unit="step",
@@ -140,14 +156,26 @@ class Run:
             self.timings.write(json.dumps({"step": step, **timings}) + "\n")
             self.bar.set_postfix_str(shown)
 
-    def _reopen(self, name, start):
-        """A log to append to, without lines after step `start` and without one that a kill cut short."""
-        path, kept = self.path / f"{name}.jsonl", []
-        if path.exists() and start:
-            lines = path.read_bytes().split(b"\n")[:-1]
-            kept = [line + b"\n" for line in lines if json.loads(line)["step"] <= start]
+    def _kept(self, name, start):
+        """The lines of a log up to step `start`, without one that a kill cut short. Raises InputError."""
+        path, steps, kept = self.path / name, [], []
+        lines = read_text(path).split("\n")[:-1] if start else []
+        for i, line in enumerate(lines, 1):
+            try:
+                if (step := json.loads(line)["step"]) <= start:
+                    steps.append(step)
+                    kept.append(line)
+            except (ValueError, TypeError, KeyError, RecursionError):
+                raise InputError(f"{path}: line {i}: not an object with a step") from None
+        if [step for step in steps if step] != [*range(1, start + 1)]:
+            raise InputError(f"{path}: does not hold the {start} steps that are done, each once, in order")
+        return kept
+
+    def _reopen(self, name, lines):
+        """A log that holds these lines, to append to."""
+        path = self.path / f"{name}.jsonl"
         aside = Path(f"{path}.part")
-        aside.write_bytes(b"".join(kept))
+        aside.write_text("".join(f"{line}\n" for line in lines))
         os.replace(aside, path)
         return open(path, "a", buffering=1)
 
@@ -162,9 +190,11 @@ class Run:
                 shutil.rmtree(left)
         wait()
         dcp.save(tensors(state), checkpoint_id=aside, no_dist=processes()[1] == 1)
+        crc = total(checksum(aside.glob(f"__{processes()[0]}_*")))  # of the files that this process wrote
         if self.first:
             sizes = {file.name: file.stat().st_size for file in aside.iterdir()}
-            write_json(aside / "state.json", {"step": step, "notes": notes, "files": sizes})
+            write_json(aside / "state.json", {"step": step, "notes": notes, "files": sizes,
+                                              "checksum": crc + checksum([aside / ".metadata"])})
             if folder.exists():  # a damaged one, or this run would not have come by here again
                 shutil.rmtree(folder)
             os.replace(aside, folder)
@@ -191,11 +221,17 @@ class Run:
         return 0
 
     def _is_whole(self, folder):
-        if not (folder / "state.json").exists():
+        try:
+            state = read_object(folder / "state.json")
+        except InputError:  # as a rule there is none
             return False
-        sizes = read_json(folder / "state.json")["files"]
-        return all((folder / name).exists() and (folder / name).stat().st_size == size
-                   for name, size in sizes.items())
+        step, sizes = state.get("step"), state.get("files")
+        if (not isinstance(step, int) or folder.name != f"step-{step:06d}" or not isinstance(sizes, dict)
+                or not isinstance(state.get("notes"), dict)):
+            return False
+        files = [folder / name for name in sizes if (folder / name).is_file()]
+        return {file.name: file.stat().st_size for file in files} == sizes and (
+            state.get("checksum") in (None, checksum(files)))  # None: runs begun before there was one
 
     # --------------------------------------------------------------------------------------------- the result
 

@@ -15,20 +15,21 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from data import InputError, Parser, read_json
+from data import LARGEST, InputError, Parser, read_object
 from model import whole
 
 # ---------------------------------------------------------------------------------------------------- flags
 
 
-def flag(default, help, least=None, choices=None, alters="run"):
-    """A dataclass field that is a command-line flag; numbers below `least` are refused.
+def flag(default, help, least=None, choices=None, alters="run", most=LARGEST, needs=""):
+    """A dataclass field that is a command-line flag; numbers below `least` or above `most` are refused, and
+    the flag itself where the one that it `needs` is off or empty.
 
     alters: what another value would do to a run that is continued: make another "run" of it, change "bits"
     by rounding, or "nothing"; "files" are compared by their contents.
     """
     return field(default=default, metadata={"help": help, "least": least, "choices": choices,
-                                            "alters": alters})
+                                            "alters": alters, "most": most, "needs": needs})
 
 
 def parse_flags(presets, description, argv=None):
@@ -51,9 +52,14 @@ def parse_flags(presets, description, argv=None):
     given = {key: value for key, value in vars(parser.parse_args(argv)).items() if value is not None}
     values = {**asdict(presets[given.pop("preset", first)]), **given}
     for f in fields(presets[first]):
-        value, least = values[f.name], f.metadata["least"]
-        if f.type is float and not math.isfinite(value) or least is not None and value < least:
-            raise InputError(f"--{f.name.replace('_', '-')}: {value} must be a number, at least {least}")
+        name, value = f"--{f.name.replace('_', '-')}", values[f.name]
+        least, most, needs = (f.metadata[key] for key in ("least", "most", "needs"))
+        if f.type in (int, float) and not (-most if least is None else least) <= value <= most:  # nan is not
+            raise InputError(f"{name}: {value} must be a number from {least} to {most}")
+        if f.type is str and f.default and not value:
+            raise InputError(f"{name}: is empty")
+        if needs and f.name in given and not values[needs]:
+            raise InputError(f"{name}: does nothing without --{needs.replace('_', '-')}")
     return type(presets[first])(**values)
 
 
@@ -91,6 +97,8 @@ def own_device(name):
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":
         name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    if name.partition(":")[0] not in ("cpu", "cuda", "mps"):
+        raise InputError(f"--device {name}: not one of cpu, cuda, mps, auto")
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch compiled without CUDA
@@ -232,6 +240,8 @@ def make_folder(path):
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {path}: {error.strerror}") from None
+    if not os.access(path, os.W_OK):
+        raise InputError(f"--out {path}: not writable")
 
 
 def newest_run(script="", runs=Path("runs")):
@@ -239,5 +249,5 @@ def newest_run(script="", runs=Path("runs")):
     found = [file for file in runs.glob("**/config.json") if any(file.parent.glob("model*.safetensors"))]
     if script:
         found = [file for file in found if (file.parent / "flags.json").exists()
-                 and read_json(file.parent / "flags.json").get("script") == script]
+                 and read_object(file.parent / "flags.json").get("script") == script]
     return max(found, key=lambda file: file.stat().st_mtime).parent if found else None

@@ -34,6 +34,8 @@ from tokenizer import Tokenizer
 BENCHES = ("embedded", "toolbox", "toolalpaca", "rotbench", "bfcl", "tooleyes", "transcripts")
 DIALOGUES = ("toolbox", "tooleyes")  # the tools answer, and what becomes of it is judged: DE, CE, VA
 NOISY = {"rotbench": "all", "embedded": "clean"}  # have levels; the one taken where none is named
+ONLY = {"level": (*NOISY,), "turn": ("rotbench",), "compat": ("rotbench",), "show": DIALOGUES,
+        "tool_library": ("tooleyes",), "queries": ("tooleyes",)}  # flag -> the benches that it is for
 HERE = Path(__file__).parent
 
 
@@ -46,7 +48,7 @@ class Flags:
     data: str = flag("", "directory of the benchmark's files (default: where data/download.py puts them)")
     tool_library: str = flag("", "tooleyes: directory of tools, Category/Name/tool.py, which are executed")
     queries: str = flag("", "tooleyes: other queries for these tools; see data/library.py")
-    tool_timeout: float = flag(30.0, "tooleyes: seconds that a call may take", least=0.1)
+    tool_timeout: float = flag(30.0, "tooleyes: seconds that a call may take", least=0.1, most=86400)
     ask: str = flag("", "a question: hold one dialogue about it with the embedded tools, and print it")
     show: int = flag(0, "toolbox, tooleyes: print the first N dialogues", least=0)
     model: str = flag("", "checkpoint in HF layout (default: the newest under runs/, else data/tiny)")
@@ -254,14 +256,9 @@ def read_tasks(flags):
 
 
 def cutter(flags):
-    """(function that cuts a tool's name, into what): the model's tokens; without a tokenizer, characters."""
-    try:
-        tokenizer = Tokenizer(find_model(flags.model))
-        return tokenizer.name_ids, f"the tokens of {tokenizer.path}"
-    except InputError:
-        if flags.model:
-            raise
-        return list, "characters (no tokenizer; --model names one)"
+    """(function that cuts a tool's name into the model's tokens, what they are)."""
+    tokenizer = Tokenizer(find_model(flags.model))
+    return tokenizer.name_ids, f"the tokens of {tokenizer.path}"
 
 
 def evaluate_calls(flags):
@@ -320,23 +317,24 @@ def ask(flags):
 def main(argv=None):
     """The command line; see the top of this file. Raises InputError."""
     flags = parse_flags({"": Flags()}, __doc__.splitlines()[0], argv)
-    flags = replace(flags, level=flags.level or NOISY.get(flags.bench, "all"))
     if flags.tool_library and flags.bench == "toolbox":
         flags = replace(flags, bench="tooleyes")  # the same loop with other tools
-    if flags.compat and flags.bench != "rotbench":
-        raise InputError(f"--compat: the rules of RoTBench's own scorer do not apply to {flags.bench}")
     if flags.bench == "tooleyes" and not flags.tool_library:
         raise InputError("--tool-library: name the directory that holds the tools, Category/Name/tool.py")
-    if flags.bench != "tooleyes" and (flags.tool_library or flags.queries):
-        raise InputError(f"--tool-library and --queries: not for {flags.bench}")
     if flags.bench in DIALOGUES and flags.predictions:
         raise InputError("--predictions: finished dialogues are for --bench transcripts")
-    make_folder(Path(flags.out))
+    if flags.bench == "transcripts" and not flags.predictions:
+        raise InputError("--predictions: name the file of transcripts")
+    odd = [f"--{name.replace('_', '-')}" for name, benches in ONLY.items()
+           if getattr(flags, name) != getattr(Flags, name) and flags.bench not in benches]
+    if odd:
+        raise InputError(f"{', '.join(odd)}: not for {flags.bench}")
+    flags = replace(flags, level=flags.level or NOISY.get(flags.bench, "all"))
+    if flags.out:
+        make_folder(Path(flags.out))
     if flags.ask:
         ask(flags)
     elif flags.bench == "transcripts":
-        if not flags.predictions:
-            raise InputError("--predictions: name the file of transcripts")
         print(*transcripts.report(transcripts.read(flags.predictions)), sep="\n")
     elif flags.bench in DIALOGUES:
         evaluate_dialogues(flags)

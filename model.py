@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import distributed, nn
 from torch.utils.checkpoint import checkpoint
 
-from data import InputError, Parser, cli, read_json, write_json
+from data import LARGEST, InputError, Parser, cli, read_object, write_json
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
 STORED = ("F32", "BF16", "F16", "F64")  # the same in safetensors' own words
@@ -50,19 +50,18 @@ class Config:
 
 def read_config(path):
     """config.json -> Config. Raises InputError naming what is missing, malformed or not implemented here."""
-    raw = read_json(path)
-    if not isinstance(raw, dict):
-        raise InputError(f"{path}: must be a JSON object")
-    raw = {key: value for key, value in raw.items() if value is not None}
+    raw = {key: value for key, value in read_object(path).items() if value is not None}
     rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
     rope = rope if isinstance(rope, dict) else {"rope_type": rope}
     refused = {"model_type": raw.get("model_type", "llama") != "llama",
                "rope_scaling": rope.get("rope_type", rope.get("type", "default")) != "default",
-               "partial_rotary_factor": "partial_rotary_factor" in rope,
+               "partial_rotary_factor": "partial_rotary_factor" in raw | rope,
                "hidden_act": raw.get("hidden_act", "silu") != "silu",
                "attention_bias": raw.get("attention_bias"), "mlp_bias": raw.get("mlp_bias")}
     for key in (key for key, is_refused in refused.items() if is_refused):
         raise InputError(f"{path}: {key} = {raw.get(key, rope)!r} is not implemented")
+    if raw.get("rope_theta", rope.get("rope_theta")) != rope.get("rope_theta", raw.get("rope_theta")):
+        raise InputError(f"{path}: rope_theta is {raw['rope_theta']!r:.60} and {rope['rope_theta']!r:.60}")
     values = {}
     for field in fields(Config):
         value = raw.get(field.name, rope.get(field.name))
@@ -71,8 +70,11 @@ def read_config(path):
                 raise InputError(f"{path}: {field.name} is missing")
             continue
         number = (int, float) if field.type is float else field.type
-        if not isinstance(value, number) or isinstance(value, bool) != (field.type is bool) or value < 0:
-            raise InputError(f"{path}: {field.name} = {value!r} is not a {field.type.__name__} of 0 or more")
+        least = 1e-12 if field.name in ("rope_theta", "rms_norm_eps") else 0
+        if (not isinstance(value, number) or isinstance(value, bool) != (field.type is bool)
+                or not least <= value <= LARGEST):
+            raise InputError(f"{path}: {field.name} = {value!r:.60} is not a {field.type.__name__} "
+                             f"from {least} to {LARGEST}")
         values[field.name] = field.type(value)
     values["num_key_value_heads"] = values.get("num_key_value_heads") or values["num_attention_heads"]
     heads, groups, width = values["num_attention_heads"], values["num_key_value_heads"], values["hidden_size"]
@@ -321,10 +323,10 @@ def weight_files(path):
     """{parameter name: safetensors file} of an HF-layout directory. Raises InputError."""
     index, single = Path(path, "model.safetensors.index.json"), Path(path, "model.safetensors")
     if index.exists():
-        where = read_json(index)
-        where = where.get("weight_map") if isinstance(where, dict) else None
-        if not isinstance(where, dict) or not all(isinstance(name, str) for name in where.values()):
-            raise InputError(f"{index}: has no weight_map of names to files")
+        where = read_object(index).get("weight_map")
+        if not isinstance(where, dict) or not all(
+                isinstance(file, str) and file == os.path.basename(file) for file in where.values()):
+            raise InputError(f"{index}: has no weight_map of names to files beside it")
         files = {name: Path(path, file) for name, file in where.items()}
     else:
         files = {name: single for name in _open(single).keys()}
@@ -332,10 +334,12 @@ def weight_files(path):
 
 
 def _open(file):
+    if not os.path.isfile(file):
+        raise InputError(f"{str(file)[:200]}: no such weights file")
     try:
         return safe_open(file, framework="pt")
     except OSError as error:
-        raise InputError(f"{file}: {error.strerror or 'no such weights file'}") from None
+        raise InputError(f"{file}: {error.strerror or error}") from None
     except SafetensorError as error:
         raise InputError(f"{file}: damaged or cut off ({error})") from None
 
@@ -348,13 +352,14 @@ def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None):
     Raises InputError naming missing or unexpected parameters, wrong shapes, and files that cannot be read.
     """
     config, files = read_config(Path(path, "config.json")), weight_files(path)
+    if config.num_hidden_layers > len(files):  # said before so many are made
+        raise InputError(f"{path}: {config.num_hidden_layers} layers, but only {len(files)} tensors")
     with torch.device("meta"):
         transformer = Transformer(config, value_head).to(dtype)
     if value_head:
         transformer.value_head.to(torch.promote_types(dtype, torch.float32))
     expected = {name: parameter.shape for name, parameter in transformer.named_parameters()}
-    if config.tie_word_embeddings:
-        files.pop("lm_head.weight", None)  # some writers store the tied matrix twice
+    twice = files.pop("lm_head.weight", None) if config.tie_word_embeddings else None  # as some writers do
     missing = sorted(name for name in expected.keys() - files.keys() if not name.startswith("value_head"))
     unexpected = sorted(files.keys() - expected.keys())
     if missing or unexpected:
@@ -367,6 +372,10 @@ def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None):
             _read(files[name], name, expected[name], mine, rows)
         else:
             mine.zero_()  # a new value head: with values of 0 returns are advantages
+        if twice and name == "model.embed_tokens.weight":
+            _read(twice, "lm_head.weight", expected[name], other := torch.empty_like(mine), rows)
+            if not torch.equal(mine, other):
+                raise InputError(f"{twice}: lm_head.weight is not {name}, though config.json ties them")
     return transformer
 
 
@@ -384,6 +393,8 @@ def _read(file, name, shape, mine, rows):
             raise InputError(f"{file}: {name} is {tensor.get_dtype()}; {', '.join(STORED)} are read")
         if mine.numel():
             mine.copy_(tensors.get_tensor(name) if rows == slice(None) else tensor[rows])
+            if not mine.sum(dtype=torch.float32).isfinite():  # half the time of the copy
+                raise InputError(f"{file}: {name} holds numbers that are not finite as {mine.dtype}")
 
 
 def _set(transformer, name, tensor):

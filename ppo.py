@@ -57,15 +57,15 @@ class Flags:
     greedy: bool = flag(False, "greedy rollouts, as in the released run")
     actor_lr: float = flag(1e-4, "peak learning rate of the policy", least=0)
     critic_lr: float = flag(1e-4, "peak learning rate of the critic", least=0)
-    warmup_ratio: float = flag(0.05, "share of steps with rising learning rate", least=0)
+    warmup_ratio: float = flag(0.05, "share of steps with rising learning rate", least=0, most=1)
     critic_warmup: int = flag(0, "first steps in which only the critic learns", least=0)
     shared_critic: bool = flag(False, "a value head on the actor is the critic: less memory")
     value_coef: float = flag(0.1, "weight of the value loss with --shared-critic", least=0)
     offload_reference: bool = flag(False, "keep the reference model on the CPU between uses",
                                    alters="bits")
     beta: float = flag(0.3, "KL penalty per token", least=0)
-    gamma: float = flag(1.0, "discount", least=0)
-    lam: float = flag(0.95, "lambda of GAE", least=0)
+    gamma: float = flag(1.0, "discount", least=0, most=1)
+    lam: float = flag(0.95, "lambda of GAE", least=0, most=1)
     clip: float = flag(0.2, "of the probability ratio", least=0)
     value_clip: float = flag(0.2, "of the change of a value", least=0)
     score_clip: float = flag(5.0, "of the score", least=0)
@@ -80,7 +80,7 @@ class Flags:
                            alters="nothing")
     save_every: int = flag(50, "steps between checkpoints to go on from (0: none)", least=0, alters="nothing")
     keep: int = flag(1, "how many of these to keep", least=1, alters="nothing")
-    eval_every: int = flag(0, "steps between evaluations on --eval-data (0: only before and after)", least=0)
+    eval_every: int = flag(0, "steps between --eval-data (0: before and after)", least=0, needs="eval_data")
     plan: int = flag(0, "print the memory that each of this many processes will need, and end", least=0,
                      alters="nothing")
 
@@ -280,7 +280,7 @@ def load_models(flags, device):
     critic = actor if flags.shared_critic else trained(value_head=True)
     reference = model.load(flags.model, dtype, "cpu" if flags.offload_reference else device,
                            shard=partial(shard, device=device, offload=flags.offload_reference))
-    tokenizer.must_fit(actor.config)
+    tokenizer.must_fit(actor.config, flags.max_new_tokens)
     for transformer in (actor, critic):
         transformer.compute_dtype = dtype
         transformer.checkpoint_activations = flags.checkpoint_activations

@@ -49,7 +49,7 @@ class Flags:
     micro_tokens: int = flag(4096, "padded tokens in one forward pass; bounds memory, changes no result",
                              least=1, alters="bits")
     lr: float = flag(1e-3, "peak learning rate", least=0)
-    warmup_ratio: float = flag(0.01, "share of steps with rising learning rate", least=0)
+    warmup_ratio: float = flag(0.01, "share of steps with rising learning rate", least=0, most=1)
     weight_decay: float = flag(0.01, "of matrices", least=0)
     grad_clip: float = flag(1.0, "largest norm of the gradient (0: no clipping)", least=0)
     dtype: str = flag("bf16", "of the computation; master weights are fp32", choices=("bf16", "fp32"))
@@ -60,7 +60,8 @@ class Flags:
     save_every: int = flag(100, "steps between checkpoints to go on from (0: none)", least=0,
                            alters="nothing")
     keep: int = flag(1, "how many of these to keep", least=1, alters="nothing")
-    eval_every: int = flag(0, "steps between evaluations on --eval-data (0: only at the end)", least=0)
+    eval_every: int = flag(0, "steps between evaluations on --eval-data (0: only at the end)", least=0,
+                           needs="eval_data")
     plan: int = flag(0, "print the memory that each of this many processes will need, and end", least=0,
                      alters="nothing")
 

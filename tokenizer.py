@@ -49,7 +49,8 @@ class Tokenizer:
         self.path = Path(path, "tokenizer.model") if Path(path).is_dir() else Path(path)
         try:
             pieces = sentencepiece.SentencePieceProcessor(model_file=str(self.path))
-        except (OSError, RuntimeError) as error:
+            texts = [pieces.id_to_piece(i) for i in range(pieces.vocab_size())]
+        except (OSError, RuntimeError, UnicodeDecodeError) as error:  # of pieces, or of its message
             raise InputError(f"{self.path}: not a SentencePiece model ({error})") from None
         self.pieces, self.vocab_size = pieces, pieces.vocab_size()
         self.bos_id, self.eos_id = pieces.bos_id(), pieces.eos_id()
@@ -61,8 +62,7 @@ class Tokenizer:
                              "or has newlines in pieces")
         # UTF-8 bytes each piece stands for: "▁" is a space, a byte piece one byte
         self.widths = np.array([
-            1 if pieces.is_byte(i) else len(pieces.id_to_piece(i).replace("▁", " ").encode())
-            for i in range(self.vocab_size)])
+            1 if pieces.is_byte(i) else len(text.replace("▁", " ").encode()) for i, text in enumerate(texts)])
         self.call_prefix = self._continue("Assistant:")
         self._systems, self._names = {}, {}
 
@@ -74,11 +74,14 @@ class Tokenizer:
         """Text of a list of ids. Those beyond the pieces, which a model may have, stand for nothing."""
         return self.pieces.decode([int(i) for i in ids if i < self.vocab_size])
 
-    def must_fit(self, config):
-        """Raises InputError if a model of this Config cannot read all pieces."""
+    def must_fit(self, config, new_tokens=0):
+        """Raises InputError if a model of this Config cannot read all pieces, or never so many new ones."""
         if self.vocab_size > config.vocab_size:
             raise InputError(f"{self.path}: {self.vocab_size} pieces do not fit the model, whose vocab_size "
                              f"is {config.vocab_size}")
+        if new_tokens > config.max_position_embeddings:
+            raise InputError(f"--max-new-tokens {new_tokens}: the model's max_position_embeddings is "
+                             f"{config.max_position_embeddings}")
 
     def _continue(self, text):
         return self.pieces.encode("\n" + text)[1:]  # [0] is the dummy space that SentencePiece puts first

@@ -38,7 +38,9 @@ def _query(library, item, index, where):
     if not isinstance(query, str) or not isinstance(path, str):
         raise InputError(f"{where}: query and path must be texts")
     place = "/".join(path.split("/")[-2:])
-    configs = sorted((library / place).glob("config*.json"))
+    if "/" not in place or {"", ".", ".."} & set(place.split("/")):
+        raise InputError(f"{where}: path {path[-80:]!r} does not end in Category/Name")
+    configs = sorted((library / place).glob("config*.json")) if os.path.isdir(library / place) else []
     if not configs:
         raise InputError(f"{where}: {library / place} has no config*.json")
     schemas = read_json(configs[0])

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 import model
 from common import finish, own_device, processes, wait
-from data import InputError, parse_json, read_json, read_text, write_json
+from data import InputError, parse_json, read_object, read_text, write_json
 from reward import Call, ParseError, parse_call
 from tokenizer import Tokenizer
 
@@ -226,6 +226,9 @@ def share(flags, folder, tokenizer, prompts, respond):
         claim(out, identity(flags, folder, prompts))
     wait()
     done = resume(out, rank) if flags.out else {}
+    for index, answer in done.items():
+        if not (0 <= index < len(prompts) and _is_answer(answer)):
+            raise InputError(f"{out}: answer {index} is none of this program's; remove the directory")
     # The batches are the same whatever is done, so a resumed run computes what an uninterrupted one does. The
     # longest prompts come first: memory that does not suffice shows at once.
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
@@ -248,7 +251,7 @@ def share(flags, folder, tokenizer, prompts, respond):
 def load(flags, folder, tokenizer):
     """The model in `folder`, as the flags want it. Raises InputError if the tokenizer is not its own."""
     transformer = model.load(folder, model.DTYPES[flags.dtype], own_device(flags.device))
-    tokenizer.must_fit(transformer.config)
+    tokenizer.must_fit(transformer.config, flags.max_new_tokens)
     return transformer
 
 
@@ -270,7 +273,7 @@ def claim(folder, identity):
     Raises InputError naming the difference if the answers there are others.
     """
     path = folder / "run.json"
-    old = read_json(path) if path.exists() else identity
+    old = read_object(path) if path.exists() else identity
     for key in identity:
         if old.get(key) != identity[key]:
             raise InputError(f"{folder}: holds answers for {key} {old.get(key)}, not {identity[key]}; "
@@ -282,14 +285,25 @@ def resume(folder, rank):
     """{index: answer} of those in `folder`, of all ranks. A line cut off by a kill does not count."""
     done = {}
     for file in sorted(folder.glob("answers.*.jsonl")):
-        text = file.read_bytes()
-        whole = text[:text.rfind(b"\n") + 1]
-        if file.name == f"answers.{rank}.jsonl":
-            os.truncate(file, len(whole))  # or the next line would be glued to the rest
-        for i, line in enumerate(whole.decode().split("\n")[:-1], 1):
+        *lines, rest = read_text(file).split("\n")
+        for i, line in enumerate(lines, 1):
             answer = parse_json(line, f"{file}: line {i}")
+            if not isinstance(answer, dict) or not {"index", "prediction"} <= answer.keys() or (
+                    type(answer["index"]) is not int):
+                raise InputError(f"{file}: line {i}: has no index and prediction")
             done[answer["index"]] = answer["prediction"]
+        if rest and file.name == f"answers.{rank}.jsonl":
+            os.truncate(file, file.stat().st_size - len(rest.encode()))  # the next line would be glued to it
     return done
+
+
+def _is_answer(value):
+    """Whether it is [text, ended], or the turns of a dialogue: [[role, text], ...]."""
+    def holds(value, *types):
+        return isinstance(value, list) and tuple(map(type, value)) == types
+
+    return holds(value, str, bool) or isinstance(value, list) and bool(value) and all(
+        holds(turn, str, str) for turn in value)
 
 
 def append(folder, rank, answers):

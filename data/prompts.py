@@ -33,6 +33,10 @@ def read(path, tokenizer, max_prompt=0, free_text=False):
     items = read_json(path)
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise InputError(f"{path}: must be a JSON list of objects")
+    kinds = [next((key for key in ("instruction", "gold") if key in item), "neither") for item in items]
+    for i, kind in enumerate(kinds):
+        if kind != kinds[0]:
+            raise InputError(f"{path}: item {i}: has {kind} of instruction and gold, unlike item 0")
     candidates = [prompt for i, item in enumerate(items)
                   for prompt in _read_item(item, f"{path}: item {i}", tokenizer)]
     prompts, left_out = [], []

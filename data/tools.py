@@ -10,6 +10,9 @@ from typing import NamedTuple
 from data import InputError
 
 
+NAMES = {dict: "an object", list: "a list", str: "text"}
+
+
 class Parameter(NamedTuple):
     name: str
     type: str
@@ -31,23 +34,29 @@ def read_tool(schema, where="tool"):
     name = function.get("name")
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"{where}: tool without name")
-    parameters = function.get("parameters") or {}
-    properties = (parameters.get("properties") or {}) if isinstance(parameters, dict) else None
-    required = (parameters.get("required") or []) if isinstance(parameters, dict) else None
-    if not isinstance(properties, dict) or not isinstance(required, list):
-        raise InputError(f"{where}: tool {name}: properties must be an object and required a list")
+    where = f"{where}: tool {name}"
+    parameters = _get(function, "parameters", dict, where)
+    properties = _get(parameters, "properties", dict, where)
+    required = _get(parameters, "required", list, where)
     if not all(isinstance(key, str) for key in required):
-        raise InputError(f"{where}: tool {name}: required must list names of parameters")
+        raise InputError(f"{where}: required must list names of parameters")
     order = list(dict.fromkeys([*required, *properties]))  # the order of `required`, then of `properties`
-    return Tool(name, str(function.get("description") or ""), tuple(
-        _read_parameter(key, properties.get(key), key in required) for key in order))
+    return Tool(name, _get(function, "description", str, where), tuple(
+        _read_parameter(key, _get(properties, key, dict, where), key in required, where) for key in order))
 
 
-def _read_parameter(name, schema, required):
-    schema = schema if isinstance(schema, dict) else {}
-    kind = schema.get("type") or ""
-    kind = kind if isinstance(kind, str) else json.dumps(kind)
-    return Parameter(name, kind, str(schema.get("description") or ""), required)
+def _read_parameter(name, schema, required, where):
+    kind = schema.get("type")
+    kind = json.dumps(kind) if isinstance(kind, list) else _get(schema, "type", str, f"{where}: {name}")
+    return Parameter(name, kind, _get(schema, "description", str, f"{where}: {name}"), required)
+
+
+def _get(schema, key, kind, where):
+    """schema[key], or an empty one where it is missing or null. Raises InputError for another type."""
+    value = schema.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise InputError(f"{where}: {key} must be {NAMES[kind]}")
+    return kind() if value is None else value
 
 
 def read_tools(schemas, where="tools"):

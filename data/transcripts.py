@@ -52,6 +52,8 @@ def read(path):
     items = read_json(path)
     if not isinstance(items, list):
         raise InputError(f"{path}: must be a JSON list of conversations, not {type(items).__name__}")
+    if not items:
+        raise InputError(f"{path}: holds no conversation")
     return [_read_item(item, f"{path}: item {i}") for i, item in enumerate(items)]
 
 

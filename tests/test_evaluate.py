@@ -435,7 +435,7 @@ def test_a_file_of_predictions_is_scored_and_its_items_are_predictions_again(fol
     run(folder, "--predictions", file, "--out", tmp_path / "a", "--errors")
     out = capsys.readouterr().out
     assert "all, default" in out and " 3   60.00%      2   40.00%      1   20.00%" in out
-    assert "names are cut into characters (no tokenizer" in out
+    assert "names are cut into the tokens of" in out
     scores = json.loads((tmp_path / "a" / "scores.json").read_text())
     assert {key: scores[key] for key in ("n", "TS", "PI", "CF")} == {"n": 5, "TS": 3, "PI": 2, "CF": 1}
     assert scores["groups"]["S0"] == {"n": 3, "TS": 2, "PI": 1, "CF": 1}
