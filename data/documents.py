@@ -105,15 +105,18 @@ def value(rng, kind):
 
 
 def name(rng):
+    """One or two capitalised words, mostly unknown ones."""
     return " ".join((pseudoword(rng) if rng.random() < 0.7 else rng.choice(NOUNS)).capitalize()
                     for _ in range(rng.randint(1, 2)))
 
 
 def words(rng):
+    """One or two words in lower case."""
     return " ".join(noun(rng) for _ in range(rng.choice((1, 1, 2))))
 
 
 def code(rng):
+    """An identifier, an abbreviation, an address or a phone number."""
     letters = "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for _ in range(rng.randint(1, 3)))
     return rng.choice((letters + str(rng.randint(1, 9999)), letters, f"{letters}-{rng.randint(10, 999)}",
                        f"{pseudoword(rng, 1)}.{pseudoword(rng, 2)}@{rng.choice(NOUNS)}.example",
@@ -121,10 +124,12 @@ def code(rng):
 
 
 def date(rng):
+    """A date as YYYY-MM-DD."""
     return f"{rng.randint(2020, 2029)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
 
 
 def sentence(rng):
+    """Three to five words, as a message or a title."""
     return " ".join(rng.choice((rng.choice(ADJECTIVES), noun(rng))) for _ in range(rng.randint(3, 5)))
 
 
