@@ -10,7 +10,6 @@ The order of the data and every random number are functions of (seed, step, row)
 and the number of the step are all the state there is, but for the few values that a script has in `notes`.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -26,26 +25,9 @@ from tqdm import tqdm
 
 import model
 from common import finish, largest, make_folder, processes, total, wait
-from data import InputError, read_json, read_object, read_text, write_json
+from data import InputError, contents, read_json, read_object, read_text, write_json
 
 warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # one process is no mistake
-
-
-def contents(path):
-    """A hash of a file, or of a model's weights, config.json and tokenizer; "" for no path."""
-    if not path:
-        return ""
-    files = [path] if Path(path).is_file() else sorted(
-        file for pattern in ("config.json", "model*.safetensors", "tokenizer.model")
-        for file in Path(path).glob(pattern))
-    digest = hashlib.sha256()
-    for file in files:
-        try:
-            with open(file, "rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-        except OSError as error:
-            raise InputError(f"{file}: {error.strerror}") from None
-    return digest.hexdigest()
 
 
 def checksum(files):
@@ -216,7 +198,7 @@ class Run:
     def _newest(self):
         for folder in sorted(self.path.glob("checkpoints/step-*"), reverse=True):
             if folder.suffix != ".part" and self._is_whole(folder):
-                return read_json(folder / "state.json")["step"]
+                return int(folder.name.removeprefix("step-"))
             print(f"{folder}: half written, ignored")
         return 0
 
@@ -231,7 +213,7 @@ class Run:
             return False
         files = [folder / name for name in sizes if (folder / name).is_file()]
         return {file.name: file.stat().st_size for file in files} == sizes and (
-            state.get("checksum") in (None, checksum(files)))  # None: runs begun before there was one
+            state.get("checksum") == checksum(files))
 
     # --------------------------------------------------------------------------------------------- the result
 

@@ -119,11 +119,6 @@ def weighted_nll(transformer, batch):
 
 # ---------------------------------------------------------------------------------------------- PPO, stage 2
 
-def masked_mean(x, mask):
-    """Mean of x over mask; 0 where the mask is empty."""
-    return torch.where(mask, x, 0).sum() / mask.sum().clamp(min=1)
-
-
 def kl(logp, ref_logp):
     """Estimates of KL(policy || reference) from samples of the policy: k1, unbiased; k3, never negative."""
     k1 = logp - ref_logp

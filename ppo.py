@@ -60,7 +60,7 @@ class Flags:
     warmup_ratio: float = flag(0.05, "share of steps with rising learning rate", least=0, most=1)
     critic_warmup: int = flag(0, "first steps in which only the critic learns", least=0)
     shared_critic: bool = flag(False, "a value head on the actor is the critic: less memory")
-    value_coef: float = flag(0.1, "weight of the value loss with --shared-critic", least=0)
+    value_coef: float = flag(0.1, "weight of the value loss with --shared-critic", least=0, needs="shared_critic")
     offload_reference: bool = flag(False, "keep the reference model on the CPU between uses",
                                    alters="bits")
     beta: float = flag(0.3, "KL penalty per token", least=0)

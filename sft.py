@@ -41,7 +41,7 @@ class Flags:
     out: str = flag("runs/sft", "where the run goes; one that was cut short is continued", alters="nothing")
     mae: bool = flag(True, "MAE: drop erroneous calls from the loss")
     pkt: bool = flag(True, "PKT: weigh the tokens that decide which tool is called")
-    w_max: float = flag(9.0, "PKT: largest weight", least=1)
+    w_max: float = flag(9.0, "PKT: largest weight", least=1, needs="pkt")
     max_length: int = flag(
         4096, "tokens of a conversation; the oldest turns are dropped beyond (0: no limit)", least=0)
     epochs: int = flag(1, "passes over the data", least=1)

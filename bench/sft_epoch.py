@@ -125,11 +125,7 @@ def describe(parts, shape):
 
 
 def main():
-    parser = sides.parser(__doc__)
-    parser.add_argument("--trajectories", required=True)
-    parser.add_argument("--tokenizer", required=True)
-    parser.add_argument("--conversations", type=int, default=40)
-    arguments = parser.parse_args()
+    arguments = sides.parser(__doc__, conversations=40).parse_args()
     sides.start(arguments)
     (parts, shape), rows = choose(arguments), []
     describe(parts, shape)

@@ -64,11 +64,7 @@ def check(transformer, hf, part, flags, folder):
 
 
 def main():
-    parser = sides.parser(__doc__)
-    parser.add_argument("--trajectories", required=True)
-    parser.add_argument("--tokenizer", required=True)
-    parser.add_argument("--conversations", type=int, default=40)
-    arguments = parser.parse_args()
+    arguments = sides.parser(__doc__, conversations=40).parse_args()
     sides.start(arguments)
     logging.set_verbosity_error(), logging.disable_progress_bar()
     (parts, shape), rows = sft_epoch.choose(arguments), []

@@ -21,12 +21,16 @@ import model  # noqa: E402
 SHAPES = {"2M": (192, 4, 1536), "24M": (512, 6, 4096)}  # width, layers, vocabulary
 
 
-def parser(doc, rounds=5):
-    """The flags that all scripts have; the script's docstring is its help."""
+def parser(doc, rounds=5, conversations=0):
+    """The flags that all scripts have, and those of real conversations; the script's docstring is its help."""
     flags = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--threads", type=int, default=2)
     flags.add_argument("--rounds", type=int, default=rounds, help="runs of every side")
     flags.add_argument("--quick", action="store_true", help="small sizes: does it run, do the sides agree?")
+    if conversations:
+        flags.add_argument("--trajectories", required=True)
+        flags.add_argument("--tokenizer", required=True)
+        flags.add_argument("--conversations", type=int, default=conversations)
     return flags
 
 

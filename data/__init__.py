@@ -1,6 +1,7 @@
 """Everything that comes from outside: trajectories, tool schemas, feedback, benchmark files."""
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -107,3 +108,20 @@ def write_json(path, value):
     aside = Path(f"{path}.part")
     aside.write_text(json.dumps(value, indent=2) + "\n")
     os.replace(aside, path)
+
+
+def contents(path):
+    """A hash of a file, or of a model's weights, config.json and tokenizer; "" for no path."""
+    if not path:
+        return ""
+    files = [path] if Path(path).is_file() else sorted(
+        file for pattern in ("config.json", "model*.safetensors", "tokenizer.model")
+        for file in Path(path).glob(pattern))
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            with open(file, "rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+        except OSError as error:
+            raise InputError(f"{file}: {error.strerror}") from None
+    return digest.hexdigest()

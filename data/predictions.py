@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 import model
 from common import finish, own_device, processes, wait
-from data import InputError, parse_json, read_object, read_text, write_json
+from data import InputError, contents, parse_json, read_object, read_text, write_json
 from reward import Call, ParseError, parse_call
 from tokenizer import Tokenizer
 
@@ -257,13 +257,9 @@ def load(flags, folder, tokenizer):
 
 def identity(flags, folder, prompts):
     """What the answers depend on, so that a run is never mixed with another's."""
-    weights = hashlib.sha256()
-    for path in sorted(folder.glob("model*.safetensors")):
-        with open(path, "rb") as file:
-            weights.update(hashlib.file_digest(file, "sha256").digest())
     return {"bench": flags.bench, "level": flags.level, "turn": flags.turn, "limit": flags.limit,
             "tool_library": flags.tool_library, "dtype": flags.dtype,
-            "max_new_tokens": flags.max_new_tokens, "model weights": weights.hexdigest()[:16],
+            "max_new_tokens": flags.max_new_tokens, "model": contents(folder)[:16],
             "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
 
 

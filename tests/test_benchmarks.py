@@ -317,7 +317,7 @@ ITEMS = {
 
 
 @pytest.mark.parametrize("name", ITEMS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_item_is_read_or_refused_by_name_but_never_crashes(tmp_path, name, data):
     file, item = ITEMS[name]

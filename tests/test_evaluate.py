@@ -405,7 +405,7 @@ def test_another_model_s_answers_are_not_mixed_in(folder, tmp_path):
     other = shutil.copytree(folder / "model", tmp_path / "other")
     run(folder, "--model", other, "--out", tmp_path / "out")  # the same weights elsewhere
     model.save(model.initialise(model.read_config(other / "config.json"), seed=4), other)
-    with pytest.raises(InputError, match="holds answers for model weights .*; name another directory"):
+    with pytest.raises(InputError, match="holds answers for model .*; name another directory"):
         run(folder, "--model", other, "--out", tmp_path / "out")
     with pytest.raises(InputError, match="holds answers for max_new_tokens 6, not 7"):
         run(folder, "--model", folder / "model", "--out", tmp_path / "out", "--max-new-tokens", 7)

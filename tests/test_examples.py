@@ -33,7 +33,7 @@ def kept_by_rule(conversation, trained, max_length, tokenizer):
     return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2), st.integers(20, 700))
 def test_too_long_conversations_lose_their_oldest_later_turns(tokenizer_file, which, max_length):
     tokenizer, conversation = Tokenizer(tokenizer_file), CONVERSATIONS[which]
@@ -71,7 +71,7 @@ def test_conversations_without_a_trained_call_are_skipped_and_counted(tokenizer_
     assert build([failed], tokenizer, mae=False)[1]["trained calls"] == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 5)), min_size=1, max_size=200),
        st.integers(1, 12), st.integers(0, 3), st.integers(1, 120))
 def test_steps_hold_every_conversation_once_and_enough_calls(sizes, batch_size, seed, max_tokens):

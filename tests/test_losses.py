@@ -198,7 +198,7 @@ def test_normalised_weights_sum_to_one_per_call():
     np.testing.assert_allclose(weights, [0, 0.9, 0.1, 0, 0.5, 0.5])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(3)), st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(0, 349))
 def test_nothing_depends_on_padding_or_the_split(model_dir, order, sizes, pad):
     """Loss, gradient and plain NLL are those of one batch, for any split, order, padding id and amount."""

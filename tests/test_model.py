@@ -74,7 +74,7 @@ def test_logits_equal_a_naive_forward(groups, tied):
 prompts = st.lists(st.lists(st.integers(3, 60), min_size=1, max_size=12), min_size=1, max_size=5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(prompts, st.integers(0, 5), st.sampled_from([1, 2, 4]))
 def test_cached_generation_equals_uncached_for_uneven_prompts(prompts, seed, groups):
     transformer, eos = small(seed, groups), 2

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from losses import gae, kl, masked_mean, policy_loss, token_rewards, value_loss, whiten
+from losses import gae, kl, policy_loss, token_rewards, value_loss, whiten
 
 
 def rows(seed, B=4, T=7, dtype=torch.float64):
@@ -19,7 +19,7 @@ def rows(seed, B=4, T=7, dtype=torch.float64):
 rates = st.floats(0, 1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10**6), rates, rates)
 def test_gae_is_the_discounted_sum_of_td_errors(seed, gamma, lam):
     """A_t = sum over k of (gamma lambda)^k delta_{t+k}, in O(T^2), on each row without its padding."""
@@ -43,7 +43,7 @@ def test_with_gamma_and_lambda_one_the_advantage_is_return_minus_value():
     torch.testing.assert_close(returns, torch.where(mask, to_go, 0))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from([1e30, -1e30, float("nan"), float("inf")]))
 def test_garbage_in_padding_changes_nothing(seed, garbage):
     """Padding that leaks into GAE or KL shifts every advantage (AReaL#1346, torchtune#2425)."""
@@ -55,7 +55,7 @@ def test_garbage_in_padding_changes_nothing(seed, garbage):
         k1, k3 = kl(logp, old)
         score = torch.ones(len(mask), dtype=torch.float64)
         policy, clipped = policy_loss(logp, old, whiten(advantages, mask), mask)
-        return [advantages, returns, whiten(advantages, mask), masked_mean(k1, mask), masked_mean(k3, mask),
+        return [advantages, returns, whiten(advantages, mask), k1[mask], k3[mask],
                 policy, clipped, value_loss(v, old, returns, mask), token_rewards(score, k1, mask, 0.3)]
 
     for clean, dirty in zip(everything(r, v, logp, old), everything(*bad)):
@@ -77,10 +77,6 @@ def test_equal_advantages_are_centred_not_amplified():
     mask = torch.ones(2, 3, dtype=torch.bool)
     noise = 1e-7 * torch.randn(2, 3, dtype=torch.float64)
     assert whiten(5 + noise, mask).abs().max() < 1e-6
-
-
-def test_masked_mean_of_nothing_is_zero():
-    assert masked_mean(torch.tensor([[float("nan")]]), torch.tensor([[False]])).item() == 0
 
 
 def test_the_score_sits_on_the_last_token_clipped():

@@ -166,9 +166,9 @@ def test_answers_are_resumed_and_a_line_cut_off_by_a_kill_is_forgotten(tmp_path)
 
 
 def test_answers_of_another_run_are_refused_by_name(tmp_path):
-    claim(tmp_path, {"bench": "rotbench", "model weights": "aa"})
-    claim(tmp_path, {"bench": "rotbench", "model weights": "aa"})
-    with pytest.raises(InputError, match="holds answers for model weights aa, not bb"):
-        claim(tmp_path, {"bench": "rotbench", "model weights": "bb"})
+    claim(tmp_path, {"bench": "rotbench", "model": "aa"})
+    claim(tmp_path, {"bench": "rotbench", "model": "aa"})
+    with pytest.raises(InputError, match="holds answers for model aa, not bb"):
+        claim(tmp_path, {"bench": "rotbench", "model": "bb"})
     with pytest.raises(InputError, match="holds answers for bench rotbench, not bfcl"):
-        claim(tmp_path, {"bench": "bfcl", "model weights": "aa"})
+        claim(tmp_path, {"bench": "bfcl", "model": "aa"})

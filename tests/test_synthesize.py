@@ -279,7 +279,7 @@ def step_of(seed):
     return rng, steps[0], [steps[0].name, *rng.sample(synthesize.ALL, 2), *DIALOGUE]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.sampled_from([kind for kind in Feedback if kind.is_error]))
 def test_a_mistake_of_the_teacher_gets_the_feedback_of_its_kind(seed, kind):
     rng, step, names = step_of(seed)
@@ -292,7 +292,7 @@ def test_a_mistake_of_the_teacher_gets_the_feedback_of_its_kind(seed, kind):
         assert kind is Feedback.TOOL_INSTABILITY or again == feedback
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 10**6), st.sampled_from(LEVELS), st.integers(0, 1), st.integers(0, 999))
 def test_noise_changes_names_and_nothing_else(seed, level, place, number):
     item = FILES["heldout_single"][number]
@@ -331,7 +331,7 @@ def test_the_levels_of_noise_on_a_conversation_read_by_hand():
         assert abs(len(name) - len(other)) <= 1 + len(name) // 8 and name[0] == other[0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.lists(st.sampled_from("abcdefghijkl"), min_size=1, max_size=12), max_size=12))
 def test_questions_alike_are_found_as_by_comparing_all(texts):
     collection, kept = drafts.Questions(), []

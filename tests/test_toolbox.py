@@ -398,7 +398,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.di
     st.text(max_size=5), inner, max_size=3), max_leaves=6)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.sampled_from(list(EXAMPLES)), st.data())
 def test_any_arguments_get_a_text_that_is_json_or_is_recognised_as_an_error(text, data):
     """Some arguments of a good call are replaced, so that the others take the tool past its first check."""
@@ -411,7 +411,7 @@ def test_any_arguments_get_a_text_that_is_json_or_is_recognised_as_an_error(text
         json.loads(feedback)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(), st.dictionaries(st.text(), VALUES, max_size=3))
 def test_any_name_and_any_keywords_get_a_text(name, arguments):
     assert isinstance(run(Call(name, arguments, (0, 0))), str)
