@@ -2,135 +2,64 @@
 
 What CodeLLaMA has learnt from code and prose, the embedded base model must learn from these: that a call
 copies the name of the tool whose documentation fits the question, and its values from the question or an
-earlier result. Names of tools, parameters and values are generated, new in every document, so that nothing
-can be learnt by heart. No tool of `data.toolbox` is among them.
+earlier result. Tools are put together from the words of data/english.py and from invented ones, new in every
+document, and values are made up, so that nothing can be learnt by heart. No tool of `data.toolbox` is here.
 
-A document is a conversation in the form of data/trajectories.py with several questions about the same tools,
+A document is a conversation in the form of data/trajectories.py with several requests about the same tools,
 so that the documentation, most of the tokens, is paid for once.
 """
 
 import json
 import random
+import re
+from typing import NamedTuple
 
+from data.english import (
+    ACTIONS, ADJECTIVES, ASIDES, ASPECTS, COLOURS, FRAMES, LEARN, MONTHS, NEXT, NOUNS, PARAMETERS, QUESTIONS,
+    REFER, SEARCHES, WEEKDAYS, pseudoword)
 from data.toolbox import DIALOGUE, TOOLS, schemas
 from data.tools import read_tools, write_call
 from data.trajectories import Conversation, Turn
 
-ONSETS = "b br c ch cl d dr f fl g gr h j k kl l m n p pl qu r s sh sk sl st t th tr v w y z".split()
-VOWELS = "a e i o u a e i o ai ea ee ia io ou".split()
-CODAS = ["", "", "", *"n r s l t m nd rt ck ss x th ng".split()]
-
-# Verbs of tools, with what people say in place of them.
-VERBS = {
-    "get": ("what is", "tell me", "give me", "I want to know", "show me", "I would like to have"),
-    "find": ("look for", "I am looking for", "find", "can you find", "look up", "where is"),
-    "search": ("search for", "look for", "I need", "are there", "find me"),
-    "list": ("list", "which are", "show me all", "what are", "name"),
-    "count": ("how many are", "count", "I need the number of", "how large is the number of"),
-    "calculate": ("calculate", "work out", "how much is", "what comes out for", "compute"),
-    "convert": ("convert", "change", "turn over", "I need to convert", "how much is"),
-    "book": ("book", "I want to book", "reserve", "please arrange", "make a booking of"),
-    "set": ("set", "change", "please put", "adjust", "I want to change"),
-    "send": ("send", "pass on", "please send", "deliver", "write"),
-    "check": ("check", "have a look at", "is there", "see about", "please verify"),
-    "order": ("order", "buy", "I want to order", "get me", "purchase"),
-    "add": ("add", "put in", "note", "please enter", "I want to add"),
-    "cancel": ("cancel", "call off", "stop", "I no longer need", "please drop"),
-    "compare": ("compare", "how do they differ,", "set side by side", "what sets apart"),
-    "create": ("create", "make", "set up", "prepare", "I need a new"),
-}
-NOUNS = """
-account address age airport album animal answer area artist author bank bill bird board boat bottle box
-bridge brand building bus camera car card castle chair channel chart city class client climate clock coach
-coat code coffee colour company concert contact cook country course cup dance date deal desk device dinner
-dish distance district doctor document door dress drink driver engine event exam factory farm fee festival
-field film fish flag flat flight floor flower food forest friend fruit fuel game garden gift glass goal
-group guest guide harbour height holiday horse hospital hotel house island job journey key kitchen lake lamp
-language law lesson letter level library licence light line list machine mail map market match meal medicine
-meeting member menu message meter method mile mobile model money month mountain movie museum music name
-network news novel number offer office oil opera order owner package page painting paper park part partner
-party pass patient path phone photo piece place plan planet plant plate player poem point police pool port
-power price prize product program project purse queue race radio rain rate recipe record region rent report
-result review river road roof room route rule salary sale sample school score season seat sentence series
-service share ship shirt shoe shop show sign singer sky snow song speech speed sport staff star station
-statue stock storm story street student style subject sugar symbol system table tax taxi teacher team temple
-tennis text theatre ticket tide time title tool tour tower town toy track trade train travel tree trip truck
-tunnel value vehicle video view village visa voice volume wage wall water wave weather week weight wheel
-wind window wine winner wood word work worker world zoo
-""".split()
-QUALIFIERS = """
-alerts average cost count date details forecast height history index info length level limit link list name
-news number options owner plan price quality rank rating report result schedule score size status stock
-summary total trend type value weight
-""".split()
-ADJECTIVES = "red blue old new small large early late cheap quiet fresh open dark warm cold green dry".split()
-PARAMETERS = """
-amount author category city client code color country count date day destination email end from group item
-kind language letter limit location max_price member min_rating month name number order_id origin owner
-percent person phone place product query quantity rate room size start subject symbol text ticket_id title
-to topic type unit user value weight year zone
-""".split()
-CONDITIONS = (" by {}", " with {}", " for {}", " using {}", " of a {}", " at a {}", " and its {}")
-ASIDES = ("By the way, {} is a friend of mine.", "I read about {} yesterday.", "My neighbour comes from {}.",
-          "Last week it was {}.", "I have {} minutes.", "Thanks in advance!", "It is for {}.", "No hurry.")
-REFER = ("that {}", "this {}", "the {} you found", "the {} from before", "the same {}")
-
-
-def pseudoword(rng, most=3):
-    """A word that nobody knows, of one to `most` syllables."""
-    return "".join(rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS)
-                   for _ in range(rng.randint(1, most)))
-
-
-def noun(rng):
-    """A word for the things that tools are about: English three times in four."""
-    return rng.choice(NOUNS) if rng.random() < 0.75 else pseudoword(rng, 2)
+INVENTED = 0.2  # share of words that nobody knows, among nouns and parameters
+SYNONYM = 0.5   # share of mentions of a thing by another word
+FREE = 0.3      # share of values of any kind, whatever their parameter's name says
+MEANINGS = {tool.description for tool in read_tools(schemas(TOOLS))}
+ANY = ("name", "word", "words", "integer", "number", "id", "title", "boolean", "list")
+JSON_TYPES = {"integer": "integer", "year": "integer", "number": "number", "numbers": "array",
+              "list": "array", "boolean": "boolean"}  # others are strings
 
 
 # ---------------------------------------------------------------------------------------------------- values
 
 def value(rng, kind):
-    """A value of a JSON type, unrelated to its parameter's name, so that it can only be copied."""
+    """A made-up value of one of the kinds of data/english.py."""
     if kind == "integer":
         return rng.randint(1, 10 ** rng.randint(1, 4))
     if kind == "number":
         fraction = round(rng.uniform(0, 10 ** rng.randint(1, 4)), rng.randint(1, 2))
         return rng.choice((fraction, rng.randint(1, 999)))
-    if kind == "boolean":
-        return True
-    if kind == "array":
-        single = rng.choice(("integer", "string", "string"))
-        return [value(rng, single) for _ in range(rng.randint(2, 4))]
-    return rng.choice((name, name, words, words, code, date, sentence))(rng)
+    if kind in ("numbers", "list"):
+        return [value(rng, "integer" if kind == "numbers" else "word") for _ in range(rng.randint(2, 4))]
+    made = {
+        "boolean": lambda: True, "year": lambda: rng.randint(1900, 2030),
+        "name": lambda: " ".join(_new_word(rng, 0.6).capitalize() for _ in range(rng.choice((1, 1, 2)))),
+        "title": lambda: " ".join(_new_word(rng, 0.2).capitalize() for _ in range(rng.choice((1, 2, 3)))),
+        "word": lambda: _new_word(rng, 0.3), "words": lambda: f"{_new_word(rng, 0.3)} {_new_word(rng, 0.3)}",
+        "sentence": lambda: " ".join(_new_word(rng, 0.2) for _ in range(rng.randint(3, 5))),
+        "letter": lambda: rng.choice("abcdefghijklmnopqrstuvwxyz"), "colour": lambda: rng.choice(COLOURS),
+        "date": lambda: f"{rng.randint(2020, 2029)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
+        "time": lambda: f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}",
+        "weekday": lambda: rng.choice(WEEKDAYS), "month": lambda: rng.choice(MONTHS),
+        "id": lambda: rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") + str(rng.randint(1, 10 ** rng.randint(1, 3))),
+        "code": lambda: "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ", k=rng.randint(2, 4))),
+        "email": lambda: f"{pseudoword(rng, 1)}.{pseudoword(rng, 2)}@{rng.choice(list(NOUNS))}.example",
+        "phone": lambda: f"{rng.randint(100, 999)}-{rng.randint(1000, 9999)}"}
+    return made[kind]()
 
 
-def name(rng):
-    """One or two capitalised words, mostly unknown ones."""
-    return " ".join((pseudoword(rng) if rng.random() < 0.7 else rng.choice(NOUNS)).capitalize()
-                    for _ in range(rng.randint(1, 2)))
-
-
-def words(rng):
-    """One or two words in lower case."""
-    return " ".join(noun(rng) for _ in range(rng.choice((1, 1, 2))))
-
-
-def code(rng):
-    """An identifier, an abbreviation, an address or a phone number."""
-    letters = "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for _ in range(rng.randint(1, 3)))
-    return rng.choice((letters + str(rng.randint(1, 9999)), letters, f"{letters}-{rng.randint(10, 999)}",
-                       f"{pseudoword(rng, 1)}.{pseudoword(rng, 2)}@{rng.choice(NOUNS)}.example",
-                       f"{rng.randint(100, 999)}-{rng.randint(1000, 9999)}"))
-
-
-def date(rng):
-    """A date as YYYY-MM-DD."""
-    return f"{rng.randint(2020, 2029)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
-
-
-def sentence(rng):
-    """Three to five words, as a message or a title."""
-    return " ".join(rng.choice((rng.choice(ADJECTIVES), noun(rng))) for _ in range(rng.randint(3, 5)))
+def _new_word(rng, invented):
+    return pseudoword(rng) if rng.random() < invented else rng.choice((*NOUNS, *ADJECTIVES))
 
 
 def said(value):
@@ -142,126 +71,214 @@ def said(value):
 
 # ----------------------------------------------------------------------------------------------------- tools
 
-def tool(rng, stem=None):
-    """(schema, verb, the words for what it is about) of a made-up tool; with `stem` its name begins so."""
-    verb, things = (stem[0], list(stem[1])) if stem else (rng.choice(list(VERBS)), [noun(rng)])
-    if stem or rng.random() < 0.5:
-        things += [rng.choice(QUALIFIERS) if rng.random() < 0.7 else noun(rng)]
-    parameters = rng.sample(PARAMETERS, rng.choice((1, 1, 1, 2, 2, 3)))
-    if rng.random() < 0.3:
-        parameters[0] = rng.choice((things[-1], f"{things[-1]}_id", f"{noun(rng)}_{rng.choice(PARAMETERS)}"))
-    parameters = list(dict.fromkeys(parameters))
-    required = parameters[:max(1, len(parameters) - rng.choice((0, 0, 1)))]
-    properties = {p: {"type": _type(rng, p in required), "description": _meaning(rng, p, things)}
-                  for p in parameters}
-    about = " ".join(things)
-    description = f"{verb.capitalize()} {rng.choice(('the', 'a', 'all'))} {about}"
-    if rng.random() < 0.5:
-        description += rng.choice(CONDITIONS).format(parameters[0].replace("_", " "))
-    schema = {"type": "function", "function": {
-        "name": "_".join([verb, *things]), "description": description + ".",
-        "parameters": {"type": "object", "properties": properties, "required": required}}}
-    return schema, verb, things
+class Tool(NamedTuple):
+    """A made-up tool: its schema, the thing that it is about, and how people ask for it."""
+    schema: dict
+    noun: str
+    asks: tuple       # texts with {} for the thing: questions, or what is to be done
+    is_question: bool
+    kinds: dict       # parameter -> kind of its values
+    main: str         # the parameter that says which thing is meant, or ""
 
 
-def _type(rng, is_required):
-    kinds = ["string"] * 6 + ["integer"] * 3 + ["number", "array"] + ["boolean"] * (not is_required) * 2
-    return rng.choice(kinds)
+def tool(rng, noun):
+    """A made-up tool about a thing."""
+    shape = rng.choice(("aspect", "aspect", "aspect", "get", "search", "search", "action", "action"))
+    other, main, about, extra = _other_word(rng, noun), "", "", rng.choice((0, 0, 0, 1, 1, 2))
+    if shape == "search":
+        verb = rng.choice(list(SEARCHES))
+        name, meaning, extra = f"{verb}_{_plural(noun)}", f"{_verb(verb)} {_plural(other)}", max(extra, 1)
+        asks, is_question = tuple(f"{words} {{}}" for words in SEARCHES[verb]), False
+    elif shape == "action":
+        verb = rng.choice(list(ACTIONS))
+        name, meaning, extra = f"{verb}_{noun}", f"{verb.capitalize()} a {other}", max(extra, 1)
+        asks, is_question = tuple(f"{words} {{}}" for words in ACTIONS[verb]), False
+    else:
+        aspects = rng.sample(list(ASPECTS), 1 if shape == "aspect" else rng.choice((1, 2, 3)))
+        name = f"{rng.choice(('get', 'get', 'get', 'find', 'check'))}_{noun}"
+        name += f"_{aspects[0]}" if shape == "aspect" else ""
+        meaning = f"Get {_listed(['the ' + aspect for aspect in aspects])} of a {other}"
+        asks, is_question = tuple(ask for aspect in aspects for ask in ASPECTS[aspect]), True
+        if shape == "aspect" and rng.random() < 0.4:
+            indirect = re.sub(r"(.*) (is|has) \{\}$", r"\1 {} \2", rng.choice(ASPECTS[aspects[0]]))
+            meaning = f"Get {indirect.format('a ' + other)}"
+    if shape in ("aspect", "get") or rng.random() < 0.3:
+        main = rng.choice((f"{noun}_id", f"{noun}_id", noun, "name", "title", "city", "country", "person"))
+    kinds, lines = _parameters(rng, noun, other, main, extra)
+    if shape == "search" and rng.random() < 0.5:
+        about = rng.choice(list(kinds))
+        name += f"_by_{about}"
+    if about or (kinds and rng.random() < 0.3):
+        plain = (about or rng.choice(list(kinds))).replace("_", " ")
+        meaning += rng.choice((" by {}", " with {}", " for a {}", " of one {}")).format(plain)
+    schema = _schema(rng, name, meaning, kinds, lines, main)
+    return Tool(schema, noun, asks, is_question, kinds, main)
 
 
-def _meaning(rng, parameter, things):
-    plain = parameter.replace("_", " ")
-    return rng.choice((plain, f"the {plain}", f"{plain} of the {things[-1]}", f"{things[0]} {plain}",
-                       f"{rng.choice(ADJECTIVES)} {plain}"))
+def _other_word(rng, noun):
+    return rng.choice(NOUNS[noun]) if NOUNS.get(noun) and rng.random() < 0.3 else noun
+
+
+def _verb(verb):
+    return "Search for" if verb == "search" else verb.capitalize()
+
+
+def _plural(noun):
+    """ "cities", "boxes", "songs": of the last word."""
+    if re.search(r"[^aeiou]y$", noun):
+        return noun[:-1] + "ies"
+    return noun + ("es" if re.search(r"(s|x|ch|sh)$", noun) else "s")
+
+
+def _listed(texts):
+    return " and ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
+
+
+def _parameters(rng, noun, other, main, extra):
+    """({parameter: kind of its values}, {parameter: its documentation}) of `main` and `extra` others."""
+    kinds, lines = {}, {}
+    if main:
+        kind, line, _ = PARAMETERS.get(main, ("id" if main.endswith("_id") else "title", "", ()))
+        kinds[main] = kind
+        lines[main] = rng.choice((f"{main.removeprefix(noun).strip('_') or 'name'} of the {other}",
+                                  line or main.replace("_", " ")))
+    while len(kinds) < extra + bool(main):
+        key = rng.choice(list(PARAMETERS))
+        kind, line, _ = PARAMETERS[key]
+        if rng.random() < INVENTED:
+            key = rng.choice((pseudoword(rng, 2), rng.choice(list(NOUNS)),
+                              f"{rng.choice(list(NOUNS))}_{key}"))
+            line = rng.choice((f"the {key}", f"{key} of the {other}", f"{rng.choice(ADJECTIVES)} {key}"))
+        if rng.random() < FREE:
+            kind = rng.choice(ANY)
+        if key not in kinds:
+            kinds[key], lines[key] = kind, line.replace("_", " ")
+    return kinds, lines
+
+
+def _schema(rng, name, meaning, kinds, lines, main):
+    optional = [key for key in kinds if key != main and (kinds[key] == "boolean" or rng.random() < 0.2)]
+    required = [key for key in kinds if key not in optional] or list(kinds)[:1]
+    return {"type": "function", "function": {
+        "name": name, "description": f"{meaning}.",
+        "parameters": {"type": "object", "required": required, "properties": {
+            key: {"type": JSON_TYPES.get(kinds[key], "string"), "description": lines[key]}
+            for key in sorted(kinds, key=lambda key: key not in required)}}}}
 
 
 def toolset(rng, size):
-    """`size` tools with different names, some of which begin alike -> list of what `tool` gives."""
+    """`size` tools with different names, half of them about a thing that another is about, too."""
     chosen = {}
     while len(chosen) < size:
-        made = tool(rng, rng.choice(list(chosen.values()))[1:] if chosen and rng.random() < 0.5 else None)
-        schema = made[0]["function"]
-        if schema["name"] not in TOOLS and schema["name"] not in chosen and len(made[2]) < 4:
-            chosen[schema["name"]] = made
-    made = list(chosen.values())
-    rng.shuffle(made)
-    return made
+        if chosen and rng.random() < 0.5:
+            noun = rng.choice([made.noun for made in chosen.values()])
+        else:
+            noun = pseudoword(rng, 2) if rng.random() < INVENTED else rng.choice(list(NOUNS))
+        made = tool(rng, noun)
+        function = made.schema["function"]
+        if function["name"] not in {*TOOLS, *chosen} and function["description"] not in MEANINGS:
+            chosen[function["name"]] = made
+    return rng.sample(list(chosen.values()), size)
 
 
 # ------------------------------------------------------------------------------------------------- questions
 
-def request(rng, made, known):
-    """(question, call) for one of the tools; `known` holds values of earlier results that may be meant."""
-    schema, verb, things = made
-    parameters = schema["function"]["parameters"]
-    arguments, parts = {}, []
-    for key, spec in parameters["properties"].items():
-        if key not in parameters["required"] and rng.random() < 0.6:
+def request(rng, made, result):
+    """(how it is asked for on its own, and after another, name, arguments) of a call. result: what the call
+    before gives, or None; a value may be put into it that the request then only refers to.
+    """
+    function, arguments, mentions = made.schema["function"], {}, {}
+    for key in function["parameters"]["properties"]:
+        if key not in function["parameters"]["required"] and rng.random() < 0.6:
             continue
-        plain = key.replace("_", " ")
-        if spec["type"] == "string" and known and rng.random() < 0.5:
-            plain, arguments[key] = rng.choice(list(known.items()))
-            parts.append(rng.choice(("for ", "with ", "of ", "")) + rng.choice(REFER).format(plain))
-            continue
-        arguments[key] = value(rng, spec["type"])
-        alone = sum(other["type"] == spec["type"] for other in parameters["properties"].values()) == 1
-        parts.append(_part(rng, plain, spec, arguments[key], alone))
-    about = " ".join(things)
-    if rng.random() < 0.15:
-        about = rng.choice((about.rpartition(" ")[2], f"{rng.choice(ADJECTIVES)} {about}"))
-    start = rng.choice(VERBS[verb]) if rng.random() < 0.8 else rng.choice(("I need", "please get", verb))
+        arguments[key] = value(rng, made.kinds[key])
+        plain = key.removesuffix("_id").replace("_", " ")
+        if result and isinstance(arguments[key], str) and rng.random() < 0.4:
+            result[key] = arguments[key]
+            mentions[key] = rng.choice(REFER).format(plain)
+        else:
+            mentions[key] = said(arguments[key])
+    types = [type(chosen) for chosen in arguments.values()]
+    parts = [_cue(rng, key, made.kinds[key], mentions[key], types.count(type(arguments[key])) == 1)
+             for key in arguments if key != made.main]
     rng.shuffle(parts)
-    if rng.random() < 0.25:
-        text = f"{' '.join(parts)}: {start} {about}"
-    else:
-        text = " ".join(filter(None, (start, rng.choice(("the", "the", "a", "my", "")), about, *parts)))
-    text = text[0].upper() + text[1:] + rng.choice("?.?.!")
-    if rng.random() < 0.3:
-        aside = rng.choice(ASIDES).format(rng.choice((name, words, lambda rng: rng.randint(1, 99)))(rng))
-        text = rng.choice((f"{text} {aside}", f"{aside} {text}"))
-    return text, schema["function"]["name"], {key: arguments[key] for key in sorted(
-        arguments, key=list(parameters["properties"]).index)}
+    thing = _thing(rng, made, mentions.get(made.main, ""))
+    text = " ".join([rng.choice(made.asks).format(thing), *parts])
+    first = rng.choice(QUESTIONS if made.is_question else FRAMES).format(text)
+    following = rng.choice(NEXT).format(f"{rng.choice(LEARN)} {text}" if made.is_question else text)
+    return first, following, function["name"], arguments
 
 
-def _part(rng, plain, spec, chosen, alone):
-    """How a question mentions one argument: by its parameter's name, which it needs unless it is `alone`."""
-    if spec["type"] == "boolean":
-        return rng.choice((f"with {plain}", f"{plain} please", f"and I want {plain}"))
-    cue = rng.choice((plain, spec["description"], "" if alone else plain))
-    preposition = rng.choice(("for", "in", "of", "at", "on", "with", "to", "from", "by", "about"))
-    return rng.choice((f"{preposition} {said(chosen)}" if alone else f"{plain} {said(chosen)}",
-                       f"{cue} {said(chosen)}".strip(),
-                       f"with {cue or 'the value'} {said(chosen)}", f"({cue or plain}: {said(chosen)})"))
+def _thing(rng, made, main):
+    """How a question mentions the thing that its tool is about; main: which one, "" for any."""
+    noun = rng.choice(NOUNS[made.noun]) if NOUNS.get(made.noun) and rng.random() < SYNONYM else made.noun
+    if not main:
+        return rng.choice((f"a {noun}", f"the {noun}", _plural(noun), f"some {_plural(noun)}", noun))
+    if main.startswith(("that ", "this ", "the ")):
+        return main
+    return rng.choice((f"the {noun} {main}", f"{noun} {main}", f"{main}", f"{noun} {main}"))
 
 
-def result(rng):
-    """What a made-up tool returns: a small JSON object."""
-    kinds = ("string", "string", "integer", "number")
-    return {key: value(rng, rng.choice(kinds)) for key in rng.sample(PARAMETERS + NOUNS, rng.randint(1, 3))}
+def _cue(rng, key, kind, mention, alone):
+    """How a question mentions one argument: by what its parameter's name means, or by the name itself. A
+    value without any word beside it is clear only where it is `alone` of its type.
+    """
+    plain = key.replace("_", " ")
+    if kind == "boolean":
+        return rng.choice((f"with {plain}", f"and {plain} please", f"and I want {plain}"))
+    cues = [cue for cue in PARAMETERS.get(key, ("", "", ()))[2] if alone or cue != "{}"]
+    if not cues or rng.random() < 0.15:
+        cues = ["with {plain} {}", "{plain} {}", "({plain}: {})", "where the {plain} is {}"]
+        cues += ["for {}", "of {}", "in {}", "with {}"] * alone
+    return rng.choice(cues).replace("{plain}", plain).format(mention)
+
+
+def question(rng, texts):
+    """Requests, in the words of a person -> one text, at times with something beside the point."""
+    whole = " ".join(text[0].upper() + text[1:] for text in texts)
+    if rng.random() < 0.2:
+        aside = rng.choice(ASIDES).format(value(rng, rng.choice(("name", "title", "word"))))
+        whole = rng.choice((f"{whole} {aside}", f"{aside[0].upper()}{aside[1:]} {whole}"))
+    return whole
 
 
 # ------------------------------------------------------------------------------------------------- documents
 
-def document(rng, questions=4):
-    """A conversation with `questions` questions about the same few tools -> Conversation."""
+def document(rng, requests=8):
+    """A conversation with `requests` requests for the same few tools, up to three in a question."""
     made = toolset(rng, rng.randint(2, 5))
-    offered = [schema for schema, _, _ in made]
-    if rng.random() < 0.7:
+    offered = [one.schema for one in made]
+    if rng.random() < 0.3:
         offered += schemas(DIALOGUE)
         rng.shuffle(offered)
-    turns, known = [Turn("system", "")], {}
-    for _ in range(questions):
-        text, name, arguments = request(rng, rng.choice(made), known)
-        found = result(rng)
-        turns += [Turn("user", text), Turn("assistant", write_call(name, arguments), name, arguments),
-                  Turn("function", json.dumps(found, ensure_ascii=False))]
-        known = {key.replace("_", " "): v for key, v in found.items() if isinstance(v, str)}
+    wanted, result = [], None
+    for _ in range(requests):
+        asked = request(rng, rng.choice(made), result)
+        result = _result(rng)
+        wanted.append((*asked, result))
+    turns = [Turn("system", "")]
+    while wanted:
+        together = [wanted.pop(0) for _ in range(min(len(wanted), rng.choice((1, 1, 1, 2, 3))))]
+        texts = [together[0][0]] + [following for _, following, *_ in together[1:]]
+        turns.append(Turn("user", question(rng, texts)))
+        for _, _, name, arguments, result in together:
+            turns += [Turn("assistant", write_call(name, arguments), name, arguments),
+                      Turn("function", json.dumps(result, ensure_ascii=False))]
         if rng.random() < 0.3 and len(offered) > len(made):
-            key = rng.choice(list(found))
-            answer = {"answer": rng.choice(("The {} is {}.", "It has the {} {}.", "{}: {}.")).format(
-                key.replace("_", " "), found[key])}
-            turns.append(Turn("assistant", write_call("finish", answer), "finish", answer))
+            turns.append(_finish(rng, result))
     return Conversation("", read_tools(offered), tuple(turns))
+
+
+def _result(rng):
+    return {rng.choice((*PARAMETERS, *NOUNS)): value(rng, rng.choice(("name", "title", "integer", "number")))
+            for _ in range(rng.choice((1, 1, 2)))}
+
+
+def _finish(rng, result):
+    key = rng.choice(list(result))
+    answer = {"answer": rng.choice(("The {} is {}.", "It has the {} {}.", "{}: {}.")).format(
+        key.replace("_", " "), said(result[key]))}
+    return Turn("assistant", write_call("finish", answer), "finish", answer)
 
 
 def random_documents(seed, count):

@@ -5,10 +5,9 @@
 A small LLaMA with its own SentencePiece model learns from data/documents.py to copy names and
 values that it has never seen. What makes so small a model learn that, and not only how calls look:
 - the space is a piece of its own, so that a word is the same pieces after a space and after a quote;
-- small batches of documents with several questions each;
+- small batches of documents with several requests each;
+- heads that copy from the start (see `induct`), which would take thousands of steps to form by themselves;
 - copy drills first: a few random pieces said over and over, with a longer and longer period;
-- embeddings that start around a common point: to look back by one position, whatever stands there, needs a
-  direction that all tokens share, and where none is frequent there is none;
 - a lower weight on documentation, questions and results, which it cannot foresee, than on calls.
 """
 
@@ -39,13 +38,13 @@ class Flags:
     text: str = flag("data/train.json", "trajectories whose text the pieces are learnt from, too")
     vocab_size: int = flag(1536, "pieces", least=300)
     hidden_size: int = flag(192, "D", least=8)
-    layers: int = flag(4, "blocks", least=1)
+    layers: int = flag(4, "blocks", least=2)
     heads: int = flag(4, "attention heads", least=1)
-    drill_steps: int = flag(1200, "first steps, of 32 copy drills each", least=0)
-    steps: int = flag(4500, "steps after that, of four documents each", least=1)
+    drill_steps: int = flag(200, "first steps, of 32 copy drills each", least=0)
+    steps: int = flag(6000, "steps after that, of four documents each", least=1)
     drill_share: float = flag(0.1, "of drills among the documents", least=0)
     lr: float = flag(2e-3, "peak learning rate", least=0)
-    context_weight: float = flag(0.3, "weight of tokens outside calls", least=0)
+    context_weight: float = flag(0.1, "weight of tokens outside calls", least=0)
     eval_every: int = flag(500, "steps between tests of exact copying", least=1)
     seed: int = flag(0, "of the documents and the weights", least=0)
 
@@ -61,6 +60,53 @@ def train_pieces(flags, path):
     conversations = random_documents(f"pieces {flags.seed}", 2000) + read(flags.text)
     texts = [render(turn, c.tools) for c in conversations for turn in c.turns]
     tokenizers.train(texts, path, flags.vocab_size, SYMBOLS)
+
+
+@torch.no_grad()
+def induct(transformer, seed, heads=2):
+    """Put induction heads (Olsson et al., 2022) into the first two blocks of a freshly initialised model.
+
+    Training then starts from a weak form of "after A came B, here is A again, so B": heads of the first block
+    look at the position before and pass on what stands there, heads of the second look for positions that
+    were passed what stands here, and write what stands there. Left to itself, a model of this size learns
+    nothing from documents until such heads have formed (4M tokens and more).
+    """
+    config, generator = transformer.config, torch.Generator().manual_seed(seed)
+    D, width, half = config.hidden_size, config.head_dim, config.head_dim // 2
+    embeddings = transformer.model.embed_tokens.weight
+    first, second = (block.self_attn for block in transformer.model.layers[:2])
+    shared = torch.randn(D, generator=generator)  # looking back, whatever stands here, takes a direction
+    embeddings += 0.03 * shared                   # that all embeddings share
+    shared /= shared.norm()
+    scale = embeddings.square().mean(-1, keepdim=True).sqrt()
+    turn = config.rope_theta ** -(torch.arange(half) / half)  # radians from one position to the next
+    fast, slow = turn > 0.02, (turn < 0.002).repeat(2).nonzero().flatten()
+    # Query R_t q, key R_s k with k = R_1 q: the score is highest at s = t - 1, by 6 above its neighbours.
+    query = torch.cat((fast.float(), torch.zeros(half)))
+    key = torch.cat((fast * turn.cos(), fast * turn.sin()))
+    ahead = (1 - turn[fast].cos()).sum() / width ** 0.5 * (embeddings / scale @ shared).mean() ** 2
+    for head in range(heads):
+        rows = slice(head * width, (head + 1) * width)
+        first.q_proj.weight[rows] = (6 / ahead).sqrt() * query[:, None] * shared
+        first.k_proj.weight[rows] = (6 / ahead).sqrt() * key[:, None] * shared
+        what, where, whole = (_directions(shared, n, generator) for n in (width, width, width))
+        passed = embeddings / scale @ what.T
+        gain = 2 * 0.02 / passed.std()
+        first.v_proj.weight[rows], first.o_proj.weight[:, rows] = what, gain * where.T
+        # Only dimensions that rotary positions hardly turn can compare contents from afar: a score of 12.
+        length = passed[:, slow].square().sum(-1).mean() * gain / scale.mean()
+        sharpness = (12 * width ** 0.5 / length).sqrt()
+        still = torch.zeros(width, 1).index_fill(0, slow, 1.0)
+        second.q_proj.weight[rows], second.k_proj.weight[rows] = (
+            sharpness * still * side for side in (what, where))
+        second.v_proj.weight[rows], second.o_proj.weight[:, rows] = whole, 4 * 0.02 * whole.T
+
+
+def _directions(shared, n, generator):
+    """n orthonormal rows, orthogonal to the unit vector `shared`."""
+    rows = torch.randn(n, len(shared), generator=generator)
+    rows -= rows @ shared[:, None] * shared
+    return torch.linalg.qr(rows.T).Q.T
 
 
 def example(conversation, tokenizer, context_weight):
@@ -136,10 +182,9 @@ def main():
     tokenizer = Tokenizer(out)
     config = model.Config(tokenizer.vocab_size, flags.hidden_size, 8 * math.ceil(flags.hidden_size / 3),
                           flags.layers, flags.heads, flags.heads, flags.hidden_size // flags.heads,
-                          tie_word_embeddings=True)
+                          rope_theta=1e6, tie_word_embeddings=True)
     transformer = model.initialise(config, flags.seed)
-    with torch.no_grad():
-        transformer.model.embed_tokens.weight += 0.03 * torch.randn(flags.hidden_size)
+    induct(transformer, flags.seed)
     print(f"{sum(p.numel() for p in transformer.parameters()):,} parameters")
     train(transformer, tokenizer, flags, out / "metrics.jsonl")
     model.save(transformer, out, torch.bfloat16)

@@ -5,10 +5,11 @@ import random
 
 import numpy as np
 import pytest
+import torch
 from conftest import ITEMS, ROOT, assert_one_line_error, run_script
 
 import model
-from data import documents, pretrain
+from data import documents, english, pretrain
 from data.synthesize import UNSEEN
 from data.toolbox import DIALOGUE, TOOLS, schemas
 from data.tools import read_tools
@@ -45,22 +46,63 @@ def test_no_held_out_question_is_in_the_documents(made):
 def test_every_call_fits_its_tool_and_copies_its_values(made):
     """The reward of each call against itself is 1, and what it says was said before."""
     for document in made:
-        said = ""
+        said = result = ""
         for turn in document.turns[1:]:
-            if turn.role == "assistant" and turn.name != "finish":
+            if turn.role == "user":
+                said = result + turn.content
+            elif turn.role == "function":
+                result = turn.content
+                said += result
+            elif turn.name != "finish":
                 assert reward(turn.content, turn.content, document.tools) == 1
                 for value in turn.arguments.values():
                     values = value if isinstance(value, list) else [value]
                     assert all(v is True or str(v).lower() in said.lower() for v in values), (said, turn)
-                said = ""
-            said += turn.content
 
 
-def test_offered_tools_often_share_a_prefix(made):
-    def share(document):
-        starts = ["_".join(tool.name.split("_")[:2]) for tool in document.tools if tool.name not in DIALOGUE]
-        return len(set(starts)) < len(starts)
-    assert sum(map(share, made)) > len(made) / 3
+def test_offered_tools_often_share_a_verb_and_often_a_thing(made):
+    for place in (0, 1):
+        parts = [[tool.name.split("_")[place].rstrip("s") for tool in document.tools
+                  if tool.name not in DIALOGUE] for document in made]
+        assert sum(len(set(names)) < len(names) for names in parts) > len(made) / 3
+
+
+def test_the_tables_of_english_are_whole():
+    """Every question has one place for its thing, every cue one for its value, no word stands for itself."""
+    assert all(ask.count("{}") == 1 for asks in english.ASPECTS.values() for ask in asks)
+    assert all(cue.count("{}") == 1 for _, _, cues in english.PARAMETERS.values() for cue in cues)
+    assert all(text.count("{}") == 1 for text in english.FRAMES + english.QUESTIONS + english.NEXT)
+    assert all(word not in said for table in (english.NOUNS, english.ASPECTS) for word, said in table.items())
+    for kind, _, _ in english.PARAMETERS.values():
+        assert documents.value(random.Random(0), kind) == documents.value(random.Random(0), kind)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_induction_heads_look_back_and_find_what_came_after_the_same_piece(seed):
+    """In 60 pieces said twice, against the uniform attention of a freshly initialised model."""
+    transformer = model.initialise(model.Config(400, 96, 256, 2, 4, 4, 24, rope_theta=1e6,
+                                                tie_word_embeddings=True), seed)
+    once = torch.randperm(400, generator=torch.Generator().manual_seed(seed))[:60]
+    ids, late = torch.cat((once, once))[None], torch.arange(60, 119)
+    before = _attention(transformer, ids, 1)[:2, late, late - 59].mean().item()
+    pretrain.induct(transformer, seed)
+    assert _attention(transformer, ids, 0)[:2, late, late - 1].mean() > 0.9
+    assert _attention(transformer, ids, 1)[:2, late, late - 59].mean() > 5 * before
+    rest = _attention(transformer, ids, 1)[2:, late, late - 59].mean().item()  # the others stay
+    assert rest == pytest.approx(before, rel=0.2)
+
+
+@torch.no_grad()
+def _attention(transformer, ids, layer):
+    """What each head of a block attends to, by the formula: (H, T, T)."""
+    attention, inputs = transformer.model.layers[layer].self_attn, []
+    handle = attention.register_forward_pre_hook(lambda module, given: inputs.append(given[:3]))
+    transformer(ids)
+    handle.remove()
+    (x, cos, sin), width, T = inputs[0], transformer.config.head_dim, ids.shape[1]
+    q, k = (model.rotate(project(x).unflatten(-1, (-1, width)).transpose(1, 2), cos, sin)
+            for project in (attention.q_proj, attention.k_proj))
+    return (q @ k.mT / width ** 0.5).masked_fill(~torch.ones(T, T).tril().bool(), -torch.inf).softmax(-1)[0]
 
 
 def test_only_repetitions_count_in_a_drill():
@@ -85,7 +127,7 @@ def test_calls_weigh_1_and_the_rest_less(made, tokenizer_file):
 def test_pretraining_writes_a_checkpoint_that_loads(tmp_path):
     (tmp_path / "text.json").write_text(json.dumps(ITEMS))
     flags = ["-m", "data.pretrain", "--out", tmp_path / "tiny", "--text", tmp_path / "text.json",
-             "--vocab-size", "700", "--hidden-size", "16", "--layers", "1", "--drill-steps", "2",
+             "--vocab-size", "700", "--hidden-size", "32", "--layers", "2", "--drill-steps", "2",
              "--steps", "2"]
     done = run_script(*flags)
     assert done.returncode == 0, done.stderr
@@ -97,15 +139,15 @@ def test_pretraining_writes_a_checkpoint_that_loads(tmp_path):
 
 
 def test_the_committed_model_fits_its_pieces_and_knows_calls():
-    """On documents never seen it often writes the right tool's name; a model without training never does.
-
-    Two in five were right when it was made; the bound leaves room for another machine's rounding.
+    """On documents never seen it mostly writes the right tool's name, and half of the calls without a fault; a
+    model without training never does. When it was made, 78% and 66% were right: the bounds leave room for
+    another machine's rounding and for the luck of 24 documents.
     """
     path = ROOT / "data" / "tiny"
     assert sum(file.stat().st_size for file in path.iterdir()) < 20e6
     transformer, tokenizer = model.load(path), Tokenizer(path)
     tokenizer.must_fit(transformer.config)
     unseen = documents.random_documents("unseen", 24)
-    names, _ = pretrain.exact_copies(transformer, tokenizer, unseen)
-    assert names > 0.2
-    assert pretrain.exact_copies(model.initialise(transformer.config), tokenizer, unseen) == (0, 0)
+    names, calls = pretrain.exact_copies(transformer, tokenizer, unseen)
+    assert names > 0.6 and calls > 0.4
+    assert pretrain.exact_copies(model.initialise(transformer.config), tokenizer, unseen[:4]) == (0, 0)
