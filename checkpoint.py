@@ -23,9 +23,10 @@ from pathlib import Path
 import torch.distributed.checkpoint as dcp
 from tqdm import tqdm
 
-import model
-from common import finish, largest, make_folder, processes, total, wait
+import storage
+from common import make_folder
 from data import InputError, contents, read_json, read_object, read_text, write_json
+from parallel import finish, largest, processes, total, wait
 
 warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # one process is no mistake
 
@@ -223,7 +224,7 @@ class Run:
             shutil.copyfile(tokenizer.path, self.path / "tokenizer.model.part")
             os.replace(self.path / "tokenizer.model.part", self.path / "tokenizer.model")
         head, transformer.value_head = transformer.value_head, None  # no LLaMA loader would know it
-        model.save(transformer, self.path)
+        storage.save(transformer, self.path)
         transformer.value_head = head
         wait()
         print(f"checkpoint: {self.path}")

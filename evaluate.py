@@ -22,12 +22,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from common import flag, make_folder, newest_run, parse_flags, processes
+from common import flag, make_folder, newest_run, parse_flags
 from data import InputError, benchmarks, cli, dialogue, library, predictions, report, transcripts
 from data.benchmarks import LEVELS, gold_names
 from data.predictions import FORMATS, Reply
 from data.report import ceiling, error_table, table
 from data.tools import write_call
+from parallel import processes
 from reward import Call, ErrorType, ParseError, reward
 from tokenizer import Tokenizer
 

@@ -47,7 +47,7 @@ def block_activations(config, c):
 
 def forward_and_backward(config, flags, processes, tokens, scored):
     """{what: bytes} over `tokens` tokens, `scored` of which go through the output head; one micro-batch."""
-    (block, root, every), c = count(config), model.DTYPES[flags.dtype].itemsize
+    (block, root, _), c = count(config), model.DTYPES[flags.dtype].itemsize
     layers, width, head = config.num_hidden_layers, c * config.hidden_size * tokens, root // 2
     one, casts = block_activations(config, c) * tokens, layers * block
     activations = layers * one

@@ -9,7 +9,6 @@ GAE), update (clipped losses). Actor, critic and reference all start from the fi
 adaptive KL, since the paper fixes beta, and reward whitening, since the scale is known.
 """
 
-import math
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -19,16 +18,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 import memory
 import model
+import storage
+from answers import Group, forward, forward_critic, group_answers
 from checkpoint import Run
-from common import (NotFinite, deal, finish, finite, flag, largest, learning_rate, make_optimizer, newest_run,
-                    parse_flags, processes, reduce_gradients, shard, start, total, totals, update)
+from common import NotFinite, finite, flag, learning_rate, make_optimizer, newest_run, parse_flags, update
 from data import InputError, cli
 from data.prompts import Prompt, draw, load
-from losses import gae, kl, policy_loss, token_nll, token_rewards, value_loss, whiten
+from losses import gae, kl, policy_loss, token_rewards, value_loss, whiten
+from monitor import count, describe, show, warn
+from parallel import deal, finish, largest, processes, reduce_gradients, shard, start, total, totals
 from reward import ErrorType, classify, value
 from tokenizer import Tokenizer
 
@@ -60,7 +61,8 @@ class Flags:
     warmup_ratio: float = flag(0.05, "share of steps with rising learning rate", least=0, most=1)
     critic_warmup: int = flag(0, "first steps in which only the critic learns", least=0)
     shared_critic: bool = flag(False, "a value head on the actor is the critic: less memory")
-    value_coef: float = flag(0.1, "weight of the value loss with --shared-critic", least=0, needs="shared_critic")
+    value_coef: float = flag(0.1, "weight of the value loss with --shared-critic", least=0,
+                             needs="shared_critic")
     offload_reference: bool = flag(False, "keep the reference model on the CPU between uses",
                                    alters="bits")
     beta: float = flag(0.3, "KL penalty per token", least=0)
@@ -99,15 +101,6 @@ class Models(NamedTuple):
     reference: model.Transformer  # the fine-tuned model, frozen
 
 
-class Group(NamedTuple):
-    """A micro-batch: b rows of the step, padded to S tokens; T tokens is the step's longest answer."""
-    rows: torch.Tensor    # (b,) which rows of the step
-    ids: torch.Tensor     # (b, S) prompt, answer, padding
-    at: torch.Tensor      # (b, T) the position that predicts each token of the answer
-    labels: torch.Tensor  # (b, T) the answer, with its </s> if it ended
-    mask: torch.Tensor    # (b, T) whether there is such a token
-
-
 class Rollout(NamedTuple):
     """This process's share of a step: B rows. Every process has as many groups; some may hold no row."""
     prompts: list[Prompt]
@@ -138,43 +131,8 @@ def rollout(actor, prompts, tokenizer, flags, generator):
     mask = torch.arange(max(map(len, said), default=1), device=lengths.device) < lengths[:, None]
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row].ids) + len(said[row]))
     starts = range(0, int(largest(len(order))), flags.micro_batch)
-    groups = [_group(order[i:i + flags.micro_batch], prompts, said, mask) for i in starts]
+    groups = [group_answers(order[i:i + flags.micro_batch], prompts, said, mask) for i in starts]
     return Rollout(prompts, answers, groups, mask)
-
-
-def _group(rows, prompts, said, mask):
-    width, device = mask.shape[1], mask.device
-    texts = [prompts[row].ids + said[row] for row in rows] or [[0]]  # no row: a forward pass for nothing
-    longest = max(map(len, texts))
-    ids = torch.tensor([text + [0] * (longest - len(text)) for text in texts], device=device)
-    labels = torch.zeros(len(rows), width, dtype=torch.int64, device=device)
-    for label, row in zip(labels, rows):
-        label[:len(said[row])] = torch.tensor(said[row])
-    starts = torch.tensor([len(prompts[row].ids) for row in rows], dtype=torch.int64, device=device)
-    at = (starts[:, None] - 1 + torch.arange(width, device=device)).clamp(max=longest - 1)
-    rows = torch.tensor(rows, dtype=torch.int64, device=device)
-    return Group(rows, ids, at, labels, mask[rows])
-
-
-def forward(transformer, group, temperature):
-    """log p of the answers' tokens and, with a value head, the values before them; (b, T), 0 outside mask."""
-    row = torch.arange(len(group.at), device=group.ids.device)[:, None].expand_as(group.at)[group.mask]
-    at, labels = group.at[group.mask], group.labels[group.mask]
-    out = transformer(group.ids, head=lambda hidden, weight: -token_nll(
-        hidden[row, at], weight, labels, temperature))
-    logp, values = out if transformer.value_head is not None else (out, None)
-    logp = torch.zeros_like(group.at, dtype=logp.dtype).masked_scatter(group.mask, logp)
-    return logp, None if values is None else _at_answers(values, group)
-
-
-def forward_critic(critic, group):
-    """The values of a critic that is a model of its own, without its output head; as `forward` gives them."""
-    _, values = critic(group.ids, head=lambda hidden, weight: None)
-    return _at_answers(values, group)
-
-
-def _at_answers(values, group):
-    return torch.where(group.mask, values.gather(1, group.at), 0)
 
 
 # -------------------------------------------------------------------------------------------------- 2. score
@@ -244,41 +202,16 @@ def learn(models, optimizers, rolled, seen, flags, rates):
     return metrics | {"max_log_ratio": largest(widest)}
 
 
-def describe(rolled, errors, scores, seen):
-    """What all processes' answers were like: reward, a count for every named error, KL, entropy, values."""
-    counts, (k1, k3), left = count(errors), kl(seen.old_logp, seen.ref_logp), seen.returns - seen.old_values
-    rows, tokens, ended = counts.pop("n"), total(seen.mask.sum()).item(), [a.ended for a in rolled.answers]
-    mean = {name: value / tokens for name, value in totals({
-        name: x[seen.mask].double().sum() for name, x in {
-            "k1": k1, "k3": k3, "logp": seen.old_logp, "returns": seen.returns, "left": left,
-            "returns²": seen.returns.square(), "left²": left.square()}.items()}).items()}
-    spread, unexplained = (mean[f"{name}²"] - mean[name] ** 2 for name in ("returns", "left"))
-    best, worst = (largest(max((sign * scores).tolist(), default=-math.inf)) for sign in (1, -1))
-    return {"reward": total(scores.double().sum()).item() / rows, "reward_spread": best + worst, **counts,
-            "k1": mean["k1"], "k3": mean["k3"], "kl_penalty": mean["k1"] * tokens / rows,
-            "entropy": -mean["logp"],  # estimated from the sampled tokens
-            "explained_variance": 1 - unexplained / spread if spread > 1e-12 else 0.0,
-            "answer_length": tokens / rows, "ended": total(sum(ended)) / rows}
-
-
-def count(errors):
-    """{what: how many} of all processes' answers: all, the correct ones, and those with each named error."""
-    counts = Counter(error for named in errors for error in named)
-    sums = totals({"n": len(errors), "correct": sum(not named for named in errors),
-                   **{error.name.lower(): counts[error] for error in ErrorType}})
-    return {name: int(number) for name, number in sums.items()}
-
-
 # ------------------------------------------------------------------------------------------------- the loop
 
 def load_models(flags, device):
     """Tokenizer and Models, all from the fine-tuned checkpoint; the value head starts at zero."""
     tokenizer, dtype = Tokenizer(flags.model), model.DTYPES[flags.dtype]
-    trained = partial(model.load, flags.model, torch.float32, device,
+    trained = partial(storage.load, flags.model, torch.float32, device,
                       shard=partial(shard, device=device, dtype=dtype))
     actor = trained(value_head=flags.shared_critic)
     critic = actor if flags.shared_critic else trained(value_head=True)
-    reference = model.load(flags.model, dtype, "cpu" if flags.offload_reference else device,
+    reference = storage.load(flags.model, dtype, "cpu" if flags.offload_reference else device,
                            shard=partial(shard, device=device, offload=flags.offload_reference))
     tokenizer.must_fit(actor.config, flags.max_new_tokens)
     for transformer in (actor, critic):
@@ -324,26 +257,6 @@ def evaluate(actor, prompts, tokenizer, flags):
     squares = total((scores.double() - mean).square().sum()).item()
     return {"eval_reward": mean, "eval_reward_se": (squares / max(n - 1, 1) / n) ** 0.5,
             **{f"eval_{name}": number for name, number in counts.items()}}
-
-
-def warn(metrics, notes):
-    """Each of three signs of trouble, once. notes: the scores of the last ten steps, the signs so far."""
-    notes["recent"] = [*notes["recent"], [metrics["reward"], metrics["reward_spread"]]][-10:]
-    signs = {"old and new log-probabilities differ before any update": metrics["first_log_ratio"] > 1e-3,
-             "no answer ends with </s>: raise --max-new-tokens, or fine-tune longer": metrics["ended"] == 0,
-             "ten steps without two different scores: there is nothing to learn from":
-             notes["recent"] == [[metrics["reward"], 0.0]] * 10}
-    for sign in (sign for sign, shows in signs.items() if shows and sign not in notes["warned"]):
-        notes["warned"].append(sign)
-        tqdm.write(f"warning: {sign}")
-
-
-def show(rolled, errors, tokenizer):
-    """Print the first two answers of a step beside their gold calls."""
-    for prompt, answer, named in list(zip(rolled.prompts, rolled.answers, errors))[:2]:
-        names = ", ".join(error.value for error in named) or "correct"
-        tqdm.write(f"  gold   {prompt.gold[:160]!r}")
-        tqdm.write(f"  answer {tokenizer.decode(answer.ids)[:160]!r} [{names}]")
 
 
 def plan(prompts, flags):

@@ -18,12 +18,13 @@ import torch
 
 import memory
 import model
+import storage
 from checkpoint import Run
-from common import (NotFinite, deal, finish, finite, flag, largest, learning_rate, make_optimizer,
-                    parse_flags, processes, reduce_gradients, shard, start, total, update)
+from common import NotFinite, finite, flag, learning_rate, make_optimizer, parse_flags, update
 from data import InputError, cli, trajectories
 from data.examples import build, collate, micro_batches, plan
 from losses import weighted_nll
+from parallel import deal, finish, largest, processes, reduce_gradients, shard, start, total
 from tokenizer import Tokenizer
 
 HERE = Path(__file__).parent
@@ -75,7 +76,7 @@ PRESETS = {  # tiny: at its width bf16 took twice the time of fp32, on a CPU wit
 def load_model(flags, device):
     """Tokenizer and Transformer to train, fp32 master weights. Raises InputError if they do not fit."""
     tokenizer, dtype = Tokenizer(flags.tokenizer or flags.model), model.DTYPES[flags.dtype]
-    transformer = model.load(flags.model, torch.float32, device,
+    transformer = storage.load(flags.model, torch.float32, device,
                              shard=partial(shard, device=device, dtype=dtype))
     tokenizer.must_fit(transformer.config)
     transformer.compute_dtype = dtype

@@ -41,6 +41,7 @@ import evaluate  # noqa: E402
 import model  # noqa: E402
 import ppo  # noqa: E402
 import sft  # noqa: E402
+import storage  # noqa: E402
 import tokenizer  # noqa: E402
 from conftest import CONFIG, ITEMS, schema  # noqa: E402
 from data import benchmarks, cli  # noqa: E402
@@ -103,10 +104,10 @@ def fixtures(folder):
     tokenizer.train(texts * 3, folder / "m/tokenizer.model", vocab_size=350)
     write(folder / "m/config.json", CONFIG)
     transformer = model.initialise(model.read_config(folder / "m/config.json"))
-    model.save(transformer, folder / "m")
+    storage.save(transformer, folder / "m")
     shutil.copytree(folder / "m", folder / "sharded")
-    model.save(transformer, folder / "sharded", shard_bytes=60_000)
-    model.load(folder / "m")  # imports half a second's worth, once for all children
+    storage.save(transformer, folder / "sharded", shard_bytes=60_000)
+    storage.load(folder / "m")  # imports half a second's worth, once for all children
     _write_runs(folder)
 
 

@@ -23,6 +23,7 @@ import torch  # noqa: E402
 import model  # noqa: E402
 import ppo  # noqa: E402
 import sft  # noqa: E402
+import storage  # noqa: E402
 import tokenizer  # noqa: E402
 from conftest import CONFIG, ITEMS  # noqa: E402
 
@@ -39,7 +40,7 @@ def prepare(out):
     tokenizer.train([json.dumps(ITEMS, ensure_ascii=False),
                      "Function: Args: System User Assistant Output"] * 3,
                     out / "model/tokenizer.model", vocab_size=CONFIG["vocab_size"])
-    model.save(model.initialise(model.read_config(out / "model/config.json")), out / "model")
+    storage.save(model.initialise(model.read_config(out / "model/config.json")), out / "model")
 
 
 def start(script, out, folder):

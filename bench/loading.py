@@ -17,6 +17,7 @@ from transformers import LlamaForCausalLM
 from transformers.utils import logging
 
 import model
+import storage
 
 
 def write(folder, gigabytes, width=2048, vocabulary=32016):
@@ -28,7 +29,7 @@ def write(folder, gigabytes, width=2048, vocabulary=32016):
     transformer = transformer.bfloat16().to_empty(device="cpu")
     for parameter in transformer.parameters():
         parameter.detach().uniform_(-0.1, 0.1)
-    model.save(transformer, folder, shard_bytes=int(gigabytes * 1e9 / 3.9))
+    storage.save(transformer, folder, shard_bytes=int(gigabytes * 1e9 / 3.9))
 
 
 def touch(parameters):
@@ -56,7 +57,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         write(folder, *((0.05, 512, 1000) if flags.quick else (flags.gigabytes,)))
         sizes = [file.stat().st_size for file in Path(folder).glob("*.safetensors")]
-        load = {"ours": lambda: model.load(folder, torch.bfloat16), "transformers": lambda:
+        load = {"ours": lambda: storage.load(folder, torch.bfloat16), "transformers": lambda:
                 LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True)}
         other = dict(load["transformers"]().named_parameters())
         for name, parameter in load["ours"]().named_parameters():

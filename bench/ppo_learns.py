@@ -25,6 +25,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import model  # noqa: E402
 import ppo  # noqa: E402
+import storage  # noqa: E402
 from data.prompts import read  # noqa: E402
 from data.trajectories import read_item  # noqa: E402
 from losses import is_erroneous  # noqa: E402
@@ -87,7 +88,7 @@ def run(*arguments):
 
 def fine_tune(flags):
     (flags.out / "config.json").write_text(json.dumps(CONFIG))
-    run("model.py", "--init", flags.out / "config.json", flags.out / "base", "--tokenizer", flags.tokenizer)
+    run("storage.py", "--init", flags.out / "config.json", flags.out / "base", "--tokenizer", flags.tokenizer)
     run("sft.py", "--model", flags.out / "base", "--data", flags.out / "conversations.json",
         "--out", flags.out / "sft-conversations", *SFT["conversations"])
     run("sft.py", "--model", flags.out / "sft-conversations", "--data", flags.out / "calls.json",
@@ -102,7 +103,7 @@ def reinforce(flags):
 
 def answers_of(path, prompts, tokenizer, temperature, samples):
     """Errors and rewards of a checkpoint on the held-out prompts, `samples` answers each: (samples, n)."""
-    transformer, order = model.load(path), sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
+    transformer, order = storage.load(path), sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
     generator, errors, rewards = torch.Generator().manual_seed(1), [], []
     for _ in range(samples):
         answers = [None] * len(prompts)

@@ -21,7 +21,9 @@ import torch  # noqa: E402
 import common  # noqa: E402
 import memory  # noqa: E402
 import model  # noqa: E402
+import parallel  # noqa: E402
 import sft  # noqa: E402
+import storage  # noqa: E402
 from data.examples import Example  # noqa: E402
 from test_distributed import run_processes  # noqa: E402
 
@@ -52,8 +54,8 @@ def examples(count, tokens):
 def measure(flags, conversations):
     """In each process: GiB at the worst moment of loading, and of a step; seconds of the step."""
     before, device = resident("VmRSS"), torch.device("cpu")
-    transformer = model.load(flags.model, torch.float32, device,
-                             shard=lambda t: common.shard(t, device, model.DTYPES[flags.dtype]))
+    transformer = storage.load(flags.model, torch.float32, device,
+                             shard=lambda t: parallel.shard(t, device, model.DTYPES[flags.dtype]))
     transformer.compute_dtype = model.DTYPES[flags.dtype]
     transformer.checkpoint_activations = flags.checkpoint_activations
     loaded = resident("VmHWM") - before
@@ -78,7 +80,7 @@ def main():
     if not folder.exists():  # in a process of its own: what it used must not count below
         arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "c.json").write_text(json.dumps(shape(arguments.width, arguments.layers)))
-        run_processes(2, lambda: common.processes()[0] or model.save(
+        run_processes(2, lambda: parallel.processes()[0] or storage.save(
             model.initialise(model.read_config(arguments.out / "c.json")).bfloat16(), folder,
             shard_bytes=4 * 10**8), arguments.out / "results")
     config = model.read_config(folder / "config.json")

@@ -17,12 +17,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch  # noqa: E402
 
 import model  # noqa: E402
+import storage  # noqa: E402
 
 SHAPES = {"2M": (192, 4, 1536), "24M": (512, 6, 4096)}  # width, layers, vocabulary
 
 
 def parser(doc, rounds=5, conversations=0):
-    """The flags that all scripts have, and those of real conversations; the script's docstring is its help."""
+    """The flags that all scripts have, and those of real conversations; `doc` is the help."""
     flags = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--threads", type=int, default=2)
     flags.add_argument("--rounds", type=int, default=rounds, help="runs of every side")
@@ -83,7 +84,7 @@ def both(shape, std=0.02):
             if parameter.ndim == 2:
                 parameter *= std / shape.initializer_range
     with tempfile.TemporaryDirectory() as folder:
-        model.save(ours, folder)
+        storage.save(ours, folder)
         theirs = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     return ours, theirs.eval()
 

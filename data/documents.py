@@ -82,27 +82,17 @@ class Tool(NamedTuple):
 
 
 def tool(rng, noun):
-    """A made-up tool about a thing."""
+    """A made-up tool about a thing: it tells of aspects of it, looks for such things, or does something."""
     shape = rng.choice(("aspect", "aspect", "aspect", "get", "search", "search", "action", "action"))
-    other, main, about, extra = _other_word(rng, noun), "", "", rng.choice((0, 0, 0, 1, 1, 2))
-    if shape == "search":
-        verb = rng.choice(list(SEARCHES))
-        name, meaning, extra = f"{verb}_{_plural(noun)}", f"{_verb(verb)} {_plural(other)}", max(extra, 1)
-        asks, is_question = tuple(f"{words} {{}}" for words in SEARCHES[verb]), False
-    elif shape == "action":
-        verb = rng.choice(list(ACTIONS))
-        name, meaning, extra = f"{verb}_{noun}", f"{verb.capitalize()} a {other}", max(extra, 1)
-        asks, is_question = tuple(f"{words} {{}}" for words in ACTIONS[verb]), False
+    other, about, main = _other_word(rng, noun), "", ""
+    extra = rng.choice((0, 0, 0, 1, 1, 2))
+    is_question = shape in ("aspect", "get")
+    if is_question:
+        name, meaning, asks = _telling(rng, noun, other, shape == "aspect")
     else:
-        aspects = rng.sample(list(ASPECTS), 1 if shape == "aspect" else rng.choice((1, 2, 3)))
-        name = f"{rng.choice(('get', 'get', 'get', 'find', 'check'))}_{noun}"
-        name += f"_{aspects[0]}" if shape == "aspect" else ""
-        meaning = f"Get {_listed(['the ' + aspect for aspect in aspects])} of a {other}"
-        asks, is_question = tuple(ask for aspect in aspects for ask in ASPECTS[aspect]), True
-        if shape == "aspect" and rng.random() < 0.4:
-            indirect = re.sub(r"(.*) (is|has) \{\}$", r"\1 {} \2", rng.choice(ASPECTS[aspects[0]]))
-            meaning = f"Get {indirect.format('a ' + other)}"
-    if shape in ("aspect", "get") or rng.random() < 0.3:
+        name, meaning, asks = _doing(rng, noun, other, SEARCHES if shape == "search" else ACTIONS)
+        extra = max(extra, 1)
+    if is_question or rng.random() < 0.3:
         main = rng.choice((f"{noun}_id", f"{noun}_id", noun, "name", "title", "city", "country", "person"))
     kinds, lines = _parameters(rng, noun, other, main, extra)
     if shape == "search" and rng.random() < 0.5:
@@ -111,16 +101,32 @@ def tool(rng, noun):
     if about or (kinds and rng.random() < 0.3):
         plain = (about or rng.choice(list(kinds))).replace("_", " ")
         meaning += rng.choice((" by {}", " with {}", " for a {}", " of one {}")).format(plain)
-    schema = _schema(rng, name, meaning, kinds, lines, main)
-    return Tool(schema, noun, asks, is_question, kinds, main)
+    return Tool(_schema(rng, name, meaning, kinds, lines, main), noun, asks, is_question, kinds, main)
+
+
+def _telling(rng, noun, other, single):
+    """(name, description, questions) of a tool that tells one aspect of a thing, or several."""
+    aspects = rng.sample(list(ASPECTS), 1 if single else rng.choice((1, 2, 3)))
+    name = f"{rng.choice(('get', 'get', 'get', 'find', 'check'))}_{noun}" + f"_{aspects[0]}" * single
+    meaning = f"Get {_listed(['the ' + aspect for aspect in aspects])} of a {other}"
+    if single and rng.random() < 0.4:
+        indirect = re.sub(r"(.*) (is|has) \{\}$", r"\1 {} \2", rng.choice(ASPECTS[aspects[0]]))
+        meaning = f"Get {indirect.format('a ' + other)}"
+    return name, meaning, tuple(ask for aspect in aspects for ask in ASPECTS[aspect])
+
+
+def _doing(rng, noun, other, table):
+    """(name, description, requests) of a tool that looks for things, or does something to one."""
+    verb = rng.choice(list(table))
+    name, meaning = f"{verb}_{noun}", f"{verb.capitalize()} a {other}"
+    if table is SEARCHES:
+        start = "Search for" if verb == "search" else verb.capitalize()
+        name, meaning = f"{verb}_{_plural(noun)}", f"{start} {_plural(other)}"
+    return name, meaning, tuple(f"{words} {{}}" for words in table[verb])
 
 
 def _other_word(rng, noun):
     return rng.choice(NOUNS[noun]) if NOUNS.get(noun) and rng.random() < 0.3 else noun
-
-
-def _verb(verb):
-    return "Search for" if verb == "search" else verb.capitalize()
 
 
 def _plural(noun):

@@ -5,8 +5,6 @@ long is that movie". CodeLLaMA has learnt from prose which words go together; th
 data/documents.py are put together from these tables instead.
 """
 
-import random
-
 
 def _table(text):
     """Lines of "word: what, people, say" -> {word: (what, people, say)}; a line of plain words has none."""
@@ -432,7 +430,8 @@ _CODAS = ["", "", "", *"n r s l t m nd rt ck ss x th ng".split()]
 def pseudoword(rng, most=3):
     """A word that nobody knows, of one to `most` syllables.
 
-    >>> pseudoword(random.Random(0))
+    >>> from random import Random
+    >>> pseudoword(Random(0))
     'stamyiss'
     """
     return "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS)

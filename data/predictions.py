@@ -19,8 +19,9 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 import model
-from common import finish, own_device, processes, wait
+import storage
 from data import InputError, contents, parse_json, read_object, read_text, write_json
+from parallel import finish, own_device, processes, wait
 from reward import Call, ParseError, parse_call
 from tokenizer import Tokenizer
 
@@ -250,7 +251,7 @@ def share(flags, folder, tokenizer, prompts, respond):
 
 def load(flags, folder, tokenizer):
     """The model in `folder`, as the flags want it. Raises InputError if the tokenizer is not its own."""
-    transformer = model.load(folder, model.DTYPES[flags.dtype], own_device(flags.device))
+    transformer = storage.load(folder, model.DTYPES[flags.dtype], own_device(flags.device))
     tokenizer.must_fit(transformer.config, flags.max_new_tokens)
     return transformer
 

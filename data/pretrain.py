@@ -22,6 +22,7 @@ import torch
 from tqdm import tqdm
 
 import model
+import storage
 import tokenizer as tokenizers
 from common import flag, learning_rate, make_optimizer, parse_flags, update
 from data import InputError, cli
@@ -187,7 +188,7 @@ def main():
     induct(transformer, flags.seed)
     print(f"{sum(p.numel() for p in transformer.parameters()):,} parameters")
     train(transformer, tokenizer, flags, out / "metrics.jsonl")
-    model.save(transformer, out, torch.bfloat16)
+    storage.save(transformer, out, torch.bfloat16)
     print(f"checkpoint: {out}")
 
 

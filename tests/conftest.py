@@ -79,9 +79,10 @@ CONFIG = {"model_type": "llama", "vocab_size": 350, "hidden_size": 32, "intermed
 def model_dir(tmp_path_factory, tokenizer_file):
     """A small random checkpoint with its tokenizer."""
     import model
+    import storage
     path = tmp_path_factory.mktemp("model")
     (path / "config.json").write_text(json.dumps(CONFIG))
-    model.save(model.initialise(model.read_config(path / "config.json")), path)
+    storage.save(model.initialise(model.read_config(path / "config.json")), path)
     shutil.copyfile(tokenizer_file, path / "tokenizer.model")
     return path
 

@@ -8,9 +8,10 @@ import torch
 
 import ppo
 import sft
-from common import NotFinite, flag, newest_run, own_device, parse_flags, total, totals, update
+from common import NotFinite, flag, newest_run, parse_flags, update
 from conftest import assert_one_line_error, run_script
 from data import InputError
+from parallel import own_device, total, totals
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from conftest import ROOT
 
 import evaluate
 import model
+import storage
 from data import InputError, transcripts
 from data.benchmarks import Task
 from data.dialogue import (LONGEST_FEEDBACK, NOT_A_CALL, USER, choose, converse, fit, question, run_toolbox,
@@ -185,7 +186,7 @@ def test_the_oldest_later_turns_go_first_where_the_prompt_is_too_long(model_dir)
 
 
 def test_a_model_answers_each_dialogue_as_it_would_alone(model_dir):
-    transformer, tokenizer = model.load(model_dir), Tokenizer(model_dir)
+    transformer, tokenizer = storage.load(model_dir), Tokenizer(model_dir)
     answer = speaker(transformer, tokenizer, 4)
     tasks = [task("Why?"), task("What is the capital of Kenya, and what time is it there?")]
     together = converse(tasks, answer, run_toolbox)

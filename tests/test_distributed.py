@@ -17,15 +17,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import common
 import model
+import parallel
 import ppo
 import sft
-from common import deal, make_optimizer
+import storage
+from common import make_optimizer
 from conftest import ITEMS, item
 from data.examples import build
 from data.prompts import read
 from data.trajectories import read_item
+from parallel import deal
 from tokenizer import Tokenizer
 
 
@@ -43,10 +45,10 @@ def run_processes(count, work, folder):
     def child(rank):
         os.environ.update(RANK=str(rank), WORLD_SIZE=str(count), MASTER_ADDR="localhost",
                           MASTER_PORT=str(port))
-        common.start("cpu")
+        parallel.start("cpu")
         torch.save(work(), folder / f"{rank}.pt")
         if torch.distributed.is_initialized():  # a script's main() has left already
-            common.wait()
+            parallel.wait()
         os._exit(0)  # gloo's teardown sometimes aborts
 
     fork = multiprocessing.get_context("fork")
@@ -97,7 +99,7 @@ def uneven_examples(tokenizer):
 def sft_gradient(model_dir, dtype, **options):
     """The gradient of one step on UNEVEN, and the step's metrics."""
     flags = sft.Flags(model=str(model_dir), dtype="fp32", grad_clip=0.0, **options)
-    transformer = model.load(model_dir, dtype, shard=lambda t: common.shard(t, torch.device("cpu")))
+    transformer = storage.load(model_dir, dtype, shard=lambda t: parallel.shard(t, torch.device("cpu")))
     transformer.checkpoint_activations = flags.checkpoint_activations
     keep = Keep(transformer)
     metrics = sft.train_step(transformer, keep, uneven_examples(Tokenizer(model_dir)), flags, 0.0, "cpu")
@@ -122,7 +124,7 @@ def test_sft_two_processes_and_all_splits_have_the_gradient_of_one(tmp_path, mod
 def test_a_tied_output_matrix_has_the_gradient_of_one_process_too(tmp_path, model_dir):
     shutil.copytree(model_dir, tmp_path / "m")
     config = replace(model.read_config(model_dir / "config.json"), tie_word_embeddings=True)
-    model.save(model.initialise(config), tmp_path / "m")
+    storage.save(model.initialise(config), tmp_path / "m")
     (whole, _), = run_processes(1, lambda: sft_gradient(tmp_path / "m", torch.float64), tmp_path)
     for gradients, _ in run_processes(2, lambda: sft_gradient(tmp_path / "m", torch.float64), tmp_path):
         assert difference(gradients, whole) < 1e-10
@@ -133,7 +135,7 @@ def ppo_gradient(model_dir, data_file, dtype, **options):
     flags = ppo.Flags(model=str(model_dir), max_new_tokens=12, grad_clip=0.0, **options)
 
     def load(**more):
-        return model.load(model_dir, dtype, shard=lambda t: common.shard(t, torch.device("cpu")), **more)
+        return storage.load(model_dir, dtype, shard=lambda t: parallel.shard(t, torch.device("cpu")), **more)
 
     actor = load(value_head=flags.shared_critic)
     models = ppo.Models(actor, actor if flags.shared_critic else load(value_head=True),
@@ -212,8 +214,8 @@ def test_four_processes_end_where_one_does_after_five_steps(tmp_path, model_dir,
 
 def test_the_same_weights_give_the_same_files_on_any_number_of_processes(tmp_path, model_dir):
     def save():
-        transformer = model.load(model_dir, shard=lambda t: common.shard(t, torch.device("cpu")))
-        model.save(transformer, tmp_path / f"{common.processes()[1]}", shard_bytes=40000)
+        transformer = storage.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
+        storage.save(transformer, tmp_path / f"{parallel.processes()[1]}", shard_bytes=40000)
         return [tuple(model.whole(p).shape) for p in transformer.parameters()]
 
     for count in (1, 2, 4):
@@ -228,7 +230,7 @@ def test_the_same_weights_give_the_same_files_on_any_number_of_processes(tmp_pat
 
 def test_each_process_holds_its_rows_only_and_they_make_the_whole(tmp_path, model_dir):
     def shapes():
-        transformer = model.load(model_dir, shard=lambda t: common.shard(t, torch.device("cpu")))
+        transformer = storage.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
         return {name: p.detach().to_local() for name, p in transformer.named_parameters()}
 
     shares, whole = run_processes(2, shapes, tmp_path), load_file(model_dir / "model.safetensors")
@@ -243,7 +245,7 @@ def test_evaluations_over_processes_equal_those_of_one(tmp_path, model_dir, data
     examples, prompts = uneven_examples(tokenizer)[:1], read(data_file, tokenizer)[0][:3]
 
     def evaluate():
-        transformer = model.load(model_dir, shard=lambda t: common.shard(t, torch.device("cpu")))
+        transformer = storage.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
         flags = SimpleNamespace(micro_tokens=64, max_new_tokens=6)
         return {**sft.evaluate(transformer, examples, flags, "cpu"),
                 **ppo.evaluate(transformer, prompts, tokenizer, flags)}
@@ -270,7 +272,7 @@ def test_work_is_dealt_once_evenly_and_the_same_everywhere(monkeypatch):
 
 def test_a_model_computing_in_bf16_keeps_fp32_shards_gradients_and_value_head(tmp_path, model_dir):
     def step():
-        transformer = model.load(model_dir, value_head=True, shard=lambda t: common.shard(
+        transformer = storage.load(model_dir, value_head=True, shard=lambda t: parallel.shard(
             t, torch.device("cpu"), torch.bfloat16))
         transformer.compute_dtype = torch.bfloat16
         logits, values = transformer(torch.tensor([[1, 2, 3]]))
@@ -282,6 +284,6 @@ def test_a_model_computing_in_bf16_keeps_fp32_shards_gradients_and_value_head(tm
 
 
 def test_the_optimizer_of_a_sharded_model_is_ready_for_a_checkpoint(model_dir):
-    optimizer = make_optimizer(model.load(model_dir), 0.01)
+    optimizer = make_optimizer(storage.load(model_dir), 0.01)
     assert all(state.keys() == {"step", "exp_avg", "exp_avg_sq"} for state in optimizer.state.values())
     assert len(optimizer.state) == sum(len(group["params"]) for group in optimizer.param_groups)

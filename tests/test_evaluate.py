@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import model
+import storage
 from data import InputError, benchmarks, predictions
 from data.benchmarks import LEVELS, Task
 from data.tools import read_tool, write_call
@@ -350,7 +351,7 @@ def folder(tmp_path_factory):
     path = folder / "model"
     config = model.Config(vocab_size=800, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
                           num_attention_heads=2, num_key_value_heads=2, head_dim=8)
-    model.save(model.initialise(config, seed=3), path)
+    storage.save(model.initialise(config, seed=3), path)
     train([json.dumps(records), *WORDS] * 3, path / "tokenizer.model", 380)
     return folder
 
@@ -382,7 +383,7 @@ def test_answers_are_those_of_generate_one_by_one(folder, tmp_path):
     The model has twice as many ids as there are pieces; decoding one of those once ended the run.
     """
     run(folder, "--model", folder / "model", "--out", tmp_path)
-    transformer, tokenizer = model.load(folder / "model"), Tokenizer(folder / "model")
+    transformer, tokenizer = storage.load(folder / "model"), Tokenizer(folder / "model")
     lines = (tmp_path / "items.jsonl").read_text().splitlines()
     for line, one in zip(lines, benchmarks.read("rotbench", folder), strict=True):
         item = json.loads(line)
@@ -394,7 +395,7 @@ def test_answers_are_those_of_generate_one_by_one(folder, tmp_path):
 
 def test_a_tokenizer_with_more_pieces_than_the_model_has_ids_is_refused(folder, tmp_path):
     config = dataclasses.replace(model.read_config(folder / "model" / "config.json"), vocab_size=300)
-    model.save(model.initialise(config), tmp_path)
+    storage.save(model.initialise(config), tmp_path)
     shutil.copy(folder / "model" / "tokenizer.model", tmp_path)
     with pytest.raises(InputError, match="380 pieces do not fit the model, whose vocab_size is 300"):
         run(folder, "--model", tmp_path)
@@ -404,7 +405,7 @@ def test_another_model_s_answers_are_not_mixed_in(folder, tmp_path):
     run(folder, "--model", folder / "model", "--out", tmp_path / "out")
     other = shutil.copytree(folder / "model", tmp_path / "other")
     run(folder, "--model", other, "--out", tmp_path / "out")  # the same weights elsewhere
-    model.save(model.initialise(model.read_config(other / "config.json"), seed=4), other)
+    storage.save(model.initialise(model.read_config(other / "config.json"), seed=4), other)
     with pytest.raises(InputError, match="holds answers for model .*; name another directory"):
         run(folder, "--model", other, "--out", tmp_path / "out")
     with pytest.raises(InputError, match="holds answers for max_new_tokens 6, not 7"):

@@ -16,7 +16,7 @@ from data import MAX_DEPTH, InputError, parse_json, prompts, trajectories
 sys.path.insert(0, str(ROOT / "bench"))
 import evaluate
 import hostile
-import model
+import storage
 
 
 @pytest.fixture(scope="module")
@@ -68,43 +68,43 @@ def test_json_of_one_meaning_is_read():
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_weights_that_are_not_finite_are_refused_by_name(model_dir, tmp_path, number):
     """A model with a NaN answered every question with the same token, or with one beyond the vocabulary."""
-    transformer = model.load(model_dir)
+    transformer = storage.load(model_dir)
     with torch.no_grad():
         transformer.model.layers[1].mlp.up_proj.weight[3, 4] = number
-    model.save(transformer, tmp_path)
+    storage.save(transformer, tmp_path)
     with pytest.raises(InputError, match="layers.1.mlp.up_proj.weight holds numbers that are not finite"):
-        model.load(tmp_path)
+        storage.load(tmp_path)
 
 
 def test_weights_too_large_for_half_precision_are_refused_and_many_large_ones_are_not(model_dir, tmp_path):
-    transformer = model.load(model_dir)
+    transformer = storage.load(model_dir)
     with torch.no_grad():
         transformer.lm_head.weight.fill_(6e4)  # their sum is beyond fp16, they are not
-    model.save(transformer, tmp_path)
-    model.load(tmp_path, torch.float16)
+    storage.save(transformer, tmp_path)
+    storage.load(tmp_path, torch.float16)
     with torch.no_grad():
         transformer.lm_head.weight[0, 0] = 1e5
-    model.save(transformer, tmp_path)
+    storage.save(transformer, tmp_path)
     with pytest.raises(InputError, match="lm_head.weight .* torch.float16"):
-        model.load(tmp_path, torch.float16)
+        storage.load(tmp_path, torch.float16)
 
 
 def test_a_tied_model_may_store_its_matrix_twice_but_not_two_matrices(model_dir, tmp_path):
     """The second one was dropped without a word."""
-    transformer = model.load(model_dir)
+    transformer = storage.load(model_dir)
     for same in (True, False):
         if same:
             transformer.lm_head.weight.data.copy_(transformer.model.embed_tokens.weight)
         else:
             transformer.lm_head.weight.data[5, 5] += 1
-        model.save(transformer, tmp_path)
+        storage.save(transformer, tmp_path)
         config = json.loads((tmp_path / "config.json").read_text())
         (tmp_path / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
         if same:
-            assert model.load(tmp_path).lm_head is None
+            assert storage.load(tmp_path).lm_head is None
         else:
             with pytest.raises(InputError, match="lm_head.weight is not .* config.json ties them"):
-                model.load(tmp_path)
+                storage.load(tmp_path)
 
 
 @pytest.mark.parametrize("changed, message", [
@@ -119,7 +119,7 @@ def test_absurd_or_contradictory_configurations_are_refused(model_dir, tmp_path,
     shutil.copytree(model_dir, tmp_path / "m")
     (tmp_path / "m/config.json").write_text(json.dumps(CONFIG | changed))
     with pytest.raises(InputError) as error:
-        model.load(tmp_path / "m")
+        storage.load(tmp_path / "m")
     assert message in str(error.value)
 
 

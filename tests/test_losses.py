@@ -10,7 +10,8 @@ from conftest import ITEMS, item, real, schema
 from data.examples import Batch, build, collate
 from data.trajectories import read, read_item
 from losses import call_weights, is_erroneous, key_tokens, normalise, token_nll, token_weights, weighted_nll
-from model import Config, initialise, load
+from model import Config, initialise
+from storage import load
 from tokenizer import Tokenizer
 
 names = st.lists(st.integers(0, 4), min_size=1, max_size=6)

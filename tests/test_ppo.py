@@ -7,12 +7,13 @@ import torch
 
 import model
 import ppo
+import storage
 from common import make_optimizer
 from conftest import ITEMS, assert_one_line_error, item, real, run_script, schema
 from data import InputError
 from data.prompts import Prompt, draw, read
 from data.tools import read_tools
-from data.trajectories import read_item
+from monitor import describe
 from reward import ErrorType, reward
 from tokenizer import Tokenizer
 
@@ -218,7 +219,7 @@ def test_the_critic_fits_fixed_returns(model_dir, data_file):
     for _ in range(60):
         seen = ppo.advantages(models, rolled, scores, flags)
         ppo.learn(models, optimizers, rolled, seen, flags, (0.0, 3e-3))
-    explained = ppo.describe(rolled, [frozenset()] * 5, scores, ppo.advantages(models, rolled, scores, flags))
+    explained = describe(rolled, [frozenset()] * 5, scores, ppo.advantages(models, rolled, scores, flags))
     assert explained["explained_variance"] > 0.95
 
 
@@ -236,7 +237,7 @@ def test_it_runs_logs_and_saves_a_plain_checkpoint(tmp_path, model_dir, data_fil
     assert named >= 1 and -2 <= log[1]["reward"] <= 1
     timings = [json.loads(line) for line in (tmp_path / "run/timings.jsonl").read_text().splitlines()]
     assert {f"{phase}_s" for phase in ("rollout", "score", "advantages", "update")} <= timings[1].keys()
-    assert model.load(tmp_path / "run").value_head is None  # strict: refuses a value head in the file
+    assert storage.load(tmp_path / "run").value_head is None  # strict: refuses a value head in the file
     assert "gold" in done.stderr + done.stdout
 
 

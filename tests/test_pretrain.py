@@ -9,6 +9,7 @@ import torch
 from conftest import ITEMS, ROOT, assert_one_line_error, run_script
 
 import model
+import storage
 from data import documents, english, pretrain
 from data.synthesize import UNSEEN
 from data.toolbox import DIALOGUE, TOOLS, schemas
@@ -131,7 +132,7 @@ def test_pretraining_writes_a_checkpoint_that_loads(tmp_path):
              "--steps", "2"]
     done = run_script(*flags)
     assert done.returncode == 0, done.stderr
-    transformer = model.load(tmp_path / "tiny")
+    transformer = storage.load(tmp_path / "tiny")
     assert transformer.config.vocab_size == Tokenizer(tmp_path / "tiny").vocab_size == 700
     lines = [json.loads(line) for line in (tmp_path / "tiny" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4] and "right_call" in lines[-1]
@@ -139,15 +140,16 @@ def test_pretraining_writes_a_checkpoint_that_loads(tmp_path):
 
 
 def test_the_committed_model_fits_its_pieces_and_knows_calls():
-    """On documents never seen it mostly writes the right tool's name, and half of the calls without a fault; a
-    model without training never does. When it was made, 78% and 66% were right: the bounds leave room for
+    """On documents never seen it mostly writes the right tool's name, and half of the calls without a fault;
+    a model without training never does. When it was made, 78% and 66% were right: the bounds leave room for
     another machine's rounding and for the luck of 24 documents.
     """
     path = ROOT / "data" / "tiny"
     assert sum(file.stat().st_size for file in path.iterdir()) < 20e6
-    transformer, tokenizer = model.load(path), Tokenizer(path)
+    transformer, tokenizer = storage.load(path), Tokenizer(path)
     tokenizer.must_fit(transformer.config)
     unseen = documents.random_documents("unseen", 24)
     names, calls = pretrain.exact_copies(transformer, tokenizer, unseen)
     assert names > 0.6 and calls > 0.4
-    assert pretrain.exact_copies(model.initialise(transformer.config), tokenizer, unseen[:4]) == (0, 0)
+    untrained = model.initialise(transformer.config)
+    assert pretrain.exact_copies(untrained, tokenizer, unseen[:4]) == (0, 0)

@@ -16,9 +16,9 @@ import torch
 from safetensors.torch import load_file
 
 import checkpoint
-import model
 import ppo
 import sft
+import storage
 from conftest import ITEMS
 from data import InputError
 from test_distributed import difference, run_processes, train
@@ -182,11 +182,11 @@ def test_another_run_than_the_one_in_the_folder_is_refused_by_name(
     other = tmp_path / "other.json"
     other.write_text(data_file.read_text().replace("Bergen", "Geilo"))
     assert "--data" in refused(data_file=other)
-    weights = model.load(model_dir)
+    weights = storage.load(model_dir)
     with torch.no_grad():
         weights.lm_head.weight[0, 0] += 1
     shutil.copytree(model_dir, tmp_path / "m")
-    model.save(weights, tmp_path / "m")
+    storage.save(weights, tmp_path / "m")
     assert "--model" in refused(model_dir=tmp_path / "m")
     assert "holds a run of sft.py" in refused(script=ppo)
 
@@ -205,7 +205,7 @@ def test_what_alters_no_number_may_change_and_what_alters_rounding_is_said(
 def test_it_goes_on_with_another_number_of_processes(cut_short, tmp_path, model_dir, data_file, straight):
     folder, options = cut_short
     run_processes(2, lambda: train(sft, model_dir, data_file, folder, **options), tmp_path / "results")
-    ours, theirs = (model.load(path) for path in (folder, straight[sft]))
+    ours, theirs = (storage.load(path) for path in (folder, straight[sft]))
     for (name, a), (_, b) in zip(ours.named_parameters(), theirs.named_parameters()):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3, msg=name)
     assert json.loads((folder / "flags.json").read_text())["processes"] == 2
