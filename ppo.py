@@ -212,7 +212,7 @@ def load_models(flags, device):
     actor = trained(value_head=flags.shared_critic)
     critic = actor if flags.shared_critic else trained(value_head=True)
     reference = storage.load(flags.model, dtype, "cpu" if flags.offload_reference else device,
-                           shard=partial(shard, device=device, offload=flags.offload_reference))
+                             shard=partial(shard, device=device, offload=flags.offload_reference))
     tokenizer.must_fit(actor.config, flags.max_new_tokens)
     for transformer in (actor, critic):
         transformer.compute_dtype = dtype

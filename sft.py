@@ -77,7 +77,7 @@ def load_model(flags, device):
     """Tokenizer and Transformer to train, fp32 master weights. Raises InputError if they do not fit."""
     tokenizer, dtype = Tokenizer(flags.tokenizer or flags.model), model.DTYPES[flags.dtype]
     transformer = storage.load(flags.model, torch.float32, device,
-                             shard=partial(shard, device=device, dtype=dtype))
+                               shard=partial(shard, device=device, dtype=dtype))
     tokenizer.must_fit(transformer.config)
     transformer.compute_dtype = dtype
     transformer.checkpoint_activations = flags.checkpoint_activations

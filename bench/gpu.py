@@ -88,10 +88,7 @@ def decoding(transformer, batch, rounds):
     prompts = torch.randint(3, 32000, (batch, PROMPT)).tolist()
     long, short = (timed(lambda: model.generate(transformer, prompts, new, eos_id=-1), rounds)
                    for new in (NEW, 1))
-    config, size = transformer.config, transformer.model.embed_tokens.weight.itemsize
-    weights = sum(p.numel() for p in transformer.parameters()) - config.vocab_size * config.hidden_size
-    slot = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
-    return (long - short) / (NEW - 1), size * (weights + batch * slot * (PROMPT + NEW / 2))
+    return (long - short) / (NEW - 1), sides.traffic(transformer, batch, PROMPT + NEW / 2)
 
 
 def main():

@@ -59,15 +59,13 @@ def fine_tuning(shape, tokens, dtype, rounds):
 
 def decoding(shape, prompt, new, dtype, rounds):
     """Median seconds of a decoding step and its bytes; reading the prompt, timed alone, is taken off."""
-    transformer, size = model.initialise(shape).to(model.DTYPES[dtype]), model.DTYPES[dtype].itemsize
+    transformer = model.initialise(shape).to(model.DTYPES[dtype])
     prompts = sides.draw(1, prompt, shape.vocab_size)
     longest = len(prompts[0])
     taken = sides.alternate({new: lambda: model.generate(transformer, prompts, new, -1),
                              1: lambda: model.generate(transformer, prompts, 1, -1)}, rounds)
     seconds = statistics.median(a - b for a, b in zip(taken[new], taken[1])) / (new - 1)
-    weights = sum(p.numel() for p in transformer.parameters()) - shape.vocab_size * shape.hidden_size
-    slot = 2 * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim
-    return seconds, size * (weights + slot * (longest + new / 2))
+    return seconds, sides.traffic(transformer, 1, longest + new / 2)
 
 
 def main():

@@ -55,7 +55,7 @@ def measure(flags, conversations):
     """In each process: GiB at the worst moment of loading, and of a step; seconds of the step."""
     before, device = resident("VmRSS"), torch.device("cpu")
     transformer = storage.load(flags.model, torch.float32, device,
-                             shard=lambda t: parallel.shard(t, device, model.DTYPES[flags.dtype]))
+                               shard=lambda t: parallel.shard(t, device, model.DTYPES[flags.dtype]))
     transformer.compute_dtype = model.DTYPES[flags.dtype]
     transformer.checkpoint_activations = flags.checkpoint_activations
     loaded = resident("VmHWM") - before

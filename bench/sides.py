@@ -72,6 +72,16 @@ def flops(shape, lengths, through_head):
     return 3 * (forward + 2 * through_head * D * shape.vocab_size)
 
 
+def traffic(transformer, batch, positions):
+    """Bytes that a decoding step must read: all weights once but the embedding table's, of which it needs a
+    few rows, and the keys and values of so many positions of each row of the batch.
+    """
+    shape, size = transformer.config, transformer.model.embed_tokens.weight.itemsize
+    weights = sum(p.numel() for p in transformer.parameters()) - shape.vocab_size * shape.hidden_size
+    slot = 2 * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim
+    return size * (weights + batch * slot * positions)
+
+
 def both(shape, std=0.02):
     """The same random fp32 weights as a Transformer and as LlamaForCausalLM. std: of the matrices.
 

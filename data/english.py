@@ -239,7 +239,7 @@ size: how big is {}, how large is {}, what are the measures of {}
 age: how old is {}, since when is there {}
 date: when is {}, on which day is {}, what day does {} take place
 time: when is {}, at what hour is {}
-schedule: when and where is {}, when does {} run, what are the times of {}
+schedule: what are the hours of {}, when is {} open
 location: where is {}, in which place is {}, where do I find {}
 distance: how far away is {}, how many kilometers is it to {}
 owner: who owns {}, whose is {}, to whom does {} belong
@@ -266,7 +266,6 @@ quality: how good is {}, how clean is {}, how pure is {}
 level: how hard is {}, how advanced is {}
 score: how did {} end, what was the result of {}, who won {}
 results: how did {} do, how many points has {}
-schedule: what are the hours of {}, when is {} open
 address: where does {} live, where is {} at home
 phone: how do I reach {}, what number do I call for {}
 meaning: what does {} mean, what is {}, explain {}
