@@ -1,7 +1,7 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: test parity demo bench
+.PHONY: test parity demo bench base-model
 
 # SFT, PPO and evaluation on the embedded model and data; one table at the end.
 demo: $(VENV)/installed
@@ -9,6 +9,12 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(PYTHON) -m pytest
+
+# data/tiny anew, in runs/base: made-up documents, then some in the wording of the tools that are seen.
+base-model: $(VENV)/installed
+	$(PYTHON) -m data.pretrain --out runs/base-0
+	$(PYTHON) -m data.pretrain --init runs/base-0 --out runs/base --disguised 0.6 --drill-steps 0 \
+	    --steps 4000 --lr 6e-4 --seed 1
 
 # The same numbers as transformers; the import fails loudly, so that the tests cannot be skipped.
 parity: $(VENV)/parity

@@ -3,7 +3,8 @@
 What CodeLLaMA has learnt from code and prose, the embedded base model must learn from these: that a call
 copies the name of the tool whose documentation fits the question, and its values from the question or an
 earlier result. Tools are put together from the words of data/english.py and from invented ones, new in every
-document, and values are made up, so that nothing can be learnt by heart. No tool of `data.toolbox` is here.
+document, and values are made up, so that nothing can be learnt by heart. No tool of `data.toolbox` is here,
+but in a share of the documents some that are seen are there by other names (data/disguise.py).
 
 A document is a conversation in the form of data/trajectories.py with several requests about the same tools,
 so that the documentation, most of the tokens, is paid for once.
@@ -14,6 +15,7 @@ import random
 import re
 from typing import NamedTuple
 
+from data.disguise import disguised
 from data.english import (
     ACTIONS, ADJECTIVES, ASIDES, ASPECTS, COLOURS, FRAMES, LEARN, MONTHS, NEXT, NOUNS, PARAMETERS, QUESTIONS,
     REFER, SEARCHES, WEEKDAYS, pseudoword)
@@ -250,8 +252,13 @@ def question(rng, texts):
 
 # ------------------------------------------------------------------------------------------------- documents
 
-def document(rng, requests=8):
-    """A conversation with `requests` requests for the same few tools, up to three in a question."""
+def document(rng, share):
+    """A conversation about disguised tools of the toolbox, with probability `share`, or made-up ones."""
+    return disguised(rng) if share and rng.random() < share else made_up(rng)
+
+
+def made_up(rng, requests=8):
+    """A conversation with `requests` requests for the same few made-up tools, up to three in a question."""
     made = toolset(rng, rng.randint(2, 5))
     offered = [one.schema for one in made]
     if rng.random() < 0.3:
@@ -287,7 +294,7 @@ def _finish(rng, result):
     return Turn("assistant", write_call("finish", answer), "finish", answer)
 
 
-def random_documents(seed, count):
-    """`count` documents, a function of the seed alone."""
+def random_documents(seed, count, share=0.0):
+    """`count` documents, a function of the seed and the share of disguises alone."""
     rng = random.Random(seed)
-    return [document(rng) for _ in range(count)]
+    return [document(rng, share) for _ in range(count)]

@@ -70,6 +70,16 @@ def draw(rng, tools, first, questions, fits, asking=False):
 
 def _draft(rng, tools, first, asking):
     pool, offerable = tools
+    item = task(rng, pool, first, asking)
+    return item and item._replace(offered=offer(rng, item.steps, offerable))
+
+
+def task(rng, pool, first, asking=False):
+    """A Draft that passes all filters but that for questions like it and offers no tools yet, or None.
+
+    pool: names of the tools of the calls after the first. first: the tool that is called first. asking: the
+    question lacks a value. rng: a seeded `random.Random`.
+    """
     steps = build(rng, pool, first, rng.choices(list(LENGTHS), LENGTHS.values())[0])
     reply = steps and answer(rng, steps)
     missing = _forgettable(rng, steps[0]) if steps and asking else None
@@ -82,7 +92,7 @@ def _draft(rng, tools, first, asking):
     told = any(str(leaf) in reply for leaf in leaves(steps[-1].result) if not isinstance(leaf, bool))
     if not derivable(said, steps) or any(step.name in question for step in steps) or not told:
         return None
-    return Draft(question, core, missing, steps, reply, _offer(rng, steps, offerable))
+    return Draft(question, core, missing, steps, reply, [])
 
 
 def _clear(steps):
@@ -100,7 +110,7 @@ def _forgettable(rng, step):
                  and pointed(key) and f"{step.name}.{key}" not in NOT_LINKED), None)
 
 
-def _offer(rng, steps, names):
+def offer(rng, steps, names):
     """The tools of a conversation, shuffled: those needed, others that begin alike, a few that do not."""
     needed = list(dict.fromkeys(step.name for step in steps))
     offered, count = list(needed), max(rng.choice(OFFERED), len(needed) + 1)

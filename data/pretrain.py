@@ -14,6 +14,7 @@ values that it has never seen. What makes so small a model learn that, and not o
 import json
 import math
 import random
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class Flags:
     hidden_size: int = flag(192, "D", least=8)
     layers: int = flag(4, "blocks", least=2)
     heads: int = flag(4, "attention heads", least=1)
+    init: str = flag("", "checkpoint to go on from, with its shape and its pieces")
+    disguised: float = flag(0.0, "share of documents in the wording of the toolbox", least=0, most=1)
     drill_steps: int = flag(200, "first steps, of 32 copy drills each", least=0)
     steps: int = flag(6000, "steps after that, of four documents each", least=1)
     drill_share: float = flag(0.1, "of drills among the documents", least=0)
@@ -134,7 +137,7 @@ def batch_of(number, flags, rng, pieces, tokenizer):
     if number < flags.drill_steps:
         return [drill(rng, pieces, 6 + 24 * number // flags.drill_steps) for _ in range(32)]
     return [drill(rng, pieces, 40) if rng.random() < flags.drill_share
-            else example(document(rng), tokenizer, flags.context_weight) for _ in range(4)]
+            else example(document(rng, flags.disguised), tokenizer, flags.context_weight) for _ in range(4)]
 
 
 @torch.no_grad()
@@ -149,14 +152,17 @@ def exact_copies(transformer, tokenizer, conversations):
     return names / len(golds), calls / len(golds)
 
 
-def train(transformer, tokenizer, flags, log):
-    """Drills, then documents; one line a step goes to the file `log`."""
+def train(transformer, tokenizer, flags, out):
+    """Drills, then documents. A line a step goes to metrics.jsonl in the folder `out`; after every test of
+    exact copying the model is stored there.
+    """
     optimizer, rng = make_optimizer(transformer, weight_decay=0.1), random.Random(flags.seed)
     pieces = [i for i in range(tokenizer.vocab_size) if not tokenizer.pieces.is_control(i)]
     rng.shuffle(pieces)
-    held_out, steps = random_documents(f"held out {flags.seed}", 64), flags.drill_steps + flags.steps
+    held_out = random_documents(f"held out {flags.seed}", 64, flags.disguised)
+    steps = flags.drill_steps + flags.steps
     bar = tqdm(range(steps), unit="step")
-    with open(log, "w", buffering=1) as file:
+    with open(out / "metrics.jsonl", "w", buffering=1) as file:
         for number in bar:
             batch = collate(batch_of(number, flags, rng, pieces, tokenizer))
             loss, _ = weighted_nll(transformer, batch)
@@ -167,17 +173,19 @@ def train(transformer, tokenizer, flags, log):
             if (number + 1) % flags.eval_every == 0 or number + 1 == steps:
                 names, calls = exact_copies(transformer, tokenizer, held_out)
                 metrics |= {"right_tool": names, "right_call": calls}
+                storage.save(transformer, out, torch.bfloat16)
                 bar.set_description(f"right tools {names:.0%}, calls {calls:.0%}")
             bar.set_postfix_str(f"loss {metrics['loss']:.3f}")
             file.write(json.dumps(metrics) + "\n")
 
 
-def main():
-    """The command line; see the top of this file."""
-    flags = parse_flags({"": Flags()}, __doc__.splitlines()[0])
-    out = Path(flags.out)
-    if (out / "config.json").exists():
-        raise InputError(f"--out {out}: holds a model already; name another, or remove it")
+def start(flags, out):
+    """(Tokenizer, Transformer) to train: new ones, or those of --init. The pieces are stored in `out`."""
+    if flags.init:
+        transformer, source = storage.load(flags.init), Path(flags.init, "tokenizer.model")
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, out / source.name)
+        return Tokenizer(out), transformer
     out.mkdir(parents=True, exist_ok=True)
     train_pieces(flags, out / "tokenizer.model")
     tokenizer = Tokenizer(out)
@@ -186,9 +194,18 @@ def main():
                           rope_theta=1e6, tie_word_embeddings=True)
     transformer = model.initialise(config, flags.seed)
     induct(transformer, flags.seed)
+    return tokenizer, transformer
+
+
+def main():
+    """The command line; see the top of this file."""
+    flags = parse_flags({"": Flags()}, __doc__.splitlines()[0])
+    out = Path(flags.out)
+    if (out / "config.json").exists():
+        raise InputError(f"--out {out}: holds a model already; name another, or remove it")
+    tokenizer, transformer = start(flags, out)
     print(f"{sum(p.numel() for p in transformer.parameters()):,} parameters")
-    train(transformer, tokenizer, flags, out / "metrics.jsonl")
-    storage.save(transformer, out, torch.bfloat16)
+    train(transformer, tokenizer, flags, out)
     print(f"checkpoint: {out}")
 
 

@@ -58,8 +58,8 @@ def train(questions):
         fits = partial(_mistakes, rng, kinds.get(place))
         draft, (mistake,) = draw(rng, (SEEN, SEEN), first, questions, fits, place in asking)
         items.append({"id": f"train-{place:04}", "conversations": [
-            *_opening(draft), *(_exchange(rng, draft) if draft.missing else []),
-            *_calls(draft.steps, mistake), _call("finish", {"answer": draft.answer})]})
+            *opening(draft), *(exchange(rng, draft) if draft.missing else []),
+            *calls(draft.steps, mistake), call_turn("finish", {"answer": draft.answer})]})
     return items
 
 
@@ -91,7 +91,7 @@ def single_calls(part, count, tools, firsts, questions):
         draft, places = draw(rng, (pool, firsts), first, questions, due)
         step = rng.choice(places)
         items.append({"id": f"{part}-{place:04}",
-                      "conversations": [*_opening(draft), *_calls(draft.steps[:step])],
+                      "conversations": [*opening(draft), *calls(draft.steps[:step])],
                       "gold": write_call(draft.steps[step].name, draft.steps[step].arguments)})
     return items
 
@@ -102,7 +102,7 @@ def multi_calls(questions):
     for place, first in enumerate(_rota(rng, SEEN, MULTI)):
         fits = partial(_expected, MULTI_CALLS[place % len(MULTI_CALLS)])
         draft, value = draw(_rng("multi", place), (SEEN, SEEN), first, questions, fits)
-        items.append({"id": f"multi-{place:03}", "conversations": _opening(draft),
+        items.append({"id": f"multi-{place:03}", "conversations": opening(draft),
                       "calls": [write_call(step.name, step.arguments) for step in draft.steps],
                       "expected": value})
     return items
@@ -147,29 +147,29 @@ def _turn(role, content):
     return {"role": role, "content": content}
 
 
-def _call(name, arguments):
+def call_turn(name, arguments):
     return _turn("assistant", f"{name}\n{json.dumps(arguments, ensure_ascii=False)}")
 
 
-def _opening(draft):
+def opening(draft):
     system = json.dumps(schemas(draft.offered), ensure_ascii=False, separators=(",", ":"))
     return [_turn("system", system), _turn("user", draft.question)]
 
 
-def _calls(steps, mistake=None):
+def calls(steps, mistake=None):
     """The turns of some calls with their feedback; a mistake (place, what `err` gave) before one of them."""
     turns = []
     for place, step in enumerate(steps):
         if mistake and mistake[0] == place:
             name, arguments, feedback = mistake[1]
-            turns += [_call(name, arguments), _turn("function", feedback)]
-        turns += [_call(step.name, step.arguments), _turn("function", step.feedback)]
+            turns += [call_turn(name, arguments), _turn("function", feedback)]
+        turns += [call_turn(step.name, step.arguments), _turn("function", step.feedback)]
     return turns
 
 
-def _exchange(rng, draft):
+def exchange(rng, draft):
     """The question to the user for the missing value, and what the user says."""
-    return [_call("ask_to_user", {"question": rng.choice(MISSING).format(noun(draft.missing))}),
+    return [call_turn("ask_to_user", {"question": rng.choice(MISSING).format(noun(draft.missing))}),
             _turn("user", rng.choice(GIVEN).format(as_text(draft.steps[0].arguments[draft.missing])))]
 
 

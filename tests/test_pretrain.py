@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import ITEMS, ROOT, assert_one_line_error, run_script
+from hypothesis import given
+from hypothesis import strategies as st
 
 import model
 import storage
-from data import documents, english, pretrain
+from data import disguise, documents, english, pretrain
 from data.synthesize import UNSEEN
 from data.toolbox import DIALOGUE, TOOLS, schemas
 from data.tools import read_tools
@@ -48,17 +50,17 @@ def test_every_call_fits_its_tool_and_copies_its_values(made):
     """The reward of each call against itself is 1, and what it says was said before."""
     for document in made:
         said = result = ""
-        for turn in document.turns[1:]:
+        for before, turn in zip(document.turns, document.turns[1:]):
             if turn.role == "user":
-                said = result + turn.content
+                said = (said if before.name == "ask_to_user" else result) + turn.content
             elif turn.role == "function":
                 result = turn.content
                 said += result
-            elif turn.name != "finish":
+            elif turn.name not in DIALOGUE:
                 assert reward(turn.content, turn.content, document.tools) == 1
                 for value in turn.arguments.values():
                     values = value if isinstance(value, list) else [value]
-                    assert all(v is True or str(v).lower() in said.lower() for v in values), (said, turn)
+                    assert all(isinstance(v, bool) or str(v).lower() in said.lower() for v in values), turn
 
 
 def test_offered_tools_often_share_a_verb_and_often_a_thing(made):
@@ -66,6 +68,29 @@ def test_offered_tools_often_share_a_verb_and_often_a_thing(made):
         parts = [[tool.name.split("_")[place].rstrip("s") for tool in document.tools
                   if tool.name not in DIALOGUE] for document in made]
         assert sum(len(set(names)) < len(names) for names in parts) > len(made) / 3
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from((0.3, 1.0)))
+def test_what_was_renamed_can_be_named_back(rng, share):
+    """No two words become the same: the right answer in a disguise is the disguise of the right one."""
+    text = "Book the Hotels in Oslo, hotel 25, on 2026-05-01 at 09:30: id C5, SEK, Anna's cat-show 0.07"
+    words = ["07", "09:30", "2026-05-01", "25", "Anna", "C5", "Oslo", "SEK", "book", "cat", "hotel", "show"]
+    new = disguise.exchanged(rng, words, share)
+    hidden = disguise.renamed(text, new)
+    assert disguise.renamed(hidden, {there: here for here, there in new.items()}) == text
+
+
+def test_disguised_conversations_hold_whole_tasks():
+    """Each question is followed by calls that fit and ends with an answer from the results."""
+    rng = random.Random(0)
+    for conversation in [disguise.disguised(rng) for _ in range(30)]:
+        names = [turn.name or turn.role for turn in conversation.turns[1:]]
+        assert names[0] == "user" and names[-1] == "finish" and len(names) > 8
+        offered = {tool.name for tool in conversation.tools}
+        assert {turn.name for turn in conversation.turns if turn.name} <= offered and len(offered) >= 5
+        results, answers = ([set(disguise.WORD.findall(turn.content)) for turn in conversation.turns
+                             if wanted in (turn.role, turn.name)] for wanted in ("function", "finish"))
+        assert all(answer & set().union(*results) for answer in answers)
 
 
 def test_the_tables_of_english_are_whole():
@@ -137,19 +162,26 @@ def test_pretraining_writes_a_checkpoint_that_loads(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "tiny" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4] and "right_call" in lines[-1]
     assert_one_line_error(run_script(*flags), "--out", "holds a model already")
+    done = run_script("-m", "data.pretrain", "--init", tmp_path / "tiny", "--out", tmp_path / "next",
+                      "--disguised", "1", "--drill-steps", "0", "--steps", "1", "--lr", "0")
+    assert done.returncode == 0, done.stderr
+    before, after = (storage.load(tmp_path / name).state_dict() for name in ("tiny", "next"))
+    assert all(before[name].equal(after[name]) for name in before)  # a rate of zero: as it was loaded
+    pieces = [tmp_path / name / "tokenizer.model" for name in ("tiny", "next")]
+    assert pieces[0].read_bytes() == pieces[1].read_bytes()
 
 
 def test_the_committed_model_fits_its_pieces_and_knows_calls():
-    """On documents never seen it mostly writes the right tool's name, and half of the calls without a fault;
-    a model without training never does. When it was made, 78% and 66% were right: the bounds leave room for
-    another machine's rounding and for the luck of 24 documents.
+    """On made-up documents never seen it mostly writes the right tool's name and the whole call; a model
+    without training never does. When it was made, 75% and 73% of 64 were right: the bounds leave room for
+    another machine's rounding and for the luck of 48 documents.
     """
     path = ROOT / "data" / "tiny"
     assert sum(file.stat().st_size for file in path.iterdir()) < 20e6
     transformer, tokenizer = storage.load(path), Tokenizer(path)
     tokenizer.must_fit(transformer.config)
-    unseen = documents.random_documents("unseen", 24)
+    unseen = documents.random_documents("unseen", 48)
     names, calls = pretrain.exact_copies(transformer, tokenizer, unseen)
-    assert names > 0.6 and calls > 0.4
+    assert names > 0.6 and calls > 0.5
     untrained = model.initialise(transformer.config)
     assert pretrain.exact_copies(untrained, tokenizer, unseen[:4]) == (0, 0)
