@@ -1,6 +1,7 @@
 """The embedded base model, data/tiny: what CodeLLaMA is to the paper, on a laptop.
 
-    python -m data.pretrain --out data/tiny        # see the README for what it took
+    make base-model                                # as it was made; see the README for what it took
+    python -m data.pretrain --out runs/tiny        # its first half: documents about made-up tools
 
 A small LLaMA with its own SentencePiece model learns from data/documents.py to copy names and
 values that it has never seen. What makes so small a model learn that, and not only how calls look:

@@ -58,7 +58,7 @@ def train(questions):
         fits = partial(_mistakes, rng, kinds.get(place))
         draft, (mistake,) = draw(rng, (SEEN, SEEN), first, questions, fits, place in asking)
         items.append({"id": f"train-{place:04}", "conversations": [
-            *opening(draft), *(exchange(rng, draft) if draft.missing else []),
+            *_opening(draft), *(exchange(rng, draft) if draft.missing else []),
             *calls(draft.steps, mistake), call_turn("finish", {"answer": draft.answer})]})
     return items
 
@@ -91,7 +91,7 @@ def single_calls(part, count, tools, firsts, questions):
         draft, places = draw(rng, (pool, firsts), first, questions, due)
         step = rng.choice(places)
         items.append({"id": f"{part}-{place:04}",
-                      "conversations": [*opening(draft), *calls(draft.steps[:step])],
+                      "conversations": [*_opening(draft), *calls(draft.steps[:step])],
                       "gold": write_call(draft.steps[step].name, draft.steps[step].arguments)})
     return items
 
@@ -102,7 +102,7 @@ def multi_calls(questions):
     for place, first in enumerate(_rota(rng, SEEN, MULTI)):
         fits = partial(_expected, MULTI_CALLS[place % len(MULTI_CALLS)])
         draft, value = draw(_rng("multi", place), (SEEN, SEEN), first, questions, fits)
-        items.append({"id": f"multi-{place:03}", "conversations": opening(draft),
+        items.append({"id": f"multi-{place:03}", "conversations": _opening(draft),
                       "calls": [write_call(step.name, step.arguments) for step in draft.steps],
                       "expected": value})
     return items
@@ -148,10 +148,11 @@ def _turn(role, content):
 
 
 def call_turn(name, arguments):
+    """A call as a turn of a trajectory file."""
     return _turn("assistant", f"{name}\n{json.dumps(arguments, ensure_ascii=False)}")
 
 
-def opening(draft):
+def _opening(draft):
     system = json.dumps(schemas(draft.offered), ensure_ascii=False, separators=(",", ":"))
     return [_turn("system", system), _turn("user", draft.question)]
 
