@@ -8,7 +8,6 @@ written to which the chain is known to be the answer. Equal seeds give equal cha
 import functools
 import inspect
 import json
-import random
 from typing import NamedTuple
 
 from data.calls import Call

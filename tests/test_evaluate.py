@@ -291,13 +291,13 @@ def test_rotbench_own_evaluator_item_by_item(name):
     texts = predictions.read(folder / "clean" / f"{name}.json", len(tasks))
     # a call is read as one unless the form is named
     for form in ("react",) if name == "call_string" else ("react", "auto"):
-        items = [judge(one, text, form) for one, text in zip(tasks, texts)]
-        assert [list(score(item.call, item.task)) for item in items] == expected["corrected_items"]
-        for item, official in zip(items, expected["items"]):
+        judged = [judge(one, text, form) for one, text in zip(tasks, texts)]
+        assert [list(score(one.call, one.task)) for one in judged] == expected["corrected_items"]
+        for one, official in zip(judged, expected["items"]):
             if name in CRASHES:
                 assert official[2] == f"CRASH:{CRASHES[name]}"
             else:
-                assert list(score(item.call, item.task, compat=True)) == official
+                assert list(score(one.call, one.task, compat=True)) == official
 
 
 @pytest.mark.parametrize("call, level, expected", [  # counted by upstream's evaluator
