@@ -22,12 +22,12 @@ from tokenizer import Tokenizer
 
 @pytest.fixture(scope="module")
 def made():
-    return documents.random_documents("test", 300)
+    return documents.random_documents("test", 300, 0.5)
 
 
 def test_documents_are_a_function_of_the_seed(made):
-    assert documents.random_documents("test", 5) == made[:5]
-    assert documents.random_documents("other", 5) != made[:5]
+    assert documents.random_documents("test", 5, 0.5) == made[:5]
+    assert documents.random_documents("other", 5, 0.5) != made[:5]
 
 
 def test_no_tool_of_the_toolbox_is_in_the_documents_but_those_of_every_dialogue(made):
