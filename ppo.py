@@ -87,8 +87,10 @@ class Flags:
                      alters="nothing")
 
 
-PRESETS = {  # tiny: minutes on a CPU. With so few samples an actor at 1e-4 takes in more noise than it
-    "tiny": Flags(  # learns, and at temperature 1 slips that greedy answers never make are much of that noise
+PRESETS = {
+    # Minutes on a CPU. With so few samples an actor at 1e-4 takes in more noise than it learns, and at
+    # temperature 1 slips that greedy answers never make are much of that noise.
+    "tiny": Flags(
         epochs=2, max_new_tokens=96, temperature=0.6, actor_lr=4e-5, critic_lr=3e-4, beta=0.1),
     "codellama-7b": Flags(  # the paper's rates; 100 of 448 steps warm up, as released
         actor_lr=2e-6, critic_lr=1e-6, warmup_ratio=100 / 448, micro_batch=2, dtype="bf16",

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from data.chains import leaves
 from data.drafts import offer, task
-from data.english import ADJECTIVES, NOUNS, pseudoword
-from data.synthesize import SEEN, call_turn, calls, exchange
+from data.english import new_date, new_time, new_word, pseudoword
+from data.synthesize import SEEN, call_turn, task_turns
 from data.toolbox import DIALOGUE, TOOLS, schemas
 from data.trajectories import read_item
 
@@ -58,9 +58,7 @@ def _conversation(rng, wanted):
             continue
         offered = offered or [name for name in offer(rng, draft.steps, SEEN) if name not in DIALOGUE]
         made += len(draft.steps) + 1
-        turns += [{"role": "user", "content": draft.question},
-                  *(exchange(rng, draft) if draft.missing else []), *calls(draft.steps),
-                  call_turn("finish", {"answer": draft.answer})]
+        turns += task_turns(rng, draft)
     return schemas(rng.sample([*offered, *DIALOGUE], len(offered) + len(DIALOGUE))), turns
 
 
@@ -117,13 +115,13 @@ def _stem(word):
 def _like(rng, word):
     """Another word, name, code, number, date or time in place of one."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", word):
-        return f"{rng.randint(2020, 2029)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
+        return new_date(rng)
     if re.fullmatch(r"\d\d:\d\d", word):
-        return f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}"
+        return new_time(rng)
     if re.fullmatch(r"[A-Z]?\d+|[A-Z]+", word):  # "0" stays, so that no number gains or loses a digit
         return re.sub(r"[1-9]", lambda _: rng.choice("123456789"),
                       re.sub(r"[A-Z]", lambda _: rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), word))
-    other = pseudoword(rng) if rng.random() < INVENTED else rng.choice((*NOUNS, *ADJECTIVES))
+    other = new_word(rng, INVENTED)
     return other.capitalize() if word[0].isupper() else other
 
 

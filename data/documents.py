@@ -18,7 +18,8 @@ from typing import NamedTuple
 from data.disguise import disguised
 from data.english import (
     ACTIONS, ADJECTIVES, ASIDES, ASPECTS, COLOURS, FRAMES, LEARN, MONTHS, NEXT, NOUNS, PARAMETERS, QUESTIONS,
-    REFER, SEARCHES, WEEKDAYS, pseudoword)
+    REFER, SEARCHES, WEEKDAYS, new_date, new_time, new_word, pseudoword)
+from data.questions import as_text
 from data.toolbox import DIALOGUE, TOOLS, schemas
 from data.tools import read_tools, write_call
 from data.trajectories import Conversation, Turn
@@ -45,30 +46,18 @@ def value(rng, kind):
         return [value(rng, "integer" if kind == "numbers" else "word") for _ in range(rng.randint(2, 4))]
     made = {
         "boolean": lambda: True, "year": lambda: rng.randint(1900, 2030),
-        "name": lambda: " ".join(_new_word(rng, 0.6).capitalize() for _ in range(rng.choice((1, 1, 2)))),
-        "title": lambda: " ".join(_new_word(rng, 0.2).capitalize() for _ in range(rng.choice((1, 2, 3)))),
-        "word": lambda: _new_word(rng, 0.3), "words": lambda: f"{_new_word(rng, 0.3)} {_new_word(rng, 0.3)}",
-        "sentence": lambda: " ".join(_new_word(rng, 0.2) for _ in range(rng.randint(3, 5))),
+        "name": lambda: " ".join(new_word(rng, 0.6).capitalize() for _ in range(rng.choice((1, 1, 2)))),
+        "title": lambda: " ".join(new_word(rng, 0.2).capitalize() for _ in range(rng.choice((1, 2, 3)))),
+        "word": lambda: new_word(rng, 0.3), "words": lambda: f"{new_word(rng, 0.3)} {new_word(rng, 0.3)}",
+        "sentence": lambda: " ".join(new_word(rng, 0.2) for _ in range(rng.randint(3, 5))),
         "letter": lambda: rng.choice("abcdefghijklmnopqrstuvwxyz"), "colour": lambda: rng.choice(COLOURS),
-        "date": lambda: f"{rng.randint(2020, 2029)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
-        "time": lambda: f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}",
+        "date": lambda: new_date(rng), "time": lambda: new_time(rng),
         "weekday": lambda: rng.choice(WEEKDAYS), "month": lambda: rng.choice(MONTHS),
         "id": lambda: rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") + str(rng.randint(1, 10 ** rng.randint(1, 3))),
         "code": lambda: "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ", k=rng.randint(2, 4))),
         "email": lambda: f"{pseudoword(rng, 1)}.{pseudoword(rng, 2)}@{rng.choice(list(NOUNS))}.example",
         "phone": lambda: f"{rng.randint(100, 999)}-{rng.randint(1000, 9999)}"}
     return made[kind]()
-
-
-def _new_word(rng, invented):
-    return pseudoword(rng) if rng.random() < invented else rng.choice((*NOUNS, *ADJECTIVES))
-
-
-def said(value):
-    """A value as a person writes it."""
-    if isinstance(value, list):
-        return ", ".join(map(str, value[:-1])) + f" and {value[-1]}"
-    return str(value)
 
 
 # ----------------------------------------------------------------------------------------------------- tools
@@ -110,7 +99,7 @@ def _telling(rng, noun, other, single):
     """(name, description, questions) of a tool that tells one aspect of a thing, or several."""
     aspects = rng.sample(list(ASPECTS), 1 if single else rng.choice((1, 2, 3)))
     name = f"{rng.choice(('get', 'get', 'get', 'find', 'check'))}_{noun}" + f"_{aspects[0]}" * single
-    meaning = f"Get {_listed(['the ' + aspect for aspect in aspects])} of a {other}"
+    meaning = f"Get {as_text(['the ' + aspect for aspect in aspects])} of a {other}"
     if single and rng.random() < 0.4:
         indirect = re.sub(r"(.*) (is|has) \{\}$", r"\1 {} \2", rng.choice(ASPECTS[aspects[0]]))
         meaning = f"Get {indirect.format('a ' + other)}"
@@ -136,10 +125,6 @@ def _plural(noun):
     if re.search(r"[^aeiou]y$", noun):
         return noun[:-1] + "ies"
     return noun + ("es" if re.search(r"(s|x|ch|sh)$", noun) else "s")
-
-
-def _listed(texts):
-    return " and ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
 
 
 def _parameters(rng, noun, other, main, extra):
@@ -205,7 +190,7 @@ def request(rng, made, result):
             result[key] = arguments[key]
             mentions[key] = rng.choice(REFER).format(plain)
         else:
-            mentions[key] = said(arguments[key])
+            mentions[key] = as_text(arguments[key])
     types = [type(chosen) for chosen in arguments.values()]
     parts = [_cue(rng, key, made.kinds[key], mentions[key], types.count(type(arguments[key])) == 1)
              for key in arguments if key != made.main]
@@ -253,7 +238,10 @@ def question(rng, texts):
 # ------------------------------------------------------------------------------------------------- documents
 
 def document(rng, share):
-    """A conversation about disguised tools of the toolbox, with probability `share`, or made-up ones."""
+    """A conversation about disguised tools of the toolbox, with probability `share`, or made-up ones.
+
+    At a share of 0 nothing is drawn for the choice: all numbers go into the made-up tools.
+    """
     return disguised(rng) if share and rng.random() < share else made_up(rng)
 
 
@@ -290,7 +278,7 @@ def _result(rng):
 def _finish(rng, result):
     key = rng.choice(list(result))
     answer = {"answer": rng.choice(("The {} is {}.", "It has the {} {}.", "{}: {}.")).format(
-        key.replace("_", " "), said(result[key]))}
+        key.replace("_", " "), as_text(result[key]))}
     return Turn("assistant", write_call("finish", answer), "finish", answer)
 
 

@@ -435,3 +435,18 @@ def pseudoword(rng, most=3):
     """
     return "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS)
                    for _ in range(rng.randint(1, most)))
+
+
+def new_word(rng, invented):
+    """A word that nobody knows, with probability `invented`, or one of the tables."""
+    return pseudoword(rng) if rng.random() < invented else rng.choice((*NOUNS, *ADJECTIVES))
+
+
+def new_date(rng):
+    """YYYY-MM-DD."""
+    return f"{rng.randint(2020, 2029)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
+
+
+def new_time(rng):
+    """HH:MM."""
+    return f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}"

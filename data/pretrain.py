@@ -183,10 +183,11 @@ def train(transformer, tokenizer, flags, out):
 def start(flags, out):
     """(Tokenizer, Transformer) to train: new ones, or those of --init. The pieces are stored in `out`."""
     if flags.init:
-        transformer, source = storage.load(flags.init), Path(flags.init, "tokenizer.model")
+        transformer, tokenizer = storage.load(flags.init), Tokenizer(flags.init)
+        tokenizer.must_fit(transformer.config)
         out.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, out / source.name)
-        return Tokenizer(out), transformer
+        shutil.copyfile(tokenizer.path, out / "tokenizer.model")
+        return tokenizer, transformer
     out.mkdir(parents=True, exist_ok=True)
     train_pieces(flags, out / "tokenizer.model")
     tokenizer = Tokenizer(out)

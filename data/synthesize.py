@@ -57,9 +57,8 @@ def train(questions):
         rng = _rng("train", place)
         fits = partial(_mistakes, rng, kinds.get(place))
         draft, (mistake,) = draw(rng, (SEEN, SEEN), first, questions, fits, place in asking)
-        items.append({"id": f"train-{place:04}", "conversations": [
-            *_opening(draft), *(exchange(rng, draft) if draft.missing else []),
-            *calls(draft.steps, mistake), call_turn("finish", {"answer": draft.answer})]})
+        items.append({"id": f"train-{place:04}",
+                      "conversations": [_system(draft), *task_turns(rng, draft, mistake)]})
     return items
 
 
@@ -91,7 +90,7 @@ def single_calls(part, count, tools, firsts, questions):
         draft, places = draw(rng, (pool, firsts), first, questions, due)
         step = rng.choice(places)
         items.append({"id": f"{part}-{place:04}",
-                      "conversations": [*_opening(draft), *calls(draft.steps[:step])],
+                      "conversations": [*_opening(draft), *_calls(draft.steps[:step])],
                       "gold": write_call(draft.steps[step].name, draft.steps[step].arguments)})
     return items
 
@@ -152,12 +151,21 @@ def call_turn(name, arguments):
     return _turn("assistant", f"{name}\n{json.dumps(arguments, ensure_ascii=False)}")
 
 
+def task_turns(rng, draft, mistake=None):
+    """The turns of a whole task, from its question to the answer; mistake: see `_calls`."""
+    return [_turn("user", draft.question), *(_exchange(rng, draft) if draft.missing else []),
+            *_calls(draft.steps, mistake), call_turn("finish", {"answer": draft.answer})]
+
+
+def _system(draft):
+    return _turn("system", json.dumps(schemas(draft.offered), ensure_ascii=False, separators=(",", ":")))
+
+
 def _opening(draft):
-    system = json.dumps(schemas(draft.offered), ensure_ascii=False, separators=(",", ":"))
-    return [_turn("system", system), _turn("user", draft.question)]
+    return [_system(draft), _turn("user", draft.question)]
 
 
-def calls(steps, mistake=None):
+def _calls(steps, mistake=None):
     """The turns of some calls with their feedback; a mistake (place, what `err` gave) before one of them."""
     turns = []
     for place, step in enumerate(steps):
@@ -168,7 +176,7 @@ def calls(steps, mistake=None):
     return turns
 
 
-def exchange(rng, draft):
+def _exchange(rng, draft):
     """The question to the user for the missing value, and what the user says."""
     return [call_turn("ask_to_user", {"question": rng.choice(MISSING).format(noun(draft.missing))}),
             _turn("user", rng.choice(GIVEN).format(as_text(draft.steps[0].arguments[draft.missing])))]

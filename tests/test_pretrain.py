@@ -169,6 +169,9 @@ def test_pretraining_writes_a_checkpoint_that_loads(tmp_path):
     assert all(before[name].equal(after[name]) for name in before)  # a rate of zero: as it was loaded
     pieces = [tmp_path / name / "tokenizer.model" for name in ("tiny", "next")]
     assert pieces[0].read_bytes() == pieces[1].read_bytes()
+    pieces[0].unlink()
+    done = run_script("-m", "data.pretrain", "--init", tmp_path / "tiny", "--out", tmp_path / "none")
+    assert_one_line_error(done, "tokenizer.model")
 
 
 def test_the_committed_model_fits_its_pieces_and_knows_calls():
