@@ -57,3 +57,5 @@ def test_command_line(tmp_path, tokenizer_file):
     arguments = ("-m", "data.show", tmp_path / "raw.json", "--tokenizer", tokenizer_file)
     assert "<!doctype html>" in run_script(*arguments, "--index", 1).stdout
     assert_one_line_error(run_script(*arguments, "--index", 3), "--index 3")
+    done = run_script(*arguments[:3], cwd=tmp_path)  # no run under the working directory
+    assert "<!doctype html>" in done.stdout, done.stderr
