@@ -5,12 +5,11 @@
 
 import html
 from argparse import BooleanOptionalAction
-from pathlib import Path
 
 import numpy as np
 
-from common import newest_run
 from data import InputError, Parser, cli, trajectories
+from evaluate import find_model
 from losses import token_weights
 from tokenizer import Tokenizer
 
@@ -98,7 +97,7 @@ def main():
     parser = Parser(description="One conversation, every token coloured by its weight, as an HTML page.")
     parser.add_argument("file", help="trajectories in TL-Training's raw format")
     parser.add_argument("--index", type=int, default=0, help="which conversation, from 0")
-    parser.add_argument("--tokenizer", help="SentencePiece model (default: the newest run's, else data/tiny's)")
+    parser.add_argument("--tokenizer", help="SentencePiece model (default: that of the model to evaluate)")
     parser.add_argument("--mae", action=BooleanOptionalAction, default=True)
     parser.add_argument("--pkt", action=BooleanOptionalAction, default=True)
     parser.add_argument("--w-max", type=float, default=9.0)
@@ -106,7 +105,7 @@ def main():
     conversations = trajectories.read(flags.file)
     if not 0 <= flags.index < len(conversations):
         raise InputError(f"--index {flags.index}: {flags.file} has items 0 to {len(conversations) - 1}")
-    tokenizer = Tokenizer(flags.tokenizer or newest_run() or Path(__file__).with_name("tiny"))
+    tokenizer = Tokenizer(flags.tokenizer or find_model(""))
     print(page(conversations[flags.index], tokenizer, flags.mae, flags.pkt, flags.w_max))
 
 
