@@ -1,14 +1,15 @@
 """The embedded base model, data/tiny: what CodeLLaMA is to the paper, on a laptop.
 
     make base-model                                # as it was made; see the README for what it took
-    python -m data.pretrain --out runs/tiny        # its first half: documents about made-up tools
+    python -m data.pretrain --out runs/tiny        # its first part: documents about made-up tools
 
 A small LLaMA with its own SentencePiece model learns from data/documents.py to copy names and
 values that it has never seen. What makes so small a model learn that, and not only how calls look:
 - the space is a piece of its own, so that a word is the same pieces after a space and after a quote;
 - small batches of documents with several requests each;
 - heads that copy from the start (see `induct`), which would take thousands of steps to form by themselves;
-- copy drills first: a few random pieces said over and over, with a longer and longer period;
+- drills (data/drills.py): first a few random pieces said over and over, with a longer and longer period, and
+  later questions whose words stand in the description of one of several things;
 - a lower weight on documentation, questions and results, which it cannot foresee, than on calls.
 """
 
@@ -26,9 +27,10 @@ from tqdm import tqdm
 import model
 import storage
 import tokenizer as tokenizers
-from common import flag, learning_rate, make_optimizer, parse_flags, update
+from common import flag, learning_rate, make_optimizer, parse_flags
 from data import InputError, cli
 from data.documents import document, random_documents
+from data.drills import choosing, copying
 from data.examples import Example, collate
 from data.trajectories import read
 from losses import weighted_nll
@@ -48,6 +50,8 @@ class Flags:
     drill_steps: int = flag(200, "first steps, of 32 copy drills each", least=0)
     steps: int = flag(6000, "steps after that, of four documents each", least=1)
     drill_share: float = flag(0.1, "of drills among the documents", least=0)
+    choosing: bool = flag(False, "drills of choosing before the documents, until grown, and among them")
+    muon: bool = flag(False, "Muon in place of AdamW for the blocks' matrices")
     lr: float = flag(2e-3, "peak learning rate", least=0)
     context_weight: float = flag(0.1, "weight of tokens outside calls", least=0)
     eval_every: int = flag(500, "steps between tests of exact copying", least=1)
@@ -123,22 +127,53 @@ def example(conversation, tokenizer, context_weight):
     return Example(encoded.ids, encoded.labels, weights, np.zeros(len(weights), int), 1, 0)
 
 
-def drill(rng, pieces, longest):
-    """At most `longest` random pieces, said over and over; only repetitions can be foreseen, and count."""
-    once = rng.choices(pieces, k=rng.randint(3, longest))
-    length = max(40, 3 * longest)
-    ids = np.array((once * length)[:length])
-    weights = (np.arange(length) >= len(once) - 1).astype(float)
-    weights[-1] = 0.0
-    return Example(ids, np.append(ids[1:], 0), weights, np.zeros(length, int), 1, 0)
-
-
-def batch_of(number, flags, rng, pieces, tokenizer):
-    """The examples of a step: drills with a growing period, then documents and some drills."""
+def batch_of(number, grown, flags, rng, pieces, tokenizer):
+    """The examples of a step: copy drills with a growing period, choice drills until they are fully `grown`
+    (from 0 to 1), and then documents, with some drills among them.
+    """
     if number < flags.drill_steps:
-        return [drill(rng, pieces, 6 + 24 * number // flags.drill_steps) for _ in range(32)]
-    return [drill(rng, pieces, 40) if rng.random() < flags.drill_share
+        return [copying(rng, pieces, 6 + 24 * number // flags.drill_steps) for _ in range(32)]
+    if flags.choosing and (grown < 1 or rng.random() < flags.drill_share):
+        return [choosing(rng, pieces, tokenizer, grown) for _ in range(16)]
+    return [copying(rng, pieces, 40) if rng.random() < flags.drill_share
             else example(document(rng, flags.disguised), tokenizer, flags.context_weight) for _ in range(4)]
+
+
+@torch.no_grad()
+def share_right(transformer, batch):
+    """The share of a batch's runs of positions with a weight in which every most probable piece is right."""
+    counted = batch.weights > 0
+    best = transformer(batch.ids, head=lambda hidden, weight: (hidden[counted] @ weight.T).argmax(-1))
+    starts = counted & ~counted.roll(1, -1)  # a conversation starts without weight, and ends so
+    run = starts.flatten().cumsum(0).view_as(starts)[counted]
+    return 1 - len(run[best != batch.labels[counted]].unique()) / starts.sum().item()
+
+
+def make_optimizers(transformer, muon):
+    """AdamW for all parameters; or Muon (Jordan et al., 2024) for the blocks' matrices, AdamW for the rest.
+
+    Muon makes every direction of a matrix's step equally long, and learns as much from half of the documents.
+    """
+    if not muon:
+        return [make_optimizer(transformer, weight_decay=0.1)]
+    matrices = [p for block in transformer.model.layers for p in block.parameters() if p.ndim == 2]
+    taken = set(map(id, matrices))
+    rest = [p for p in transformer.parameters() if id(p) not in taken]
+    adamw = torch.optim.AdamW([{"params": [p for p in rest if p.ndim == 2], "weight_decay": 0.1},
+                               {"params": [p for p in rest if p.ndim == 1], "weight_decay": 0.0}],
+                              lr=0.0, betas=(0.9, 0.95), fused=True)
+    return [adamw, torch.optim.Muon(matrices, lr=0.0, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")]
+
+
+def step(transformer, optimizers, lr):
+    """Clip at 1, step, clear. Returns the gradient's norm. lr: of AdamW; Muon is scaled to move as much."""
+    norm = torch.nn.utils.clip_grad_norm_(transformer.parameters(), 1.0).item()
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.step()
+        optimizer.zero_grad()
+    return norm
 
 
 @torch.no_grad()
@@ -157,20 +192,24 @@ def train(transformer, tokenizer, flags, out):
     """Drills, then documents. A line a step goes to metrics.jsonl in the folder `out`; after every test of
     exact copying the model is stored there.
     """
-    optimizer, rng = make_optimizer(transformer, weight_decay=0.1), random.Random(flags.seed)
+    optimizers, rng = make_optimizers(transformer, flags.muon), random.Random(flags.seed)
     pieces = [i for i in range(tokenizer.vocab_size) if not tokenizer.pieces.is_control(i)]
     rng.shuffle(pieces)
     held_out = random_documents(f"held out {flags.seed}", 64, flags.disguised)
-    steps = flags.drill_steps + flags.steps
+    steps, grown, test = flags.drill_steps + flags.steps, 0.0, random.Random(f"test {flags.seed}")
     bar = tqdm(range(steps), unit="step")
     with open(out / "metrics.jsonl", "w", buffering=1) as file:
         for number in bar:
-            batch = collate(batch_of(number, flags, rng, pieces, tokenizer))
+            batch = collate(batch_of(number, grown, flags, rng, pieces, tokenizer))
             loss, _ = weighted_nll(transformer, batch)
             (loss / batch.n_calls).backward()
             rate = learning_rate(number, steps, flags.lr, 0.02)
             metrics = {"step": number + 1, "loss": loss.item() / batch.n_calls, "tokens": batch.n_tokens,
-                       "grad_norm": update(transformer, optimizer, rate, 1.0)}
+                       "grad_norm": step(transformer, optimizers, rate)}
+            if flags.choosing and grown < 1 and number % 20 == 19:
+                drills = [choosing(test, pieces, tokenizer, grown) for _ in range(16)]
+                metrics |= {"grown": grown, "chosen": share_right(transformer, collate(drills))}
+                grown = round(grown + 0.05 * (metrics["chosen"] > 0.75), 2)
             if (number + 1) % flags.eval_every == 0 or number + 1 == steps:
                 names, calls = exact_copies(transformer, tokenizer, held_out)
                 metrics |= {"right_tool": names, "right_call": calls}
