@@ -23,10 +23,12 @@ MEASURES = ("TS", "PI", "CF", "reward")
 
 
 def run(*arguments):
-    """Run one of the project's scripts; returns the seconds it took."""
+    """Run one of the project's scripts; returns the seconds it took. Ends as it does where it fails."""
     print("\n$ python", *arguments, flush=True)
     started = time.perf_counter()
-    subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, check=True)
+    code = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT).returncode
+    if code:
+        sys.exit(code)
     return time.perf_counter() - started
 
 

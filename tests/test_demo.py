@@ -50,3 +50,9 @@ def test_gains_are_paired_by_item_and_pooled_over_runs(runs, capsys):
     assert "reward seen: +1.500 ± 1.500 (2 items)" in text
     assert "reward unseen: +0.625 ± 0.625 (2 items)" in text
     assert "CF seen: +0.500 ± 0.500" in text
+
+
+def test_a_stage_that_fails_ends_the_demo_with_its_status(capfd):
+    with pytest.raises(SystemExit) as ended:
+        demo.run("sft.py", "--lr", "high")
+    assert ended.value.code == 2 and "Traceback" not in capfd.readouterr().err
