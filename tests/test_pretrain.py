@@ -4,7 +4,6 @@ import itertools
 import json
 import random
 
-import numpy as np
 import pytest
 import torch
 from conftest import ITEMS, ROOT, assert_one_line_error, run_script
