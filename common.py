@@ -66,9 +66,13 @@ def learning_rate(step, steps, peak, warmup_ratio):
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def make_optimizer(transformer, weight_decay):
-    """AdamW, betas .9 and .95; decay on matrices only, since shrinking a norm's gain is no regularisation."""
-    parameters = [p for p in transformer.parameters() if p.requires_grad]
+def make_optimizer(transformer, weight_decay, without=()):
+    """AdamW, betas .9 and .95; decay on matrices only, since shrinking a norm's gain is no regularisation.
+
+    without: parameters that another optimizer steps.
+    """
+    others = set(map(id, without))
+    parameters = [p for p in transformer.parameters() if p.requires_grad and id(p) not in others]
     optimizer = torch.optim.AdamW(
         [{"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
          {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}],

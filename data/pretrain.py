@@ -27,7 +27,7 @@ from tqdm import tqdm
 import model
 import storage
 import tokenizer as tokenizers
-from common import flag, learning_rate, make_optimizer, parse_flags
+from common import flag, learning_rate, make_optimizer, parse_flags, update
 from data import InputError, cli
 from data.documents import document, random_documents
 from data.drills import choosing, copying
@@ -157,18 +157,18 @@ def make_optimizers(transformer, muon):
     if not muon:
         return [make_optimizer(transformer, weight_decay=0.1)]
     matrices = [p for block in transformer.model.layers for p in block.parameters() if p.ndim == 2]
-    taken = set(map(id, matrices))
-    rest = [p for p in transformer.parameters() if id(p) not in taken]
-    adamw = torch.optim.AdamW([{"params": [p for p in rest if p.ndim == 2], "weight_decay": 0.1},
-                               {"params": [p for p in rest if p.ndim == 1], "weight_decay": 0.0}],
-                              lr=0.0, betas=(0.9, 0.95), fused=True)
+    adamw = make_optimizer(transformer, weight_decay=0.1, without=matrices)
     return [adamw, torch.optim.Muon(matrices, lr=0.0, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")]
 
 
 def step(transformer, optimizers, lr):
-    """Clip at 1, step, clear. Returns the gradient's norm. lr: of AdamW; Muon is scaled to move as much."""
-    norm = torch.nn.utils.clip_grad_norm_(transformer.parameters(), 1.0).item()
-    for optimizer in optimizers:
+    """Clip at 1, step, clear. Returns the gradient's norm. lr: of AdamW; Muon is scaled to move as much.
+
+    Raises NotFinite before any step.
+    """
+    first, *others = optimizers
+    norm = update(transformer, first, lr, 1.0)  # clips all gradients, those that others take, too
+    for optimizer in others:
         for group in optimizer.param_groups:
             group["lr"] = lr
         optimizer.step()
@@ -206,7 +206,7 @@ def train(transformer, tokenizer, flags, out):
             rate = learning_rate(number, steps, flags.lr, 0.02)
             metrics = {"step": number + 1, "loss": loss.item() / batch.n_calls, "tokens": batch.n_tokens,
                        "grad_norm": step(transformer, optimizers, rate)}
-            if flags.choosing and grown < 1 and number % 20 == 19:
+            if flags.choosing and number >= flags.drill_steps and grown < 1 and number % 20 == 19:
                 drills = [choosing(test, pieces, tokenizer, grown) for _ in range(16)]
                 metrics |= {"grown": grown, "chosen": share_right(transformer, collate(drills))}
                 grown = round(grown + 0.05 * (metrics["chosen"] > 0.75), 2)
