@@ -10,6 +10,7 @@ import numpy as np
 
 from data.english import new_word
 from data.examples import Example
+from data.toolbox import TOOLS
 
 # What stands around a name, a description, a question and an answer in a conversation.
 TOOL, QUESTION, ANSWER = "Function:", "User:", "Assistant:"
@@ -70,10 +71,10 @@ def _words(rng, pieces, tokenizer, real, several):
             return [pool.pop() for _ in range(rng.choice((1, 1, 2, 3)) if several else 1)]
         if kind == "other" and rng.random() < 0.5:
             return _within(tokenizer, rng.choice(FILLERS))
-        while (new := new_word(rng, 0.3)) in drawn:
+        verb = f"{rng.choice(VERBS)}_" if kind == "name" and rng.random() < 0.7 else ""
+        while (new := new_word(rng, 0.3)) in drawn or verb + new in TOOLS:
             pass
         drawn.add(new)
-        verb = f"{rng.choice(VERBS)}_" if kind == "name" and rng.random() < 0.7 else ""
         return _within(tokenizer, verb + new)
 
     return draw

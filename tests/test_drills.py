@@ -9,6 +9,7 @@ from conftest import ROOT, schema
 
 from data.drills import VERBS, choosing, copying
 from data.english import NOUNS
+from data.toolbox import TOOLS
 from data.tools import read_tools, signature
 from tokenizer import Tokenizer
 
@@ -72,6 +73,11 @@ def test_in_the_end_names_are_real_words_and_most_have_a_verb(tokenizer):
     words = {name.split("_")[-1] for name in answers}
     assert len(words & set(NOUNS)) > len(words) / 2
     assert not any("_" in name for _, names in drills(tokenizer, 2 / 3) for name in names)
+
+
+def test_no_drill_names_a_tool_of_the_toolbox(tokenizer):
+    names = {name for text, _ in drills(tokenizer, 1, 400) for name in re.findall(r"def (\w+)", text)}
+    assert len(names) > 1000 and not names & set(TOOLS)
 
 
 def test_first_nothing_of_the_template_is_there_but_the_tags(tokenizer):
