@@ -63,7 +63,7 @@ class Tokenizer:
         # UTF-8 bytes each piece stands for: "▁" is a space, a byte piece one byte
         self.widths = np.array([
             1 if pieces.is_byte(i) else len(text.replace("▁", " ").encode()) for i, text in enumerate(texts)])
-        self.call_prefix = self._continue("Assistant:")
+        self.call_prefix = self.continued("Assistant:")
         self._systems, self._names = {}, {}
 
     def encode(self, text):
@@ -83,15 +83,16 @@ class Tokenizer:
             raise InputError(f"--max-new-tokens {new_tokens}: the model's max_position_embeddings is "
                              f"{config.max_position_embeddings}")
 
-    def _continue(self, text):
+    def continued(self, text):
+        """Ids of a line break and a text after it, as they stand within a longer text."""
         return self.pieces.encode("\n" + text)[1:]  # [0] is the dummy space that SentencePiece puts first
 
     def _turn_ids(self, turn, tools, first):
         text = render(turn, tools)
         if turn.role != "system":
-            return self.encode(text) if first else self._continue(text)
+            return self.encode(text) if first else self.continued(text)
         if text not in self._systems:  # long, and the same for all conversations with one tool set
-            self._systems[text] = self.encode(text) if first else self._continue(text)
+            self._systems[text] = self.encode(text) if first else self.continued(text)
         return self._systems[text]
 
     def _name_span(self, ids, name):
@@ -104,7 +105,7 @@ class Tokenizer:
     def name_ids(self, name):
         """Ids of a tool's name in the form it takes in a call; the lone space before it does not count."""
         if name not in self._names:
-            ids = self._continue(f"Assistant: {name}()")
+            ids = self.continued(f"Assistant: {name}()")
             start, stop = self._name_span(ids, name)
             self._names[name] = ids[start:stop]
         return self._names[name]

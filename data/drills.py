@@ -82,7 +82,7 @@ def _words(rng, pieces, tokenizer, real, several):
 
 def _within(tokenizer, text):
     """Ids of a text as it stands in the middle of a line."""
-    return tokenizer.encode("\n" + text)[2:]
+    return tokenizer.continued(text)[1:]
 
 
 def _example(ids, counted):
