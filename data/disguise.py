@@ -24,6 +24,7 @@ SMALL = frozenset("""a an and are as at be by do for from get had has have how i
     no not of off on one or our per s so such t that the their them then they this to up use was we what when
     where which who will with yes you your am pm true false""".split())
 CONCEPTS = (0.0, 0.2, 0.5)  # shares of the words of the documentation that are exchanged, by chance
+STRANGE = 0.5               # share of the other words of strange questions that are
 VALUES = 0.8                # share of the words and numbers of values that are
 INVENTED = 0.4              # share of words that nobody knows among the new ones
 ASKING = 0.05               # share of questions that lack a value
@@ -34,11 +35,18 @@ VERBS = {"get": "fetch read show check find lookup give", "search": "find query 
 ENDINGS = ("info", "details", "data", "api", "tool", "v2", "now", "service")
 
 
-def disguised(rng, wanted=8):
-    """A Conversation about a few tools: tasks of one to four calls each, `wanted` calls or more, renamed."""
+def disguised(rng, wanted=8, strange=False):
+    """A Conversation about a few tools: tasks of one to four calls each, `wanted` calls or more, renamed.
+
+    strange: so much is exchanged that only words which a question shares with the documentation tell which
+    tool is meant; tasks without such words are left out.
+    """
     while True:
-        tools, turns = _conversation(rng, wanted)
-        words = exchanged(rng, _documented(tools), rng.choice(CONCEPTS)) | _new_values(rng, turns)
+        tools, turns = _conversation(rng, wanted, _shares_words if strange else None)
+        words, share = _documented(tools), rng.choice(CONCEPTS)
+        if strange:
+            words, share = sorted({*words, *(word for word in _asked(turns) if rng.random() < STRANGE)}), 1.0
+        words = exchanged(rng, words, share) | _new_values(rng, turns)
         names = _new_names(rng, [tool["function"]["name"] for tool in tools], words)
         questions = [turn["content"] for turn in turns if turn["role"] == "user"]
         tools = [_renamed_tool(tool, names, words) for tool in tools]
@@ -48,13 +56,16 @@ def disguised(rng, wanted=8):
             return read_item({"conversations": [{"role": "system", "content": json.dumps(tools)}, *turns]})
 
 
-def _conversation(rng, wanted):
-    """(schemas of three or four tools and those of every dialogue, turns of several tasks for them)."""
+def _conversation(rng, wanted, fits=None):
+    """(schemas of three or four tools and those of every dialogue, turns of several tasks for them).
+
+    fits: a function of a Draft, for tasks to be left out.
+    """
     turns, offered, made = [], [], 0
     while made < wanted:
         pool = offered or SEEN
         draft = task(rng, pool, rng.choice(pool), rng.random() < ASKING)
-        if draft is None:
+        if draft is None or fits and not fits(draft):
             continue
         offered = offered or [name for name in offer(rng, draft.steps, SEEN) if name not in DIALOGUE]
         made += len(draft.steps) + 1
@@ -81,6 +92,27 @@ def _documented(tools):
         texts += [line["description"] for line in lines.values()]
     words = {word.lower() for text in texts for word in WORD.findall(text.replace("_", " "))}
     return sorted(word for word in words - SMALL if word.isalpha())
+
+
+def _asked(turns):
+    """The words of the questions, as `_documented`."""
+    asked = " ".join(turn["content"] for turn in turns if turn["role"] == "user")
+    return sorted({word.lower() for word in WORD.findall(asked) if word.isalpha()} - SMALL)
+
+
+def _shares_words(draft):
+    """Whether the question of a Draft has a word of the description of each tool it needs."""
+    asked = _stems(draft.question)
+    return all(asked & _meaning(step.name) for step in draft.steps)
+
+
+@functools.cache
+def _meaning(name):
+    return _stems(schemas([name])[0]["function"]["description"])
+
+
+def _stems(text):
+    return {_stem(word) for word in WORD.findall(text.lower()) if word not in SMALL and word != "get"}
 
 
 def _new_values(rng, turns):

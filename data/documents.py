@@ -112,7 +112,7 @@ def _doing(rng, noun, other, table):
     name, meaning = f"{verb}_{noun}", f"{verb.capitalize()} a {other}"
     if table is SEARCHES:
         start = "Search for" if verb == "search" else verb.capitalize()
-        name, meaning = f"{verb}_{_plural(noun)}", f"{start} {_plural(other)}"
+        name, meaning = f"{verb}_{plural(noun)}", f"{start} {plural(other)}"
     return name, meaning, tuple(f"{words} {{}}" for words in table[verb])
 
 
@@ -120,7 +120,7 @@ def _other_word(rng, noun):
     return rng.choice(NOUNS[noun]) if NOUNS.get(noun) and rng.random() < 0.3 else noun
 
 
-def _plural(noun):
+def plural(noun):
     """ "cities", "boxes", "songs": of the last word."""
     if re.search(r"[^aeiou]y$", noun):
         return noun[:-1] + "ies"
@@ -206,7 +206,7 @@ def _thing(rng, made, main):
     """How a question mentions the thing that its tool is about; main: which one, "" for any."""
     noun = rng.choice(NOUNS[made.noun]) if NOUNS.get(made.noun) and rng.random() < SYNONYM else made.noun
     if not main:
-        return rng.choice((f"a {noun}", f"the {noun}", _plural(noun), f"some {_plural(noun)}", noun))
+        return rng.choice((f"a {noun}", f"the {noun}", plural(noun), f"some {plural(noun)}", noun))
     if main.startswith(("that ", "this ", "the ")):
         return main
     return rng.choice((f"the {noun} {main}", f"{noun} {main}", f"{main}", f"{noun} {main}"))

@@ -9,7 +9,8 @@ values that it has never seen. What makes so small a model learn that, and not o
 - small batches of documents with several requests each;
 - heads that copy from the start (see `induct`), which would take thousands of steps to form by themselves;
 - drills (data/drills.py): first a few random pieces said over and over, with a longer and longer period, and
-  later questions whose words stand in the description of one of several things;
+  later questions whose words stand in the description of one of several things; among the documents such
+  questions fill whole conversations (data/nonsense.py, data/disguise.py);
 - a lower weight on documentation, questions and results, which it cannot foresee, than on calls.
 """
 
@@ -29,9 +30,11 @@ import storage
 import tokenizer as tokenizers
 from common import flag, learning_rate, make_optimizer, parse_flags, update
 from data import InputError, cli
+from data.disguise import disguised
 from data.documents import document, random_documents
 from data.drills import choosing, copying
 from data.examples import Example, collate
+from data.nonsense import nonsense
 from data.trajectories import read
 from losses import weighted_nll
 from tokenizer import Tokenizer, render
@@ -51,6 +54,7 @@ class Flags:
     steps: int = flag(6000, "steps after that, of four documents each", least=1)
     drill_share: float = flag(0.1, "of drills among the documents", least=0)
     choosing: bool = flag(False, "drills of choosing before the documents, until grown, and among them")
+    conversations: bool = flag(False, "drills of choosing in whole conversations among the documents")
     muon: bool = flag(False, "Muon in place of AdamW for the blocks' matrices")
     lr: float = flag(2e-3, "peak learning rate", least=0)
     context_weight: float = flag(0.1, "weight of tokens outside calls", least=0)
@@ -135,8 +139,25 @@ def batch_of(number, grown, flags, rng, pieces, tokenizer):
         return [copying(rng, pieces, 6 + 24 * number // flags.drill_steps) for _ in range(32)]
     if flags.choosing and (grown < 1 or rng.random() < flags.drill_share):
         return [choosing(rng, pieces, tokenizer, grown) for _ in range(16)]
-    return [copying(rng, pieces, 40) if rng.random() < flags.drill_share
+    return [drill(rng, flags, pieces, tokenizer) if rng.random() < flags.drill_share
             else example(document(rng, flags.disguised), tokenizer, flags.context_weight) for _ in range(4)]
+
+
+def drill(rng, flags, pieces, tokenizer):
+    """One of copying; with --conversations, four times in five one of choosing in a whole conversation."""
+    if not flags.conversations or rng.random() < 0.2:
+        return copying(rng, pieces, 40)
+    conversation = nonsense(rng, rng.random()) if rng.random() < 0.5 else disguised(rng, strange=True)
+    return named(conversation, tokenizer)
+
+
+def named(conversation, tokenizer):
+    """An Example in which only the names of the tools that are called count."""
+    encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
+    weights = np.zeros(len(encoded.ids))
+    for call in encoded.calls:
+        weights[call.name_start - 1:call.name_stop - 1] = 1.0
+    return Example(encoded.ids, encoded.labels, weights, np.zeros(len(weights), int), 1, 0)
 
 
 @torch.no_grad()
@@ -197,6 +218,8 @@ def train(transformer, tokenizer, flags, out):
     rng.shuffle(pieces)
     held_out = random_documents(f"held out {flags.seed}", 64, flags.disguised)
     steps, grown, test = flags.drill_steps + flags.steps, 0.0, random.Random(f"test {flags.seed}")
+    sample = random.Random("strange")
+    strange = [named(disguised(sample, strange=True), tokenizer) for _ in range(32)]
     bar = tqdm(range(steps), unit="step")
     with open(out / "metrics.jsonl", "w", buffering=1) as file:
         for number in bar:
@@ -212,7 +235,8 @@ def train(transformer, tokenizer, flags, out):
                 grown = round(grown + 0.05 * (metrics["chosen"] > 0.75), 2)
             if (number + 1) % flags.eval_every == 0 or number + 1 == steps:
                 names, calls = exact_copies(transformer, tokenizer, held_out)
-                metrics |= {"right_tool": names, "right_call": calls}
+                metrics |= {"right_tool": names, "right_call": calls,
+                            "right_strange": share_right(transformer, collate(strange))}
                 storage.save(transformer, out, torch.bfloat16)
                 bar.set_description(f"right tools {names:.0%}, calls {calls:.0%}")
             bar.set_postfix_str(f"loss {metrics['loss']:.3f}")
