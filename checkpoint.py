@@ -1,7 +1,7 @@
 """A run that may be killed at any moment: its folder, its log, its checkpoints, its signals.
 
     runs/NAME/flags.json      what the run is: its flags, and the hashes of the files that it reads
-    runs/NAME/metrics.jsonl   one object a step; the same bit for bit whether the run was killed or not
+    runs/NAME/metrics.jsonl   one object a step; on a CPU the same bit for bit whether it was killed or not
     runs/NAME/timings.jsonl   the same for what depends on the clock
     runs/NAME/checkpoints     what the run goes on from; these, and only these, hold pickled data
     runs/NAME                 at the end the model in HF layout; config.json comes last and says: finished
@@ -99,7 +99,7 @@ class Run:
 
         state: {name: (transformer, optimizer)}, notes: a dict of JSON values; both continue where the newest
         whole checkpoint left them. A first Ctrl-C or SIGTERM ends the program after the step at hand, with
-        everything saved; a second one ends it at once.
+        everything saved and the exit status of that signal, 130 or 143; a second one ends it at once.
         """
         start = self._restore(state, notes)
         if self.first:
@@ -122,7 +122,7 @@ class Run:
                 self.bar.close()
                 print(f"stopped after step {done} of {count}; the same command goes on from there")
                 finish()
-                sys.exit(0)
+                sys.exit(128 + int(stop))  # not 0: what follows in a script must not begin
         self.bar.close()
 
     def _stop(self, number, frame):
@@ -165,7 +165,7 @@ class Run:
     # ------------------------------------------------------------------------------------------ checkpoints
 
     def _save(self, step, state, notes):
-        """Write checkpoints/step-N aside, rename it, and remove those beyond --keep."""
+        """Write checkpoints/step-N aside, rename it, and remove those beyond --keep, and damaged ones."""
         folder = self.path / "checkpoints" / f"step-{step:06d}"
         aside = folder.with_suffix(".part")
         if self.first:
@@ -181,7 +181,8 @@ class Run:
             if folder.exists():  # a damaged one, or this run would not have come by here again
                 shutil.rmtree(folder)
             os.replace(aside, folder)
-            for old in sorted(folder.parent.glob("step-??????"))[:-self.flags.keep]:
+            self.saved = [*self.saved, folder][-self.flags.keep:]
+            for old in set(folder.parent.glob("step-??????")) - set(self.saved):
                 os.replace(old, old.with_suffix(".part"))  # half of it is never taken for a checkpoint
                 shutil.rmtree(old.with_suffix(".part"))
         wait()
@@ -189,8 +190,9 @@ class Run:
     def _restore(self, state, notes):
         """Read the newest whole checkpoint into `state` and `notes` -> its step; 0 if there is none."""
         step = largest(self._newest() if self.first else 0)
+        folder = self.path / "checkpoints" / f"step-{int(step):06d}"
+        self.saved = [old for old in sorted(folder.parent.glob("step-??????")) if old.name <= folder.name]
         if step:
-            folder = self.path / "checkpoints" / f"step-{int(step):06d}"
             dcp.load(tensors(state), checkpoint_id=folder, no_dist=processes()[1] == 1)
             notes.update(read_json(folder / "state.json")["notes"])
             print(f"going on from {folder}")

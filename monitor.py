@@ -21,7 +21,7 @@ def describe(rolled, errors, scores, seen):
     spread, unexplained = (mean[f"{name}²"] - mean[name] ** 2 for name in ("returns", "left"))
     best, worst = (largest(max((sign * scores).tolist(), default=-math.inf)) for sign in (1, -1))
     return {"reward": total(scores.double().sum()).item() / rows, "reward_spread": best + worst, **counts,
-            "k1": mean["k1"], "k3": mean["k3"], "kl_penalty": mean["k1"] * tokens / rows,
+            "k1": mean["k1"], "k3": mean["k3"], "kl_per_answer": mean["k1"] * tokens / rows,
             "entropy": -mean["logp"],  # estimated from the sampled tokens
             "explained_variance": 1 - unexplained / spread if spread > 1e-12 else 0.0,
             "answer_length": tokens / rows, "ended": total(sum(ended)) / rows}

@@ -46,8 +46,8 @@ def own_device(name):
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":
         name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-    if name.partition(":")[0] not in ("cpu", "cuda", "mps"):
-        raise InputError(f"--device {name}: not one of cpu, cuda, mps, auto")
+    if name.partition(":")[0] not in ("cpu", "cuda"):  # mps has no fp64
+        raise InputError(f"--device {name}: not one of cpu, cuda, auto")
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch compiled without CUDA

@@ -248,10 +248,13 @@ def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
 
 
 def evaluate(actor, prompts, tokenizer, flags):
-    """Greedy answers to held-out prompts -> mean reward and its standard error, correct calls, errors."""
+    """Greedy answers to held-out prompts -> mean reward and its standard error, correct calls, errors.
+
+    As many at once as a rollout has, which is what --plan counts with.
+    """
     actor, (rank, ranks) = model.gather(actor), processes()
-    order = sorted(prompts, key=lambda prompt: len(prompt.ids))
-    batches = [order[i:i + 32] for i in range(0, len(order), 32)][rank::ranks]
+    rows, order = -(-flags.batch_size // ranks), sorted(prompts, key=lambda prompt: len(prompt.ids))
+    batches = [order[i:i + rows] for i in range(0, len(order), rows)][rank::ranks]
     answers = [answer for batch in batches for answer in model.generate(
         actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)]
     errors, scores = score([prompt for batch in batches for prompt in batch], answers, tokenizer)

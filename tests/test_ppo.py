@@ -1,6 +1,7 @@
 """ppo.py: prompts, phases and invariants of a step, sanity runs whose optimum is known, and bad input."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -223,6 +224,21 @@ def test_the_critic_fits_fixed_returns(model_dir, data_file):
     assert explained["explained_variance"] > 0.95
 
 
+def test_held_out_prompts_come_no_more_at_once_than_in_a_rollout(model_dir, data_file, monkeypatch):
+    """They came 32 at once, whatever the batch: memory that --plan knew nothing of."""
+    flags, tokenizer, models, prompts, _ = setup(model_dir, data_file, batch_size=2)
+    whole = ppo.evaluate(models.actor, prompts, tokenizer, replace(flags, batch_size=32))
+    widths, original = [], ppo.model.generate
+
+    def spy(actor, rows, *arguments):
+        widths.append(len(rows))
+        return original(actor, rows, *arguments)
+
+    monkeypatch.setattr(ppo.model, "generate", spy)
+    assert ppo.evaluate(models.actor, prompts, tokenizer, flags) == whole
+    assert max(widths) == 2 and sum(widths) == len(prompts) > 2
+
+
 # ----------------------------------------------------------------------------------------- as a user runs it
 
 def test_it_runs_logs_and_saves_a_plain_checkpoint(tmp_path, model_dir, data_file):
@@ -233,6 +249,7 @@ def test_it_runs_logs_and_saves_a_plain_checkpoint(tmp_path, model_dir, data_fil
     log = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [0, 1, 2] and log[2]["eval_n"] == 16
     assert log[1]["first_log_ratio"] == 0 and log[1]["k1"] == 0 and log[1]["entropy"] > 0
+    assert log[2]["kl_per_answer"] == pytest.approx(log[2]["k1"] * log[2]["answer_length"])
     named = sum(log[1][error.name.lower()] > 0 for error in ErrorType)
     assert named >= 1 and -2 <= log[1]["reward"] <= 1
     timings = [json.loads(line) for line in (tmp_path / "run/timings.jsonl").read_text().splitlines()]

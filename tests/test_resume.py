@@ -112,7 +112,7 @@ def test_a_signal_ends_the_run_after_the_step_with_everything_saved(
         wait_for_step(folder, 1)(process)
         os.kill(process.pid, number)
 
-    assert in_child(lambda: train(sft, model_dir, data_file, folder, **options), stop) == 0
+    assert in_child(lambda: train(sft, model_dir, data_file, folder, **options), stop) == 128 + number
     assert "the same command goes on from there" in capfd.readouterr().out
     assert len(list((folder / "checkpoints").glob("step-*"))) == 1 and not (folder / "config.json").exists()
     train(sft, model_dir, data_file, folder, **options)
@@ -163,6 +163,20 @@ def test_half_written_and_damaged_checkpoints_are_passed_over_with_a_line(
     assert "going on from" in out and "step-000002" in out
     assert (folder / "model.safetensors").read_bytes() == (straight[sft] / "model.safetensors").read_bytes()
     assert len(list((folder / "checkpoints").iterdir())) == 2  # --keep, and no leftovers
+
+
+def test_a_damaged_checkpoint_is_not_kept_in_place_of_a_new_one(
+        cut_short, model_dir, data_file, straight, monkeypatch):
+    """Of a later step it counted as the newest one, and each new one was removed as soon as it was there."""
+    folder, options = cut_short
+    checkpoints = folder / "checkpoints"
+    (checkpoints / "step-000003").rename(checkpoints / "step-000009")
+    with monkeypatch.context() as patch:
+        killer(patch, "save", 2)
+        in_child(lambda: train(sft, model_dir, data_file, folder, **options | {"keep": 1}))
+    assert [path.name for path in checkpoints.iterdir()] == ["step-000003"]
+    train(sft, model_dir, data_file, folder, **options)
+    assert (folder / "model.safetensors").read_bytes() == (straight[sft] / "model.safetensors").read_bytes()
 
 
 def test_another_run_than_the_one_in_the_folder_is_refused_by_name(
@@ -229,7 +243,7 @@ def test_two_processes_that_were_stopped_go_on_as_one_or_two(
         return end.value.code, len(calls)
 
     folder, options = tmp_path / "run", {**RUNS[sft], "save_every": 0, "eval_data": data_file}
-    assert run_processes(2, stopped, tmp_path / "first") == [(0, 3)] * 2
+    assert run_processes(2, stopped, tmp_path / "first") == [(128 + signal.SIGTERM, 3)] * 2
     run_processes(then, lambda: train(sft, model_dir, data_file, folder, **options), tmp_path / "second")
     ours, theirs = (load_file(path / "model.safetensors") for path in (folder, straight[sft]))
     before = load_file(model_dir / "model.safetensors")
