@@ -62,7 +62,8 @@ TEXT = (
     # the network, and HTTP when the service gives no reason
     (INSTABILITY, _re(
         r"https?connectionpool\(", r"\('connection ", r"\[errno ", r"\d+ (client|server) error: ",
-        r"\[?[45]\d\d\]?[\s:-]*(bad|un|forbidden|not|method|too|internal|service|gateway|invalid|error)",
+        r"\[?[45]\d\d\]?[\s:-]*(bad|un(?!i)|forbidden|(not|method|too|service|error)\b|internal|gateway"
+        r"|invalid)",
         r"(bad request|forbidden|unauthorized|internal server error|service unavailable)\W*$",
         r"(\S+\s+){0,4}(could not|can't) connect\b", r"connection (error|refused|reset)",
         r"(\S+ ){0,3}timed out", r"(\S+ ){1,4}is not authorized$",
@@ -83,19 +84,22 @@ PAGE = _re(r"<(!doctype|html|head|body|h1)\b")
 PAGE_ERROR = _re(r"<(title|h[1-4]|pre|body)\b[^<>]*>[^<]*?(error|\b[45]\d\d\b|not found|bad request|denied"
                  r"|forbidden|unauthorized|unavailable|bad gateway|cannot (get|post))")
 
-# Members of a JSON object that tell of an error: name and value, each matched whole.
+# Members of a JSON object that tell of an error: name and value, each matched whole. The last two count only
+# in an object that holds nothing but a report: an order may have failed, and Mexico's code is 484.
 ERROR = r"(non_field_)?errors?([ _]?(message|msg|description|detail))?|fault(string)?|exception"
 MEMBERS = (
-    (_re(ERROR), _re(r"(?!(0|false|none|no error|ok|success)$)(.|\n)+")),
-    (_re(r"error_?(code|no)|errno"), _re(r"(?!(0|none)$).+")),
+    (_re(ERROR), _re(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)(.|\n)+")),
+    (_re(r"error_?(code|no)|errno"), _re(r"(?!(0+|200|none|null|ok|success)$).+")),
+    (_re(r"success|ok"), _re(r"false")),
     (_re(r"(http_?)?(status|code|cod)(_?code)?"), _re(r"[45]\d\d")),
     (_re(r"(query_)?status|type|result"), _re(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden",
                                               r"bad request.*", r"(invalid|illegal|unknown)_.*")),
-    (_re(r"success|ok"), _re(r"false")),
 )
 REASON = _re(ERROR, r"message|msg|message_?detail|reason|comment|detail|info|title|text|description|status",
              r"request_result")  # members in which an object that reports an error says why
 ENVELOPES = {"status", "meta", "message", "response", "error", "result", "data"}
+REPORT = _re(*(name.pattern for name, _ in MEMBERS), REASON.pattern, *ENVELOPES,
+             r"(request|trace)_?id|timestamp|path")  # members of an object that is no data
 
 # An object with a message and nothing else is an error if the message turns something down. So is one that
 # has only lists of such sentences, a list for each field of a form.
@@ -173,11 +177,11 @@ def _complaint(value, depth=0):
 def _own_complaint(value):
     """`_complaint` of a JSON object, from its own members alone."""
     said = [text for key, member in value.items() if REASON.fullmatch(key) for text in _texts(member)]
+    is_report = all(REPORT.fullmatch(key) or not member for key, member in value.items())
     for key, member in value.items():
         holds = isinstance(member, (dict, list))
         text = " ".join(_texts(member)) if holds else str(member).strip()
-        # only an error field is more than a word; an object of many members is data, with its own status
-        rules = MEMBERS[:1] if holds else MEMBERS if len(value) <= 8 else MEMBERS[:2]
+        rules = MEMBERS[:1] if holds else MEMBERS if is_report else MEMBERS[:3]
         if any(name.fullmatch(key) and wrong.fullmatch(text) for name, wrong in rules):
             return said or [text]
     if all(NOTE.fullmatch(key) for key in value):

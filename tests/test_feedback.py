@@ -56,7 +56,19 @@ CASES = [
     (OTHERS, '{"error": "", "response": "{\'success\': False, \'message\': \'Parcel not found\'}"}'),
     (OTHERS, '{"error": "Message error...", "response": "{\'statusCode\': 400, \'message\': \'No cup\'}"}'),
     (OTHERS, '{"error": "no such cup: ' + "x" * 4000),  # cut off in the middle
-    # no errors: empty error fields and codes of success
+    (OTHERS, '{"status": "error", "request_id": "7f", "error": {"message": "No such cup"}}'),
+    (OTHERS, '{"code": 404, "message": "No such cup", "total": 0}'),
+    (UNSTABLE, "[401]\ninvalid_client\nClient credentials are invalid"),
+    # no errors: words and codes of success
+    *((RIGHT, '{"error": "%s"}' % word) for word in ("N/A", "null", "No errors")),
+    *((RIGHT, '{"error_code": %s, "cups": [1]}' % code) for code in ('"OK"', '"SUCCESS"', '200', '"0000"')),
+    # no errors: numbers and states of what was asked for
+    (RIGHT, "500 units in stock"),
+    (RIGHT, "512 notes found"),
+    (RIGHT, "404 Methodist Road, Austin"),
+    (RIGHT, '{"country": "Mexico", "code": 484}'),
+    (RIGHT, '{"order": 12, "status": "failed"}'),
+    # no errors: empty error fields
     (RIGHT, '{"get": "cups", "parameters": [], "errors": [], "results": 0, "response": []}'),
     (RIGHT, '{"finance": {"result": [{"symbol": "X"}], "error": null}}'),
     (RIGHT, '{"status": {"error_code": 0, "error_message": null, "elapsed": 404}, "data": [1]}'),
