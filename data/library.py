@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from data import InputError, read_json, toolbox
@@ -71,20 +72,23 @@ def check(library, tasks):
 def run(library, task, call, seconds):
     """Execute a call in a process of its own -> the feedback, a text for any call and any tool.
 
-    After `seconds` the process is killed, and with it those that it started.
+    After `seconds` the process is killed, and with it those that it started, but for one that has made a
+    session of its own. The result goes to a file: a pipe would be open as long as any of them lives.
     """
     if call.name not in {tool.name for tool in task.tools}:
         return f"name '{call.name:.80}' is not defined"
     command = [sys.executable, "-P", RUN_TOOL, Path(library).resolve(), place(task), call.name]
-    process = subprocess.Popen(command, cwd=library, start_new_session=True, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    try:
-        result, _ = process.communicate(json.dumps(call.arguments).encode(), timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return f"Request timed out after {seconds:g} seconds."
-    finally:
-        _kill_group(process)
-    status, text = process.returncode, result.decode(errors="replace")
+    with tempfile.TemporaryFile() as result:
+        process = subprocess.Popen(command, cwd=library, start_new_session=True, stdin=subprocess.PIPE,
+                                   stdout=result, stderr=subprocess.DEVNULL)
+        try:
+            process.communicate(json.dumps(call.arguments).encode(), timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return f"Request timed out after {seconds:g} seconds."
+        finally:
+            _kill_group(process)
+        result.seek(0)
+        status, text = process.returncode, result.read().decode(errors="replace")
     if not text:
         return f"Error: the tool gave no result (status {status})."
     is_known = not status or classify(text, call.name, task.tools).is_error
@@ -97,4 +101,5 @@ def _kill_group(process):
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
-    process.communicate()
+    process.stdin.close()
+    process.wait()

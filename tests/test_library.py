@@ -66,6 +66,15 @@ def leaves_a_thread():
     return "done"
 
 
+def leaves_a_daemon(own_session):
+    if not os.fork():
+        if own_session:
+            os.setsid()
+        time.sleep(5)
+        os._exit(0)
+    return "done"
+
+
 def exits(status=3):
     sys.exit(status)
 
@@ -170,6 +179,14 @@ def test_a_tool_that_hangs_is_killed_with_all_that_it_started(folder, task, tmp_
 def test_what_a_tool_prints_or_leaves_running_is_not_its_result(folder, task):
     assert call(folder, task, "prints") == '{"fine": true}'
     assert call(folder, task, "leaves_a_thread") == '"done"'
+
+
+@pytest.mark.parametrize("own_session", (False, True))
+def test_a_result_does_not_wait_for_what_the_tool_left_running(folder, task, own_session):
+    """It held the pipe of the result open: the call timed out, and a session of its own was waited for."""
+    started = time.monotonic()
+    assert call(folder, task, "leaves_a_daemon", seconds=4, own_session=own_session) == '"done"'
+    assert time.monotonic() - started < 4, "the daemon lives for five seconds"
 
 
 def test_a_result_is_bounded_and_never_evaluated(folder, task):
