@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common import flag, make_folder, newest_run, parse_flags
-from data import InputError, benchmarks, cli, dialogue, library, predictions, report, transcripts
+from data import InputError, benchmarks, cli, dialogue, library, predictions, report, transcripts, write_json
 from data.benchmarks import LEVELS, gold_names
 from data.predictions import FORMATS, Reply
 from data.report import ceiling, error_table, table
@@ -32,10 +32,12 @@ from parallel import processes
 from reward import Call, ErrorType, ParseError, reward
 from tokenizer import Tokenizer
 
-BENCHES = ("embedded", "toolbox", "toolalpaca", "rotbench", "bfcl", "tooleyes", "transcripts")
+CALLS = ("embedded", "toolalpaca", "rotbench", "bfcl")  # the next call is judged: TS, PI, CF
 DIALOGUES = ("toolbox", "tooleyes")  # the tools answer, and what becomes of it is judged: DE, CE, VA
+BENCHES = (*CALLS, *DIALOGUES, "transcripts")
 NOISY = {"rotbench": "all", "embedded": "clean"}  # have levels; the one taken where none is named
 ONLY = {"level": (*NOISY,), "turn": ("rotbench",), "compat": ("rotbench",), "show": DIALOGUES,
+        "format": CALLS, "errors": CALLS,
         "tool_library": ("tooleyes",), "queries": ("tooleyes",)}  # flag -> the benches that it is for
 HERE = Path(__file__).parent
 
@@ -54,7 +56,7 @@ class Flags:
     show: int = flag(0, "toolbox, tooleyes: print the first N dialogues", least=0)
     model: str = flag("", "checkpoint in HF layout (default: the newest under runs/, else data/tiny)")
     predictions: str = flag("", "file of predictions to score in place of a model; see data/predictions.py")
-    format: str = flag("auto", "form of the predictions", choices=FORMATS)
+    format: str = flag("auto", "form of the predictions", choices=FORMATS, needs="predictions")
     out: str = flag("", "directory for scores and items or dialogues; an interrupted run goes on there")
     compat: bool = flag(False, "rotbench: scores.json has the figures by upstream's rules, bugs included")
     errors: bool = flag(False, "also print which errors were made, the paper's Table 1")
@@ -181,14 +183,19 @@ class Item(NamedTuple):
 
 
 def judge(task, text, form="auto", ended=True):
-    """Read one prediction and name its errors -> Item. An answer that was cut off earns what no call does."""
+    """Read one prediction and name its errors -> Item. An answer that was cut off earns what no call does.
+
+    The reward is that of the text, or of its first call in the form of this project where it has another.
+    """
+    form = predictions.form_of(text) if form == "auto" else form
     try:
         calls = predictions.calls(text, task.tools, form)
     except ParseError:
         calls = []
     earned = None
     if task.kind == "one":
-        earned = reward(text if ended else "", write_call(*task.golds[0][:2]), task.tools)
+        said = text if form == "call" else write_call(*calls[0][:2]) if calls else ""
+        earned = reward(said if ended else "", write_call(*task.golds[0][:2]), task.tools)
     return Item(task, text, calls, errors(calls[0] if calls else None, task), earned)
 
 
@@ -303,16 +310,12 @@ def evaluate_dialogues(flags):
         dialogue.write(Path(flags.out), flags.bench, tasks, dialogues)
 
 
-def ask(flags):
-    """One dialogue about a question with a few embedded tools, printed as it goes."""
-    folder = find_model(flags.model)
-    tokenizer = Tokenizer(folder)
-    answer = dialogue.speaker(predictions.load(flags, folder, tokenizer), tokenizer, flags.max_new_tokens)
-    task = dialogue.question(flags.ask)
-    print("Tools     ", ", ".join(tool.name for tool in task.tools))
-    print(dialogue.line(task.turns[1]))
-    dialogue.converse([task], answer, dialogue.run_toolbox,
-                      lambda turn: print(dialogue.line(turn), flush=True))
+def evaluate_transcripts(flags):
+    """Whole dialogues that are in a file: DE, CE and VA."""
+    held = transcripts.read(flags.predictions)[:flags.limit or None]
+    print(*transcripts.report(held), sep="\n")
+    if flags.out:
+        write_json(Path(flags.out, "scores.json"), {**transcripts.count(held), "bench": flags.bench})
 
 
 def main(argv=None):
@@ -334,9 +337,9 @@ def main(argv=None):
     if flags.out:
         make_folder(Path(flags.out))
     if flags.ask:
-        ask(flags)
+        dialogue.ask(flags, find_model(flags.model))
     elif flags.bench == "transcripts":
-        print(*transcripts.report(transcripts.read(flags.predictions)), sep="\n")
+        evaluate_transcripts(flags)
     elif flags.bench in DIALOGUES:
         evaluate_dialogues(flags)
     else:

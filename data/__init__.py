@@ -44,14 +44,16 @@ def read_text(path):
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
 
 
-def parse_json(text, where):
+def parse_json(text, where, twice=False):
     """Strict JSON in `text`: what has one meaning. Raises InputError, led by `where`, with the line.
 
     Refused is what Python would read all the same: NaN and Infinity, a number that becomes one, a key that
-    comes twice in an object, half a surrogate pair; and what is nested too deeply to be worked with.
+    comes twice in an object (with `twice` the last one counts), half a surrogate pair; and what is nested too
+    deeply to be worked with.
     """
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_float, object_pairs_hook=_object)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_float,
+                           object_pairs_hook=dict if twice else _object)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:

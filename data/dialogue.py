@@ -122,6 +122,16 @@ def hold(flags, folder, tasks, execute):
 
 # ----------------------------------------------------------------------------------------------- one question
 
+def ask(flags, folder):
+    """One dialogue of the model in `folder` about --ask with a few embedded tools, printed as it goes."""
+    tokenizer = Tokenizer(folder)
+    answer = speaker(predictions.load(flags, folder, tokenizer), tokenizer, flags.max_new_tokens)
+    task = question(flags.ask)
+    print("Tools     ", ", ".join(tool.name for tool in task.tools))
+    print(line(task.turns[1]))
+    converse([task], answer, run_toolbox, lambda turn: print(line(turn), flush=True))
+
+
 def question(text):
     """A Task that asks it of the tools of the toolbox that seem to be needed. Raises InputError."""
     schemas = toolbox.schemas([*choose(text), "ask_to_user", "finish"])
@@ -164,33 +174,32 @@ def line(turn, longest=400):
 
 def show(task, dialogue):
     """Lines: a dialogue without its system turn, and what it came to."""
-    held = transcript(dialogue)
+    held = transcript(dialogue, task.expected)
     yield f"\n{dialogue.id}, tools: {', '.join(tool.name for tool in dialogue.tools)}"
     yield from (f"  {line(turn)}" for turn in dialogue.turns[1:])
     kinds = [kind for step in held.steps for _, kind in [fault(step, held.tools)] if kind]
-    right = f", and {'' if is_right(held, task.expected) else 'not '}the one expected: {task.expected}"
+    right = f", and {'' if is_right(held) else 'not '}the one expected: {task.expected}"
     yield (f"  -> faults: {', '.join(kinds) or 'none'}; {'an' if is_valid(held) else 'no'} answer"
            + (right if task.expected else ""))
 
 
 def report(tasks, dialogues):
     """Lines: DE and CE of calls, VA of queries."""
-    yield from transcripts.report(list(map(transcript, dialogues)), _expected(tasks))
+    yield from transcripts.report(_transcripts(tasks, dialogues))
 
 
-def _expected(tasks):
-    return [task.expected for task in tasks] if all(task.expected for task in tasks) else None
+def _transcripts(tasks, dialogues):
+    return [transcript(dialogue, task.expected) for task, dialogue in zip(tasks, dialogues, strict=True)]
 
 
 def write(folder, bench, tasks, dialogues):
     """scores.json, and dialogues.json in the raw trajectory format, which `--bench transcripts` reads."""
-    records = []
-    for task, dialogue in zip(tasks, dialogues, strict=True):
-        counts = transcripts.count([transcript(dialogue)], _expected([task]))
+    records, held = [], _transcripts(tasks, dialogues)
+    for task, dialogue, each in zip(tasks, dialogues, held, strict=True):
+        counts = transcripts.count([each])
         records.append({
             "id": task.id, "conversations": [{"role": t.role, "content": t.content} for t in dialogue.turns],
             "expected": task.expected,
             **{key: counts[key] for key in counts if key not in ("queries", "kinds")}})
     write_json(Path(folder, "dialogues.json"), records)
-    counts = transcripts.count(list(map(transcript, dialogues)), _expected(tasks))
-    write_json(Path(folder, "scores.json"), {**counts, "bench": bench})
+    write_json(Path(folder, "scores.json"), {**transcripts.count(held), "bench": bench})

@@ -5,7 +5,8 @@ scripts write: records in the order of the items, with the text under `conversat
 holds one of
 
     call     search(query="x", n=3)            also several, or in a list: [f(a=1), g(b=2)]
-    json     {"name": "search", "arguments": {"query": "x"}}     several; in a list; in <tool_call> tags
+    json     {"name": "search", "arguments": {"query": "x"}}     several; in a list; in <tool_call> tags;
+                                               with "parameters" in place of "arguments"
     react    Thought: ...  Action: search  Action Input: {"query": "x"}
 """
 
@@ -30,8 +31,8 @@ REACT = re.compile(r"\A\s*(Thought|Action):|^Action: .*\n?Action Input:", re.MUL
 JSON = re.compile(r"\A\s*(\[\s*\{|\{|```json\b)|<tool_call>")
 PREFIX = re.compile(r"\s*(```\w*\n|(Assistant|Call):)?\s*")
 BETWEEN = re.compile(r"[\s,;]*")  # what may stand between two calls
+LISTED = re.compile(r"[\s,;\[\]]*")  # and between two in JSON, where several may be in a list
 BRACKET_OR_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|' r"'[^'\\]*(?:\\.[^'\\]*)*'|[][(){}]", re.DOTALL)
-MAX_DEPTH = 64  # of JSON arguments
 MAX_CALLS = 64  # in one prediction; the items ask for 4 at most
 
 
@@ -63,7 +64,7 @@ def read(path, count):
 
 
 def _records(path):
-    """(index, text, where) of each record. RoTBench's own records have no index; their place is theirs."""
+    """(index, text, where) of each record. RoTBench's own have no index: their place is theirs."""
     text = read_text(path)
     if text.lstrip().startswith("["):
         records = [(record, f"{path}: record {i}") for i, record in enumerate(parse_json(text, path))]
@@ -75,7 +76,7 @@ def _records(path):
             raise InputError(f"{where}: must be a JSON object")
         index, prediction = record.get("index"), record.get("prediction")
         if prediction is None and {"conversations", "result"} & record.keys():
-            index, prediction = place, _rotbench_text(record)
+            index, prediction = record.get("index", place), _rotbench_text(record)
         if not isinstance(index, int) or isinstance(index, bool):
             raise InputError(f"{where}: index is missing or not an integer")
         if not isinstance(prediction, str):
@@ -99,9 +100,13 @@ def calls(text, tools=(), form="auto"):
     >>> calls('<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>')[0].arguments
     {'a': 1}
     """
-    if form == "auto":
-        form = "react" if REACT.search(text) else "json" if JSON.search(text) else "call"
+    form = form_of(text) if form == "auto" else form
     return {"react": _react, "json": _json, "call": _python}[form](text, tools)
+
+
+def form_of(text):
+    """One of FORMATS, by what a text begins with and the marks in it."""
+    return "react" if REACT.search(text) else "json" if JSON.search(text) else "call"
 
 
 def _react(text, tools):
@@ -114,24 +119,38 @@ def _react(text, tools):
 
 
 def _json(text, tools):
-    """JSON calls: those in tags, else a list, else one after the other; other text after them is ignored."""
-    tagged = re.findall(r"<tool_call>(.*?)(?:</tool_call>|\Z)", text, re.DOTALL)
-    if tagged:
-        return [_json_call(_load(part)) for part in tagged]
-    start, found = PREFIX.match(text).end(), []
-    while text[start:start + 1] in ("{", "["):
-        value, start = _load(text, start)
-        found += value if isinstance(value, list) else [value]
-        start = BETWEEN.match(text, start).end()
+    """JSON calls: those in tags, else in a list or one after the other; what cannot be read after the first
+    one is ignored.
+    """
+    found = []
+    try:
+        for value in _json_values(text):
+            found.append(_json_call(value))
+    except ParseError:
+        if not found:
+            raise
     if not found:
         raise ParseError("no JSON object")
-    return [_json_call(value) for value in found]
+    return found
+
+
+def _json_values(text):
+    tagged = re.findall(r"<tool_call>(.*?)(?:</tool_call>|\Z)", text, re.DOTALL)
+    yield from map(_load, tagged)
+    start = len(text) if tagged else LISTED.match(text, PREFIX.match(text).end()).end()
+    while text[start:start + 1] == "{":
+        value, start = _load(text, start)
+        yield value
+        start = LISTED.match(text, start).end()
 
 
 def _json_call(value):
     if not isinstance(value, dict):
         raise ParseError("a call must be a JSON object")
-    arguments = value.get("arguments", {})
+    key = "parameters" if "arguments" not in value and "parameters" in value else "arguments"
+    if key not in value and value.keys() != {"name"}:
+        raise ParseError("a call must have arguments")  # under another key they would be lost
+    arguments = value.get(key, {})
     return _call(value.get("name"), _load(arguments) if isinstance(arguments, str) else arguments)
 
 
@@ -140,16 +159,7 @@ def _call(name, arguments):
         raise ParseError("a call must have a name")
     if not isinstance(arguments, dict):
         raise ParseError(f"{name}: the arguments must be a JSON object")
-    level = [arguments]
-    for _ in range(MAX_DEPTH):
-        level = [inner for value in level for inner in _members(value)]
-    if level:
-        raise ParseError(f"{name}: the arguments are nested too deeply")
     return Call(name, arguments, (0, len(name)))
-
-
-def _members(value):
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _python(text, tools):
@@ -183,18 +193,14 @@ def _end(text, start):
     return len(text)
 
 
-def _refuse(constant):
-    raise ValueError(f"{constant} is not JSON")
-
-
-DECODER = json.JSONDecoder(parse_constant=_refuse)
-
-
 def _load(text, start=None):
     """The JSON value that `text` is; with `start`, (the value that begins there, where it ends)."""
     try:
-        return DECODER.decode(text) if start is None else DECODER.raw_decode(text, start)
-    except (ValueError, RecursionError) as error:  # ValueError: also an integer of thousands of digits
+        if start is None:
+            return parse_json(text, "arguments", twice=True)
+        _, end = json.JSONDecoder().raw_decode(text, start)
+        return parse_json(text[start:end], "call", twice=True), end
+    except (ValueError, RecursionError) as error:  # ValueError: InputError, too
         raise ParseError(f"not JSON: {error}") from None
 
 

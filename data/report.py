@@ -67,7 +67,9 @@ def _shared(a, b):
 
 
 def write(folder, items, scores, summary):
-    """scores.json, which is the summary, and items.jsonl, which is a file of predictions again."""
+    """scores.json, which is the summary, and items.jsonl, which is a file of predictions again: a model's are
+    in the form "call" (--format).
+    """
     with open(folder / "items.jsonl.part", "w") as file:
         for index, (item, score) in enumerate(zip(items, scores, strict=True)):
             task, call = item.task, item.call

@@ -11,13 +11,12 @@ turns, with an answer that is not empty and no refusal; where the expected value
 that the answer holds it.
 """
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from data import InputError, Parser, benchmarks, cli, read_json
+from data import InputError, Parser, benchmarks, cli, parse_json, read_json
 from data.feedback import Feedback, classify
 from data.tools import Tool
 from data.trajectories import read_item
@@ -40,6 +39,7 @@ class Transcript(NamedTuple):
     id: str
     tools: tuple[Tool, ...]
     steps: tuple[Step, ...]
+    expected: str = ""     # the value that the answer must hold, where it is known
 
 
 # -------------------------------------------------------------------------------------------------- reading
@@ -47,7 +47,8 @@ class Transcript(NamedTuple):
 def read(path):
     """The transcripts of a file. Raises InputError that names file, item and turn.
 
-    The format is that of trajectories, but a turn of the model may be any text: that is not the file's fault.
+    The format is that of trajectories, and "expected" the value that an answer must hold, where it is known;
+    but a turn of the model may be any text: that is not the file's fault.
     """
     items = read_json(path)
     if not isinstance(items, list):
@@ -62,26 +63,29 @@ def _read_item(item, where):
     if isinstance(messages, list):  # read as plain text, the model's turns cannot be malformed
         item = item | {"conversations": [m | {"role": "user"} if _is_call(m) else m for m in messages]}
     conversation = read_item(item, where)
-    return _transcript(conversation, [_is_call(message) for message in messages])
+    expected = item.get("expected", "")
+    if not isinstance(expected, str):
+        raise InputError(f"{where}: expected is not text")
+    return _transcript(conversation, [_is_call(message) for message in messages], expected)
 
 
 def _is_call(message):
     return isinstance(message, dict) and message.get("role") == "assistant"
 
 
-def _transcript(conversation, is_call):
+def _transcript(conversation, is_call, expected):
     steps = []
     for turn, here, after in zip(conversation.turns, is_call, (*conversation.turns[1:], None)):
         if here:
             answered = after is not None and after.role == "function"
             call = _call(turn, conversation.tools)
             steps.append(Step(turn.content, call, after.content if answered else None))
-    return Transcript(conversation.id, conversation.tools, tuple(steps))
+    return Transcript(conversation.id, conversation.tools, tuple(steps), expected)
 
 
-def transcript(conversation):
+def transcript(conversation, expected=""):
     """The Transcript of a Conversation or Task, whose assistant turns may hold any text."""
-    return _transcript(conversation, [turn.role == "assistant" for turn in conversation.turns])
+    return _transcript(conversation, [turn.role == "assistant" for turn in conversation.turns], expected)
 
 
 def _call(turn, tools):
@@ -97,14 +101,18 @@ def read_call(text, tools):
     """The Call in a turn's text: `name`, a newline and JSON as trajectories have it, or as a model writes it.
 
     Raises ParseError.
+
+    >>> read_call('get_time(city="Oslo")\\n{"time": "12:00"}', ()).name  # it goes on with what may come back
+    'get_time'
     """
     name, _, rest = text.partition("\n")
-    try:
-        arguments = json.loads(rest)
-        if isinstance(arguments, dict) and name.strip():
-            return Call(name, arguments, (0, len(name)))
-    except (ValueError, RecursionError):
-        pass
+    if name.strip() and "(" not in name:
+        try:
+            arguments = parse_json(rest, "arguments")
+        except InputError:
+            arguments = None
+        if isinstance(arguments, dict):
+            return Call(name.strip(), arguments, (0, len(name.strip())))
     return parse_call(text, tools)
 
 
@@ -148,9 +156,9 @@ def is_valid(transcript):
     return bool(answer) and not REFUSAL.search(answer)
 
 
-def is_right(transcript, expected):
+def is_right(transcript):
     """The stricter VA: does it end in an answer that holds the expected value?"""
-    return is_valid(transcript) and holds(final_answer(transcript), expected)
+    return is_valid(transcript) and holds(final_answer(transcript), transcript.expected)
 
 
 def holds(text, expected):
@@ -170,19 +178,19 @@ def _plain(text):
     return re.sub(r"(?<=\d)(?:\.0+|(\.\d*[1-9])0+)(?!\d)", r"\1", text)
 
 
-def count(transcripts, expected=None):
+def count(transcripts):
     """{"calls", "DE", "CE", "queries", "VA", "kinds"}: numbers of calls and of queries.
 
-    expected: the value that each answer must hold, where known; "VA" then counts the answers that do, and
-    "VA_paper" all valid ones.
+    Where all have a value that their answer must hold, "VA" counts the answers that do, and "VA_paper" all
+    valid ones.
     """
     faults = Counter(fault(step, transcript.tools) for transcript in transcripts for step in transcript.steps)
     groups = Counter()
     for (group, _), n in faults.items():
         groups[group] += n
     answers = {"VA": sum(map(is_valid, transcripts))}
-    if expected is not None:
-        answers = {"VA": sum(map(is_right, transcripts, expected)), "VA_paper": answers["VA"]}
+    if transcripts and all(transcript.expected for transcript in transcripts):
+        answers = {"VA": sum(map(is_right, transcripts)), "VA_paper": answers["VA"]}
     return {"calls": faults.total(), "DE": groups["DE"], "CE": groups["CE"],
             "queries": len(transcripts), **answers,
             "kinds": {kind: faults[group, kind] for group, kinds in (("DE", DE_KINDS), ("CE", CE_KINDS))
@@ -219,13 +227,13 @@ def _letters(text):
 
 # --------------------------------------------------------------------------------------------------- reports
 
-def report(transcripts, expected=None):
-    """Lines: DE and CE with their kinds, of calls; VA, of queries, with `expected` as in `count`."""
-    counts = count(transcripts, expected)
+def report(transcripts):
+    """Lines: DE and CE with their kinds, of calls; VA, of queries."""
+    counts = count(transcripts)
     for name, whole, kinds in (("DE", "calls", DE_KINDS), ("CE", "calls", CE_KINDS), ("VA", "queries", ())):
         yield _row(name, counts[name], counts[whole], whole)
         yield from (_row(f"  {kind}", counts["kinds"][kind], counts[whole]) for kind in kinds)
-    if expected is not None:
+    if "VA_paper" in counts:
         yield _row("  any answer, the paper's rule", counts["VA_paper"], counts["queries"])
 
 

@@ -157,14 +157,15 @@ def test_an_answer_holds_a_value_as_a_word_of_its_own(answer, expected, right):
 
 def test_a_right_answer_is_a_valid_one_that_holds_the_value():
     def held(answer):
-        return transcript(talk(f"finish(answer={json.dumps(answer)})")[0])
+        return transcript(talk(f"finish(answer={json.dumps(answer)})")[0], expected)
 
-    assert is_right(held("Nairobi"), "nairobi") and not is_right(held("Mombasa"), "nairobi")
-    assert not is_right(held("I cannot handle the task: Nairobi"), "nairobi")
-    assert is_right(held(42), "42")
-    counts = count([held("Nairobi"), held("Mombasa"), held("")], ["Nairobi"] * 3)
+    expected = "nairobi"
+    assert is_right(held("Nairobi")) and not is_right(held("Mombasa"))
+    assert not is_right(held("I cannot handle the task: Nairobi"))
+    assert is_right(held(42)._replace(expected="42"))
+    counts = count([held("Nairobi"), held("Mombasa"), held("")])
     assert (counts["VA"], counts["VA_paper"], counts["queries"]) == (1, 2, 3)
-    lines = list(transcripts.report([held("Nairobi"), held("Mombasa"), held("")], ["Nairobi"] * 3))
+    lines = list(transcripts.report([held("Nairobi"), held("Mombasa"), held("")]))
     assert lines[-2].split()[:3] == ["VA", "1", "33.33%"] and lines[-1].split()[-2:] == ["2", "66.67%"]
 
 
@@ -233,14 +234,15 @@ def test_a_random_model_is_evaluated_and_its_dialogues_are_transcripts(folder, m
     assert (scores["bench"], scores["queries"]) == ("toolbox", 5)
     assert 5 <= scores["calls"] <= 45 and scores["VA"] <= scores["VA_paper"] <= 5
     saved = transcripts.read(tmp_path / "dialogues.json")
-    again = transcripts.count(saved)
-    assert {key: again[key] for key in ("calls", "DE", "CE", "queries", "kinds")} == {
-        key: scores[key] for key in ("calls", "DE", "CE", "queries", "kinds")}
-    assert again["VA"] == scores["VA_paper"]
+    assert {**transcripts.count(saved), "bench": "toolbox"} == scores
     items = json.loads((tmp_path / "dialogues.json").read_text())
     assert sum(item["CE"] for item in items) == scores["CE"] and items[0]["expected"] == "Nairobi"
-    evaluate.main(["--bench", "transcripts", "--predictions", str(tmp_path / "dialogues.json")])
-    assert "of 5 queries" in capsys.readouterr().out
+    again = ["--bench", "transcripts", "--predictions", str(tmp_path / "dialogues.json"), "--out"]
+    evaluate.main([*again, str(tmp_path / "again")])
+    assert capsys.readouterr().out in printed
+    assert json.loads((tmp_path / "again" / "scores.json").read_text()) == {**scores, "bench": "transcripts"}
+    evaluate.main([*again, str(tmp_path / "two"), "--limit", "2"])
+    assert "of 2 queries" in capsys.readouterr().out
 
 
 def test_an_interrupted_run_goes_on_to_the_same_dialogues(folder, model_dir, tmp_path):
@@ -294,6 +296,8 @@ def test_wrong_input_is_named(folder, model_dir, tmp_path):
             (["--data", tmp_path / "none"], "data.synthesize` writes it"),
             (["--predictions", "x"], "--bench transcripts"),
             (["--queries", "x"], "--queries: not for toolbox"),
+            (["--errors"], "--errors: not for toolbox"),
+            (["--format", "json"], "--format: does nothing without --predictions"),
             (["--bench", "tooleyes"], "--tool-library: name the directory")):
         with pytest.raises(InputError, match=message):
             run(folder, model_dir, *arguments)

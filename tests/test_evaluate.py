@@ -523,6 +523,16 @@ def test_an_answer_that_was_cut_off_earns_what_no_call_does(tmp_path):
     assert judge(task(gold("foo")), "foo()").reward is None  # several golds, or some that are not offered
 
 
+@pytest.mark.parametrize("arguments, earned", [({"a": "1", "b": "x"}, 1), ({"a": "1", "b": "y"}, -.25)])
+def test_another_form_than_calls_is_rewarded_for_what_it_calls(tmp_path, arguments, earned):
+    """The strict parser read JSON, too, and gave -2 to right calls."""
+    [one] = benchmarks.read("embedded", heldout(tmp_path, (1, 0)))
+    written = json.dumps(arguments)
+    for text in (f'{{"name": "foo", "arguments": {written}}}', f"Action: foo\nAction Input: {written}"):
+        assert judge(one, text).reward == earned
+        assert judge(one, text, "call").reward == -2  # what a model of this project may not write
+
+
 def test_embedded_levels_limits_and_an_interrupted_run(folder, tmp_path):
     heldout(tmp_path)
     model_flag = ["--model", folder / "model"]

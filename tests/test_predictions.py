@@ -42,6 +42,12 @@ def test_rotbench_own_records_go_by_their_place(tmp_path):
     assert read(lines(tmp_path / "p.jsonl", own), 2) == ["one", "two"]
 
 
+def test_an_index_counts_for_a_text_under_result_too(tmp_path):
+    """It was overwritten by the place, and every item got another's prediction."""
+    path = lines(tmp_path / "p.jsonl", [{"index": i, "result": f"text {i}"} for i in (2, 0, 1)])
+    assert read(path, 3) == ["text 0", "text 1", "text 2"]
+
+
 @pytest.mark.parametrize("records, count, message", [
     ([(0, "a"), (2, "c")], 3, "2 predictions for 3 items; none for 1"),
     ([], 2, "0 predictions for 2 items; none for 0, 1"),
@@ -80,6 +86,11 @@ def test_files_that_are_no_predictions(tmp_path):
     '{"name": "foo", "arguments": {"a": 1, "b": "x"}}', '[{"name": "foo", "arguments": {"a": 1, "b": "x"}}]',
     '```json\n{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n```',
     '{"name": "foo", "arguments": "{\\"a\\": 1, \\"b\\": \\"x\\"}"} and so on',
+    '{"name": "foo", "parameters": {"a": 1, "b": "x"}}',
+    '{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n{"name": "foo", "argum',
+    '{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n[Output]: fine',
+    '[{"name": "foo", "arguments": {"a": 1, "b": "x"}}, {"name": "foo", "argum',
+    '<tool_call>{"name": "foo", "arguments": {"a": 1, "b": "x"}}</tool_call>\n<tool_call>{"name": "fo',
     'I look it up.\n<tool_call>\n{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n</tool_call>',
     '<tool_call>{"name": "foo", "arguments": {"a": 1, "b": "x"}}',
     'Thought:\nAction: foo\nAction Input: {"a": 1, "b": "x"}',
@@ -116,6 +127,10 @@ def test_several_calls(text):
     ("json", '{"name": "foo", "arguments": {"a": NaN}}'), ("json", '{"name": "foo", "arguments": null}'),
     ("json", '{"name": "foo", "arguments": {"a": ' + "9" * 5000 + "}}"), ("json", "[" * 100_000),
     ("json", '{"name": "foo", "arguments": {"a": ' + "[" * 500 + "]" * 500 + "}}"),
+    ("json", '{"name": "foo", "args": {"a": 1}}'), ("json", '{"name": "foo", "arguments": {"a": 1e999}}'),
+    ("json", '{"name": "foo", "arguments": {"a": "\\ud83d"}}'),
+    ("json", '{"name": "f\\ud83d", "arguments": {}}'),
+    ("react", 'Action: foo\nAction Input: {"a": "\\ud83d"}'),
     ("call", '{"name": "foo", "arguments": {}}'), ("call", "(" * 100_000), ("call", "[" * 100_000),
 ])
 def test_what_is_no_call_is_a_parse_error(form, text):

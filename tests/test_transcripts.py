@@ -7,8 +7,9 @@ from conftest import real
 
 from data import InputError
 from data.trajectories import read as read_trajectories
-from data.transcripts import (CE_KINDS, DE_KINDS, comparison, count, fault, is_valid, main, read, released,
-                              rotbench)
+from data.transcripts import (CE_KINDS, DE_KINDS, comparison, count, fault, is_valid, main, read, read_call,
+                              released, rotbench)
+from reward import ParseError
 
 TOOLS = [{"type": "function", "function": {"name": name, "parameters": {
     "properties": {key: {"type": "string"} for key in keys}, "required": keys[:1]}}}
@@ -61,6 +62,21 @@ def test_each_rule(tmp_path, call, feedback, expected):
 def test_a_call_counts_once_and_the_first_rule_that_fits_names_it(tmp_path):
     [transcript] = parse(tmp_path, dialogue('find\n{"page": "2"}', FAILED, 'search\n{"page": "2"}', FAILED))
     assert [fault(step, transcript.tools) for step in transcript.steps] == [DE[1], DE[0]]
+
+
+@pytest.mark.parametrize("text, name, arguments", [
+    ('find\n{"page": 2}', "find", {"page": 2}), ('find \r\n{"page": 2}', "find", {"page": 2}),
+    ('finish(answer="x")\n{"done": true}', "finish", {"answer": "x"}),
+    ('find(page=2)\n{"found": []}', "find", {"page": 2})])
+def test_a_call_is_read_in_both_forms_whatever_follows(text, name, arguments):
+    """A call followed by JSON, which a model that goes on invents, was taken whole for a tool's name."""
+    assert read_call(text, ())[:2] == (name, arguments)
+
+
+@pytest.mark.parametrize("value", ['"\\ud83d"', "1e999", "NaN"])
+def test_json_that_no_tokenizer_or_reader_can_take_is_no_call(value):
+    with pytest.raises(ParseError):
+        read_call('find\n{"page": %s}' % value, ())
 
 
 @pytest.mark.parametrize("answer, valid", [
