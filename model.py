@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from data import LARGEST, InputError, read_object
+from data import LARGEST, InputError, cli, read_object
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
 
@@ -322,3 +322,16 @@ def whole(tensor):
 def _set(transformer, name, tensor):
     module, _, leaf = name.rpartition(".")
     setattr(transformer.get_submodule(module), leaf, nn.Parameter(tensor))
+
+
+def __getattr__(name):
+    """`model.load`, `model.save` and `python model.py --init` are storage.py's, which imports this file."""
+    if name not in ("load", "save"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import storage
+    return getattr(storage, name)
+
+
+if __name__ == "__main__":
+    import storage
+    cli(storage.main)
