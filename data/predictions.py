@@ -210,6 +210,11 @@ def generate(flags, folder, tasks):
     """The Reply with which the model in `folder` answers each task."""
     tokenizer = Tokenizer(folder)
     prompts = [tokenizer.prompt(task.tools, task.turns) for task in tasks]
+    longest = model.read_config(Path(folder, "config.json")).max_position_embeddings
+    long = sum(len(prompt) > longest for prompt in prompts)
+    if long and processes()[0] == 0:
+        print(f"{long} of {len(prompts)} prompts are longer than the {longest} tokens that {folder} was made "
+              "for")
 
     def respond(transformer, batch):
         rows = [prompts[i] for i in batch]

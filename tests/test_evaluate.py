@@ -551,6 +551,16 @@ def test_embedded_levels_limits_and_an_interrupted_run(folder, tmp_path):
         embedded(tmp_path, *model_flag, "--out", tmp_path / "one", "--level", "all")
 
 
+@pytest.mark.parametrize("longest", (2048, 40))
+def test_prompts_longer_than_the_model_is_made_for_are_counted(folder, tmp_path, capsys, longest):
+    path = shutil.copytree(folder / "model", tmp_path / "model")
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | {"max_position_embeddings": longest}))
+    embedded(heldout(tmp_path), "--model", path, "--limit", 1)
+    said = "2 of 2 prompts are longer than the 40 tokens" in capsys.readouterr().out
+    assert said == (longest == 40)
+
+
 def test_wrong_embedded_files_are_named(tmp_path):
     with pytest.raises(InputError, match="heldout_single.json: no such file; `python -m data.synthesize`"):
         benchmarks.read("embedded", tmp_path)
