@@ -6,7 +6,7 @@ holds one of
 
     call     search(query="x", n=3)            also several, or in a list: [f(a=1), g(b=2)]
     json     {"name": "search", "arguments": {"query": "x"}}     several; in a list; in <tool_call> tags;
-                                               with "parameters" in place of "arguments"
+                                               as {"function": {...}}; "parameters" for "arguments"
     react    Thought: ...  Action: search  Action Input: {"query": "x"}
 """
 
@@ -147,6 +147,7 @@ def _json_values(text):
 def _json_call(value):
     if not isinstance(value, dict):
         raise ParseError("a call must be a JSON object")
+    value = value["function"] if isinstance(value.get("function"), dict) else value
     key = "parameters" if "arguments" not in value and "parameters" in value else "arguments"
     if key not in value and value.keys() != {"name"}:
         raise ParseError("a call must have arguments")  # under another key they would be lost

@@ -87,6 +87,7 @@ def test_files_that_are_no_predictions(tmp_path):
     '```json\n{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n```',
     '{"name": "foo", "arguments": "{\\"a\\": 1, \\"b\\": \\"x\\"}"} and so on',
     '{"name": "foo", "parameters": {"a": 1, "b": "x"}}',
+    '[{"type": "function", "function": {"name": "foo", "arguments": "{\\"a\\": 1, \\"b\\": \\"x\\"}"}}]',
     '{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n{"name": "foo", "argum',
     '{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n[Output]: fine',
     '[{"name": "foo", "arguments": {"a": 1, "b": "x"}}, {"name": "foo", "argum',
