@@ -10,13 +10,18 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(PYTHON) -m pytest
 
-# data/tiny anew, in runs/base: made-up documents; some in the wording of the tools that are seen; choosing.
+# data/tiny anew, in runs/base: made-up documents; some in the wording of the tools that are seen; choosing in
+# drills; choosing in whole conversations, twice.
 base-model: $(VENV)/installed
 	$(PYTHON) -m data.pretrain --out runs/base-0
 	$(PYTHON) -m data.pretrain --init runs/base-0 --out runs/base-1 --disguised 0.6 --drill-steps 0 \
 	    --steps 4000 --lr 6e-4 --seed 1
-	$(PYTHON) -m data.pretrain --init runs/base-1 --out runs/base --disguised 0.6 --drill-steps 0 \
+	$(PYTHON) -m data.pretrain --init runs/base-1 --out runs/base-2 --disguised 0.6 --drill-steps 0 \
 	    --choosing --steps 7000 --drill-share 0.15 --muon --lr 1.5e-3 --seed 2
+	$(PYTHON) -m data.pretrain --init runs/base-2 --out runs/base-3 --disguised 0.6 --drill-steps 0 \
+	    --conversations --steps 6000 --drill-share 0.45 --muon --lr 1e-3 --seed 3
+	$(PYTHON) -m data.pretrain --init runs/base-3 --out runs/base --disguised 0.6 --drill-steps 0 \
+	    --conversations --steps 5000 --drill-share 0.45 --muon --lr 1e-3 --seed 4
 
 # The same numbers as transformers; the import fails loudly, so that the tests cannot be skipped.
 parity: $(VENV)/parity
