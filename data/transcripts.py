@@ -63,7 +63,7 @@ def _read_item(item, where):
     if isinstance(messages, list):  # read as plain text, the model's turns cannot be malformed
         item = item | {"conversations": [m | {"role": "user"} if _is_call(m) else m for m in messages]}
     conversation = read_item(item, where)
-    expected = item.get("expected", "")
+    expected = item.get("expected") or ""
     if not isinstance(expected, str):
         raise InputError(f"{where}: expected is not text")
     return _transcript(conversation, [_is_call(message) for message in messages], expected)
