@@ -246,7 +246,7 @@ def test_evaluations_over_processes_equal_those_of_one(tmp_path, model_dir, data
 
     def evaluate():
         transformer = storage.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
-        flags = SimpleNamespace(micro_tokens=64, max_new_tokens=6)
+        flags = SimpleNamespace(micro_tokens=64, max_new_tokens=6, batch_size=32)
         return {**sft.evaluate(transformer, examples, flags, "cpu"),
                 **ppo.evaluate(transformer, prompts, tokenizer, flags)}
 
