@@ -11,6 +11,8 @@ import hypothesis
 import pytest
 import torch
 
+from data import cli
+
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("no time limit", deadline=None)
 hypothesis.settings.load_profile("no time limit")
@@ -91,6 +93,19 @@ def run_script(*arguments, cwd=ROOT):
     """Run `python arguments...` as a user would -> CompletedProcess with text output."""
     return subprocess.run([sys.executable, *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
                           env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
+
+
+@pytest.fixture
+def run_main(monkeypatch, capsys):
+    """As `run_script`, of a script's module and in this process, which has imported torch already."""
+    def run(module, *flags):
+        monkeypatch.setattr(sys, "argv", [module.__file__, *map(str, flags)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli(module.main)
+        return subprocess.CompletedProcess(sys.argv, end.value.code, *capsys.readouterr())
+
+    return run
 
 
 def assert_one_line_error(done, *words):

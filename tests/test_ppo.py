@@ -258,10 +258,11 @@ def test_it_runs_logs_and_saves_a_plain_checkpoint(tmp_path, model_dir, data_fil
     assert "gold" in done.stderr + done.stdout
 
 
-def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file):
-    def run(*flags):  # in a folder without runs/
-        return run_script(ppo.__file__, "--data", data_file, "--out", tmp_path / "run", *flags, cwd=tmp_path)
+def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file, run_main, monkeypatch):
+    def run(*flags):
+        return run_main(ppo, "--data", data_file, "--out", tmp_path / "run", *flags)
 
+    monkeypatch.chdir(tmp_path)  # a folder without runs/
     assert_one_line_error(run(), "--model", "no finished run")
     assert_one_line_error(run("--model", model_dir, "--temperature", 0), "--temperature")
     assert_one_line_error(run("--model", model_dir, "--shared-critic", "--critic-warmup", 3),

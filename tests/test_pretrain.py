@@ -210,7 +210,7 @@ def test_muon_steps_the_matrices_of_the_blocks_and_adamw_the_rest():
             assert values[lengths[name] > 0.01 * lengths[name][0]].min() > 0.3 * values[0]
 
 
-def test_pretraining_writes_a_checkpoint_that_loads(tmp_path):
+def test_pretraining_writes_a_checkpoint_that_loads(tmp_path, run_main):
     (tmp_path / "text.json").write_text(json.dumps(ITEMS))
     flags = ["-m", "data.pretrain", "--out", tmp_path / "tiny", "--text", tmp_path / "text.json",
              "--vocab-size", "700", "--hidden-size", "32", "--layers", "2", "--drill-steps", "2",
@@ -221,7 +221,7 @@ def test_pretraining_writes_a_checkpoint_that_loads(tmp_path):
     assert transformer.config.vocab_size == Tokenizer(tmp_path / "tiny").vocab_size == 700
     lines = [json.loads(line) for line in (tmp_path / "tiny" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4] and "right_call" in lines[-1]
-    assert_one_line_error(run_script(*flags), "--out", "holds a model already")
+    assert_one_line_error(run_main(pretrain, *flags[2:]), "--out", "holds a model already")
     done = run_script("-m", "data.pretrain", "--init", tmp_path / "tiny", "--out", tmp_path / "next",
                       "--disguised", "1", "--drill-steps", "0", "--choosing", "--steps", "2",
                       "--muon", "--lr", "0")
@@ -231,7 +231,7 @@ def test_pretraining_writes_a_checkpoint_that_loads(tmp_path):
     pieces = [tmp_path / name / "tokenizer.model" for name in ("tiny", "next")]
     assert pieces[0].read_bytes() == pieces[1].read_bytes()
     pieces[0].unlink()
-    done = run_script("-m", "data.pretrain", "--init", tmp_path / "tiny", "--out", tmp_path / "none")
+    done = run_main(pretrain, "--init", tmp_path / "tiny", "--out", tmp_path / "none")
     assert_one_line_error(done, "tokenizer.model")
 
 

@@ -108,9 +108,9 @@ def test_the_model_learns_to_stop(tmp_path, model_dir):
     assert answer.ended and tokenizer.decode(answer.ids) == 'get_news(topic="cats")'
 
 
-def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file, tokenizer_file):
+def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file, tokenizer_file, run_main):
     def run(*flags, model=model_dir, data=data_file):
-        return run_script("sft.py", "--model", model, "--data", data, "--out", tmp_path / "run", *flags)
+        return run_main(sft, "--model", model, "--data", data, "--out", tmp_path / "run", *flags)
 
     def damaged(name, change):
         path = tmp_path / name
@@ -132,7 +132,7 @@ def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file, tokenizer_fi
         transformer = model.initialise(model.read_config(path / "config.json"))
         storage.save(transformer, path)
 
-    assert_one_line_error(run("--learning-rate", 1), "--learning-rate")
+    assert_one_line_error(run_script("sft.py", "--learning-rate", 1), "--learning-rate")
     assert_one_line_error(run("--batch-size", 0), "--batch-size")
     assert_one_line_error(run("--lr", "nan"), "--lr")
     assert_one_line_error(run("--device", "abacus"), "--device abacus")
