@@ -90,14 +90,16 @@ def _documented(tools):
         lines = function["parameters"]["properties"]
         texts += [function["name"], function["description"], *lines]
         texts += [line["description"] for line in lines.values()]
-    words = {word.lower() for text in texts for word in WORD.findall(text.replace("_", " "))}
-    return sorted(word for word in words - SMALL if word.isalpha())
+    return _words(text.replace("_", " ") for text in texts)
 
 
 def _asked(turns):
     """The words of the questions, as `_documented`."""
-    asked = " ".join(turn["content"] for turn in turns if turn["role"] == "user")
-    return sorted({word.lower() for word in WORD.findall(asked) if word.isalpha()} - SMALL)
+    return _words(turn["content"] for turn in turns if turn["role"] == "user")
+
+
+def _words(texts):
+    return sorted({word.lower() for text in texts for word in WORD.findall(text) if word.isalpha()} - SMALL)
 
 
 def _shares_words(draft):
