@@ -38,9 +38,9 @@ def parse_flags(presets, description, argv=None):
     for f in fields(presets[first]):
         name = "--" + f.name.replace("_", "-")
         if f.type is bool:
-            parser.add_argument(name, action=BooleanOptionalAction, default=None, help=f.metadata["help"])
+            parser.add_argument(name, action=BooleanOptionalAction, default=None, help=_help(f, presets))
         else:
-            parser.add_argument(name, type=f.type, choices=f.metadata["choices"], help=f.metadata["help"],
+            parser.add_argument(name, type=f.type, choices=f.metadata["choices"], help=_help(f, presets),
                                 metavar=None if f.metadata["choices"] else f.type.__name__.upper())
     given = {key: value for key, value in vars(parser.parse_args(argv)).items() if value is not None}
     values = {**asdict(presets[given.pop("preset", first)]), **given}
@@ -54,6 +54,23 @@ def parse_flags(presets, description, argv=None):
         if needs and f.name in given and not values[needs]:
             raise InputError(f"{name}: does nothing without --{needs.replace('_', '-')}")
     return type(presets[first])(**values)
+
+
+def _help(f, presets):
+    """What a field means and its default; where presets differ, that of each. An empty text says nothing."""
+    values = {name: getattr(preset, f.name) for name, preset in presets.items()}
+    shown = ", ".join(f"{name} {value}" for name, value in values.items())
+    if len(set(values.values())) == 1:
+        shown = next(iter(values.values()))
+    return f.metadata["help"] + (f" (default: {shown})".replace("%", "%%") if shown != "" else "")
+
+
+def warn_of_length(lengths, config, what, path):
+    """Prints how many of `lengths` are beyond the positions that the model in `path` has learnt from."""
+    longest = config.max_position_embeddings
+    if beyond := sum(length > longest for length in lengths):
+        print(f"{beyond} of {len(lengths)} {what} are longer than the {longest} tokens that {path} "
+              "was made for")
 
 
 # ------------------------------------------------------------------------------------------------- training

@@ -23,13 +23,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common import flag, make_folder, newest_run, parse_flags
-from data import InputError, benchmarks, cli, dialogue, library, predictions, report, transcripts, write_json
-from data.benchmarks import LEVELS, gold_names
-from data.predictions import FORMATS, Reply
-from data.report import ceiling, error_table, table
+from data import (InputError, benchmarks, cli, dialogue, forms, library, predictions, report, transcripts,
+                  write_json)
+from data.benchmarks import LEVELS, first_of_groups, gold_names
+from data.calls import Call, ParseError
+from data.predictions import Reply
+from data.report import bounds, error_table, table
 from data.tools import write_call
 from parallel import processes
-from reward import Call, ErrorType, ParseError, reward
+from reward import ErrorType, parameter_errors, reward
 from tokenizer import Tokenizer
 
 CALLS = ("embedded", "toolalpaca", "rotbench", "bfcl")  # the next call is judged: TS, PI, CF
@@ -56,7 +58,7 @@ class Flags:
     show: int = flag(0, "toolbox, tooleyes: print the first N dialogues", least=0)
     model: str = flag("", "checkpoint in HF layout (default: the newest under runs/, else data/tiny)")
     predictions: str = flag("", "file of predictions to score in place of a model; see data/predictions.py")
-    format: str = flag("auto", "form of the predictions", choices=FORMATS, needs="predictions")
+    format: str = flag("auto", "form of the predictions", choices=forms.FORMATS, needs="predictions")
     out: str = flag("", "directory for scores and items or dialogues; an interrupted run goes on there")
     compat: bool = flag(False, "rotbench: scores.json has the figures by upstream's rules, bugs included")
     errors: bool = flag(False, "also print which errors were made, the paper's Table 1")
@@ -162,10 +164,8 @@ def errors(call, task):
         return (ErrorType.WRONG_TOOL if offered else ErrorType.UNKNOWN_TOOL,)
     gold = min(named, key=lambda gold: len(gold.arguments.keys() ^ call.arguments.keys()))
     known = {p.name for tool in task.tools if tool.name == gold.name for p in tool.parameters}
-    extra = call.arguments.keys() - gold.arguments.keys()
-    found = {ErrorType.HALLUCINATED: extra - known, ErrorType.REDUNDANT: extra & known,
-             ErrorType.MISSING: gold.arguments.keys() - call.arguments.keys()}
-    return tuple(error for error, keys in found.items() if keys) or (ErrorType.CONTENT,)
+    known |= gold.arguments.keys()  # unlike in the reward, what a gold has is no error in a prediction
+    return parameter_errors(set(call.arguments), set(gold.arguments), known) or (ErrorType.CONTENT,)
 
 
 # ---------------------------------------------------------------------------------------------------- counts
@@ -187,14 +187,15 @@ def judge(task, text, form="auto", ended=True):
 
     The reward is that of the text, or of its first call in the form of this project where it has another.
     """
-    form = predictions.form_of(text) if form == "auto" else form
+    said = forms.spoken(text)
+    form = forms.form_of(said) if form == "auto" else form
     try:
-        calls = predictions.calls(text, task.tools, form)
+        calls = forms.calls(said, task.tools, form)
     except ParseError:
         calls = []
     earned = None
     if task.kind == "one":
-        said = text if form == "call" else write_call(*calls[0][:2]) if calls else ""
+        said = said if form == "call" else write_call(*calls[0][:2]) if calls else ""
         earned = reward(said if ended else "", write_call(*task.golds[0][:2]), task.tools)
     return Item(task, text, calls, errors(calls[0] if calls else None, task), earned)
 
@@ -256,10 +257,8 @@ def read_tasks(flags):
     folder = Path(flags.data) if flags.data else None
     if folder and (folder / flags.bench).is_dir():
         folder = folder / flags.bench
-    levels = (flags.level,)
-    if flags.level == "all":
-        levels = LEVELS if flags.bench in NOISY else ("",)
-    return [task for level in levels for task in benchmarks.first_of_groups(
+    levels = LEVELS if flags.level == "all" else (flags.level,)
+    return [task for level in levels for task in first_of_groups(
         benchmarks.read(flags.bench, folder, level, flags.turn), flags.limit)]
 
 
@@ -271,7 +270,7 @@ def cutter(flags):
 
 def evaluate_calls(flags):
     """The next call: TS, PI and CF, of a model or of a file of predictions."""
-    tasks = read_tasks(flags)
+    tasks, cut = read_tasks(flags), cutter(flags) if flags.errors else None
     if flags.predictions:
         texts = predictions.read(flags.predictions, len(tasks))
         replies, form = [Reply(text) for text in texts], flags.format
@@ -281,9 +280,9 @@ def evaluate_calls(flags):
         return  # one process scores
     items = [judge(task, text, form, ended) for task, (text, ended) in zip(tasks, replies, strict=True)]
     result = summary(items, flags.bench)
-    print(*table(result, flags.bench), ceiling(tasks), sep="\n")
+    print(*table(result, flags.bench), *bounds(tasks, items), sep="\n")
     if flags.errors:
-        print(*error_table(items, *cutter(flags)), sep="\n")
+        print(*error_table(items, *cut), sep="\n")
     if flags.out:
         way = "compat" if flags.compat else "default"
         scores = map(rules(flags.bench)[way], items)
@@ -296,10 +295,10 @@ def evaluate_dialogues(flags):
     if flags.bench == "toolbox":
         tasks, execute = read_tasks(flags), dialogue.run_toolbox
     else:
-        tasks = library.queries(flags.tool_library, flags.queries) if flags.queries else read_tasks(flags)
+        tasks = (first_of_groups(library.queries(flags.tool_library, flags.queries), flags.limit)
+                 if flags.queries else read_tasks(flags))
         library.check(flags.tool_library, tasks)
         execute = library.server(flags.tool_library, flags.tool_timeout)
-    tasks = benchmarks.first_of_groups(tasks, flags.limit)
     dialogues = dialogue.hold(flags, find_model(flags.model), tasks, execute)
     if processes()[0]:
         return
@@ -325,15 +324,15 @@ def main(argv=None):
         flags = replace(flags, bench="tooleyes")  # the same loop with other tools
     if flags.bench == "tooleyes" and not flags.tool_library:
         raise InputError("--tool-library: name the directory that holds the tools, Category/Name/tool.py")
-    if flags.bench in DIALOGUES and flags.predictions:
-        raise InputError("--predictions: finished dialogues are for --bench transcripts")
+    if flags.predictions and (flags.ask or flags.bench in DIALOGUES):
+        raise InputError("--predictions: a model must answer; finished dialogues are for --bench transcripts")
     if flags.bench == "transcripts" and not flags.predictions:
         raise InputError("--predictions: name the file of transcripts")
     odd = [f"--{name.replace('_', '-')}" for name, benches in ONLY.items()
            if getattr(flags, name) != getattr(Flags, name) and flags.bench not in benches]
     if odd:
         raise InputError(f"{', '.join(odd)}: not for {flags.bench}")
-    flags = replace(flags, level=flags.level or NOISY.get(flags.bench, "all"))
+    flags = replace(flags, level=flags.level or NOISY.get(flags.bench, ""))
     if flags.out:
         make_folder(Path(flags.out))
     if flags.ask:

@@ -6,7 +6,7 @@
 import enum
 import re
 
-from data.calls import Call, ParseError, parse_call  # noqa: F401  all three are imported from here
+from data.calls import Call, ParseError, parse_call  # noqa: F401  public names of this file too
 from data.tools import read_tools
 
 
@@ -57,11 +57,15 @@ def classify(prediction, gold, tools):
         return frozenset({ErrorType.WRONG_TOOL})
     known = {p.name for p in next(tool for tool in tools if tool.name == call.name).parameters}
     keys, gold_keys = set(call.arguments), set(wanted.arguments)
-    parameters = {ErrorType.HALLUCINATED: keys - known, ErrorType.REDUNDANT: (keys & known) - gold_keys,
-                  ErrorType.MISSING: gold_keys - keys}
-    errors = frozenset(error for error, wrong in parameters.items() if wrong)
     content = frozenset() if same_value(call.arguments, wanted.arguments) else frozenset({ErrorType.CONTENT})
-    return errors or content
+    return frozenset(parameter_errors(keys, gold_keys, known)) or content
+
+
+def parameter_errors(keys, gold_keys, known):
+    """The ErrorTypes of a call with the parameters `keys`, whose tool has those that are `known`."""
+    wrong = {ErrorType.HALLUCINATED: keys - known, ErrorType.REDUNDANT: (keys & known) - gold_keys,
+             ErrorType.MISSING: gold_keys - keys}
+    return tuple(error for error, names in wrong.items() if names)
 
 
 def same_value(a, b):

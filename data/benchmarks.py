@@ -2,8 +2,8 @@
 
     python -m data.benchmarks rotbench [--data DIR]
 
-prints what was read: how many items, golds that do not parse, and the items whose gold nobody can know from
-the prompt, which bound the score of any model. Files are read as their authors published them.
+prints what was read: how many items, golds that do not parse, and those that nobody can know from the prompt,
+which bound the score of any model. Files are read as their authors published them.
 """
 
 import json
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data import InputError, Parser, cli, parse_json, read_json, read_text
+from data.calls import Call, ParseError, parse_call
 from data.download import HOME
 from data.tools import Tool
 from data.trajectories import Turn, read_item
-from reward import Call, ParseError, parse_call
 
 EMBEDDED = ("embedded", "toolbox")  # of one call and of whole dialogues; data/synthesize.py writes them
 BENCHMARKS = ("toolalpaca", "rotbench", "bfcl", "tooleyes", *EMBEDDED)
@@ -35,6 +35,7 @@ class Task(NamedTuple):
     note: str = ""            # what is odd about the golds
     kind: str = "any"         # "any": alternatives; "steps": in turn; "calls": at once; "one": there is one
     unread: tuple[tuple[int, str], ...] = ()  # (place among all golds, tool) of golds that do not parse
+    hidden: tuple[Call, ...] = ()  # the golds with a value of which the prompt says nothing
     expected: str = ""        # dialogues: what the final answer must hold, where that is known
 
 
@@ -113,11 +114,12 @@ def _toolalpaca_api(api, where):
             raise InputError(f"{here}: Golden_Answers must be a list of steps")
         golds, unread, note = _json_golds(
             [(_get(step, "Action", str, here), _get(step, "Action_Input", str, here)) for step in steps])
-        hidden = [key for key in secrets
-                  if any(str(gold.arguments.get(key, instruction)) not in instruction for gold in golds)]
-        notes = [note, *(f"the value of {key} is not in the prompt" for key in hidden)]
+        hidden = {key: [gold for gold in golds
+                        if str(gold.arguments.get(key, instruction)) not in instruction] for key in secrets}
+        notes = [note, *(f"the value of {key} is not in the prompt" for key in hidden if hidden[key])]
         tasks.append(Task(f"{name}/{i}", shown.tools, shown.turns, golds, group=name, kind="steps",
-                          note="; ".join(filter(None, notes)), unread=unread))
+                          note="; ".join(filter(None, notes)), unread=unread,
+                          hidden=tuple(sum(hidden.values(), []))))
     return tasks
 
 
@@ -284,6 +286,16 @@ def unknowable(task):
     if not bad or (task.kind == "any" and len(bad) < len(reasons)):
         return ""
     return bad[0] + (f" ({len(bad)} of {len(reasons)} calls)" if len(bad) < len(reasons) else "")
+
+
+def knowable(task):
+    """(TS, PI, CF), each 0 or 1: the best score of one call that follows from the prompt."""
+    known = {}
+    for tool in task.tools:
+        known.setdefault(tool.name, set()).update(parameter.name for parameter in tool.parameters)
+    keyed = [gold for gold in task.golds if not _unknown(gold, known)]
+    return (int(any(name in known for name in gold_names(task))), int(bool(keyed)),
+            int(any(gold not in task.hidden for gold in keyed)))
 
 
 def _unknown(gold, known):

@@ -1,8 +1,8 @@
 """A model talks to tools that answer until it calls `finish` or has had nine turns (TL-Training, 4.1).
 
-What the model writes is read by the lenient parser and executed, and the feedback is what its next turn sees.
-A turn that is no call gets an error as feedback and the dialogue goes on, as with a real server. The turns
-are kept as they were written; data/transcripts.py judges them.
+What the model writes is read in any form (data/forms.py) and executed, and the feedback is what its next
+turn sees. A turn that is no call gets an error as feedback and the dialogue goes on, as with a real server.
+The turns are kept as they were written; data/transcripts.py judges them.
 
 Left out: a user who answers. Whoever asks is told USER, the same each time.
 """
@@ -16,10 +16,10 @@ from pathlib import Path
 import model
 from data import predictions, toolbox, transcripts, write_json
 from data.benchmarks import Task
+from data.calls import ParseError
 from data.tools import read_tools
 from data.trajectories import Conversation, Turn, read_item
 from data.transcripts import MAX_TURNS, fault, is_right, is_valid, read_call, transcript
-from reward import ParseError
 from tokenizer import Tokenizer
 
 USER = "I have no more information."

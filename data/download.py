@@ -1,6 +1,8 @@
-"""Fetch the benchmark files that evaluate.py reads, from their authors' repositories at pinned commits.
+"""Fetch the files of the paper's benchmarks from their authors' repositories, at pinned commits.
 
     python -m data.download rotbench      # or toolalpaca, bfcl, tooleyes, humaneval, gsm8k, all
+
+evaluate.py reads all but the last two, which ask for no tool: the paper's test of what else a model can do.
 
 A file is written beside its place, checked against its sha256 and renamed, so what stands there is whole and
 is the file that was meant. A connection that breaks is taken up again where it stopped.
@@ -120,6 +122,8 @@ def _download(url, part):
                 raise InputError(f"{url}: {reason}") from None
         except BROKEN as error:
             reason = getattr(error, "reason", None) or error or type(error).__name__
+        except ValueError as error:  # an address that is none
+            raise InputError(f"{url}: {error}") from None
     raise InputError(f"{url}: {reason} (gave up after {TRIES} tries)")
 
 

@@ -6,12 +6,14 @@ there are: use a library that you trust. The model's part is the arguments alone
 tool that its query offers, and nothing that comes back is evaluated.
 """
 
+import ast
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from data import InputError, read_json, toolbox
@@ -63,10 +65,35 @@ def server(library, seconds):
 
 
 def check(library, tasks):
-    """Raises InputError unless the library has the tools of every task."""
+    """Raises InputError unless the library has the tools of every task, and Python the packages that they
+    import: without one every call of the tool would count as the model's error.
+    """
+    missing = {}  # package -> the first file that wants it
     for where in dict.fromkeys(map(place, tasks)):
-        if not Path(library, where, "tool.py").is_file():
+        file = Path(library, where, "tool.py")
+        if not file.is_file():
             raise InputError(f"--tool-library {library}: has no {where}/tool.py")
+        for package in _imports(file):
+            if find_spec(package) is None and not any(
+                    Path(library, name).exists() for name in (package, f"{package}.py")):
+                missing.setdefault(package, f"{where}/tool.py")
+    if missing:
+        wanted = ", ".join(f"{package} ({file})" for package, file in missing.items())
+        raise InputError(f"--tool-library {library}: tools import packages that are not installed: {wanted}; "
+                         "install them, or name --queries without these tools")
+
+
+def _imports(file):
+    """The packages that a file imports at its top level; none if it is no Python: each call will say so."""
+    try:
+        statements = ast.parse(file.read_bytes()).body
+    except (SyntaxError, ValueError):  # ValueError: null bytes
+        return
+    for statement in statements:
+        if isinstance(statement, ast.Import):
+            yield from (name.name.partition(".")[0] for name in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and not statement.level:
+            yield statement.module.partition(".")[0]
 
 
 def run(library, task, call, seconds):

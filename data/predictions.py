@@ -1,19 +1,12 @@
-"""Predictions: from a file or from a model; and the calls in them, in the forms in which models write calls.
+"""Predictions: from a file or from a model; data/forms.py reads the calls in them.
 
 A file holds JSON lines `{"index": i, "prediction": "text"}` in any order, or it is one that RoTBench's own
-scripts write: records in the order of the items, with the text under `conversations` or `result`. A text
-holds one of
-
-    call     search(query="x", n=3)            also several, or in a list: [f(a=1), g(b=2)]
-    json     {"name": "search", "arguments": {"query": "x"}}     several; in a list; in <tool_call> tags;
-                                               as {"function": {...}}; "parameters" for "arguments"
-    react    Thought: ...  Action: search  Action Input: {"query": "x"}
+scripts write: records in the order of the items, with the text under `conversations` or `result`.
 """
 
 import hashlib
 import json
 import os
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,19 +14,10 @@ from tqdm import tqdm
 
 import model
 import storage
+from common import warn_of_length
 from data import InputError, contents, parse_json, read_object, read_text, write_json
 from parallel import finish, own_device, processes, wait
-from reward import Call, ParseError, parse_call
 from tokenizer import Tokenizer
-
-FORMATS = ("auto", "call", "react", "json")
-REACT = re.compile(r"\A\s*(Thought|Action):|^Action: .*\n?Action Input:", re.MULTILINE)
-JSON = re.compile(r"\A\s*(\[\s*\{|\{|```json\b)|<tool_call>")
-PREFIX = re.compile(r"\s*(```\w*\n|(Assistant|Call):)?\s*")
-BETWEEN = re.compile(r"[\s,;]*")  # what may stand between two calls
-LISTED = re.compile(r"[\s,;\[\]]*")  # and between two in JSON, where several may be in a list
-BRACKET_OR_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|' r"'[^'\\]*(?:\\.[^'\\]*)*'|[][(){}]", re.DOTALL)
-MAX_CALLS = 64  # in one prediction; the items ask for 4 at most
 
 
 class Reply(NamedTuple):
@@ -90,132 +74,15 @@ def _rotbench_text(record):
     return last.get("value") if isinstance(last, dict) else record.get("result")
 
 
-# ------------------------------------------------------------------------------------------------ the forms
-
-def calls(text, tools=(), form="auto"):
-    """The calls in a prediction, at least one, in the order in which they stand. `tools`: those offered.
-
-    Raises ParseError, and nothing else, for a text without a call of that form.
-
-    >>> calls('<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>')[0].arguments
-    {'a': 1}
-    """
-    form = form_of(text) if form == "auto" else form
-    return {"react": _react, "json": _json, "call": _python}[form](text, tools)
-
-
-def form_of(text):
-    """One of FORMATS, by what a text begins with and the marks in it."""
-    return "react" if REACT.search(text) else "json" if JSON.search(text) else "call"
-
-
-def _react(text, tools):
-    """As RoTBench's evaluate.py reads it: a newline after the name goes, all text to the end is the input."""
-    before, found, arguments = text.partition("Action Input:")
-    _, named, name = before.partition("Action:")
-    if not (found and named):
-        raise ParseError("no Action and Action Input")
-    return [_call(name.removeprefix(" ").removesuffix("\n"), _load(arguments))]
-
-
-def _json(text, tools):
-    """JSON calls: those in tags, else in a list or one after the other; what cannot be read after the first
-    one is ignored.
-    """
-    found = []
-    try:
-        for value in _json_values(text):
-            found.append(_json_call(value))
-    except ParseError:
-        if not found:
-            raise
-    if not found:
-        raise ParseError("no JSON object")
-    return found
-
-
-def _json_values(text):
-    tagged = re.findall(r"<tool_call>(.*?)(?:</tool_call>|\Z)", text, re.DOTALL)
-    yield from map(_load, tagged)
-    start = len(text) if tagged else LISTED.match(text, PREFIX.match(text).end()).end()
-    while text[start:start + 1] == "{":
-        value, start = _load(text, start)
-        yield value
-        start = LISTED.match(text, start).end()
-
-
-def _json_call(value):
-    if not isinstance(value, dict):
-        raise ParseError("a call must be a JSON object")
-    value = value["function"] if isinstance(value.get("function"), dict) else value
-    key = "parameters" if "arguments" not in value and "parameters" in value else "arguments"
-    if key not in value and value.keys() != {"name"}:
-        raise ParseError("a call must have arguments")  # under another key they would be lost
-    arguments = value.get(key, {})
-    return _call(value.get("name"), _load(arguments) if isinstance(arguments, str) else arguments)
-
-
-def _call(name, arguments):
-    if not isinstance(name, str) or not name:
-        raise ParseError("a call must have a name")
-    if not isinstance(arguments, dict):
-        raise ParseError(f"{name}: the arguments must be a JSON object")
-    return Call(name, arguments, (0, len(name)))
-
-
-def _python(text, tools):
-    """Calls as Python writes them, bare or in a list; what cannot be read after the first one is ignored."""
-    start = PREFIX.match(text).end()
-    start += text[start:start + 1] == "["
-    call = parse_call(text[start:], tools)
-    found = [call]
-    while len(found) < MAX_CALLS:
-        start = BETWEEN.match(text, _end(text, start + call.name_span[1])).end()
-        try:
-            call = parse_call(text[start:], tools)
-        except ParseError:
-            break
-        if call.name_span[0]:  # not the next thing in the text
-            break
-        found.append(call)
-    return found
-
-
-def _end(text, start):
-    """Where the brackets close that open after `start`, in the text of a call that was read."""
-    depth = 0
-    for match in BRACKET_OR_STRING.finditer(text, start):
-        if match[0] in "([{":
-            depth += 1
-        elif match[0] in ")]}":
-            depth -= 1
-            if depth == 0:
-                return match.end()
-    return len(text)
-
-
-def _load(text, start=None):
-    """The JSON value that `text` is; with `start`, (the value that begins there, where it ends)."""
-    try:
-        if start is None:
-            return parse_json(text, "arguments", twice=True)
-        _, end = json.JSONDecoder().raw_decode(text, start)
-        return parse_json(text[start:end], "call", twice=True), end
-    except (ValueError, RecursionError) as error:  # ValueError: InputError, too
-        raise ParseError(f"not JSON: {error}") from None
-
-
 # ------------------------------------------------------------------------------------ from a model
 
 def generate(flags, folder, tasks):
     """The Reply with which the model in `folder` answers each task."""
     tokenizer = Tokenizer(folder)
     prompts = [tokenizer.prompt(task.tools, task.turns) for task in tasks]
-    longest = model.read_config(Path(folder, "config.json")).max_position_embeddings
-    long = sum(len(prompt) > longest for prompt in prompts)
-    if long and processes()[0] == 0:
-        print(f"{long} of {len(prompts)} prompts are longer than the {longest} tokens that {folder} was made "
-              "for")
+    if processes()[0] == 0:
+        config = model.read_config(Path(folder, "config.json"))
+        warn_of_length([len(prompt) for prompt in prompts], config, "prompts", folder)
 
     def respond(transformer, batch):
         rows = [prompts[i] for i in batch]

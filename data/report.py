@@ -40,11 +40,13 @@ def percent(part, whole):
     return f"{100 * part / whole:.2f}%" if whole else "-"
 
 
-def ceiling(tasks):
-    """A line about the items that bound every score."""
-    unknown = [task.id for task in tasks if benchmarks.unknowable(task)]
-    some = ", ".join(unknown[:8]) + (", ..." if len(unknown) > 8 else "")
-    return f"  gold not to be known from the prompt: {len(unknown)} items" + (f" ({some})" if some else "")
+def bounds(tasks, items):
+    """Two lines: what the prompts let any model reach, and how many predictions hold no call."""
+    best = [sum(scores) for scores in zip(*map(benchmarks.knowable, tasks))] or [0, 0, 0]
+    reach = "".join(f"{n:>7}{percent(n, len(tasks)):>9}" for n in best)
+    yield f"  {'at most, from the prompts':<28}{len(tasks):>6}{reach}"
+    unread = sum(item.call is None for item in items)
+    yield f"  predictions without a call that can be read: {unread} of {len(items)}"
 
 
 def error_table(items, pieces, unit):

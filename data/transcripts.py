@@ -4,7 +4,8 @@
     python -m data.transcripts --rotbench DIR          # the calls that RoTBench's third turn shows, clean
 
 DE, documentation error: the call names a tool that was not offered or a parameter that its schema lacks, or
-the feedback says so, or says that a parameter is missing. A parameter that only the schema calls required
+the feedback says so, or says that a parameter is missing; the tool's code may know fewer parameters than its
+schema, as that of 23 tools of ToolEyes. A parameter that only the schema calls required
 counts if the feedback reports an error, whatever it is: real tools often do without. CE, call error: any
 other error that the feedback reports, and a turn that is no call. VA, valid answer: `finish` within nine
 turns, with an answer that is not empty and no refusal; where the expected value is known, the stricter VA is
@@ -16,15 +17,15 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from data import InputError, Parser, benchmarks, cli, parse_json, read_json
+from data import InputError, Parser, benchmarks, cli, forms, parse_json, read_json
+from data.calls import Call, ParseError
 from data.feedback import Feedback, classify
 from data.tools import Tool
 from data.trajectories import read_item
-from reward import Call, ParseError, parse_call
 
 MAX_TURNS = 9  # ToolEyes' own loop ends after that many
 REFUSAL = re.compile(r"\b(cannot|can't|can not|unable to) (handle|complete|solve) (the|this) task", re.I)
-DE_KINDS = ("tool not offered", "parameter not in the schema", "parameter missing")
+DE_KINDS = ("unknown tool", "unknown parameter", "missing parameter")
 CE_KINDS = ("unparsable", "error reported")
 
 
@@ -98,7 +99,8 @@ def _call(turn, tools):
 
 
 def read_call(text, tools):
-    """The Call in a turn's text: `name`, a newline and JSON as trajectories have it, or as a model writes it.
+    """The Call in a turn's text: `name`, a newline and JSON as trajectories have it, or the first one in any
+    form of data/forms.py.
 
     Raises ParseError.
 
@@ -113,7 +115,7 @@ def read_call(text, tools):
             arguments = None
         if isinstance(arguments, dict):
             return Call(name.strip(), arguments, (0, len(name.strip())))
-    return parse_call(text, tools)
+    return forms.calls(text, tools)[0]
 
 
 def rotbench(folder):
@@ -131,13 +133,13 @@ def fault(step, tools):
     found = Feedback.ALL_RIGHT if unanswered else classify(step.feedback, step.call.name, tools)
     schemas = [tool for tool in tools if tool.name == step.call.name]  # a name may be offered twice
     if not schemas or found is Feedback.TOOL_HALLUCINATION:
-        return "DE", "tool not offered"
+        return "DE", "unknown tool"
     known = {parameter.name for tool in schemas for parameter in tool.parameters}
     if step.call.arguments.keys() - known or found is Feedback.PARAMETER_HALLUCINATION:
-        return "DE", "parameter not in the schema"
+        return "DE", "unknown parameter"
     required = {parameter.name for parameter in schemas[0].parameters if parameter.required}
     if found is Feedback.PARAMETER_MISSING or found.is_error and required - step.call.arguments.keys():
-        return "DE", "parameter missing"
+        return "DE", "missing parameter"
     return ("CE", "error reported") if found.is_error else ("", "")
 
 

@@ -2,13 +2,14 @@
 
 import os
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import ppo
 import sft
-from common import NotFinite, flag, newest_run, parse_flags, update
+from common import NotFinite, flag, newest_run, parse_flags, update, warn_of_length
 from conftest import assert_one_line_error, run_script
 from data import InputError
 from parallel import own_device, total, totals
@@ -30,6 +31,22 @@ def test_every_field_is_a_flag_and_presets_give_other_defaults():
     for wrong in (["--steps", "0"], ["--rate", "inf"], ["--kind", "c"], ["--step", "1"], ["--steps", "x"]):
         with pytest.raises(InputError, match=wrong[0]):
             parse_flags(presets, "", wrong)
+
+
+def test_help_tells_the_default_and_where_presets_differ_that_of_each(capsys):
+    with pytest.raises(SystemExit):
+        parse_flags({"small": Flags(), "large": Flags(steps=9, kind="b")}, "", ["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "of what (default: 0.5)" in text and "or not (default: True)" in text
+    assert "(default: small a, large b)" in text
+
+
+def test_what_is_longer_than_the_model_was_made_for_is_counted(capsys):
+    config = SimpleNamespace(max_position_embeddings=10)
+    warn_of_length([9, 10, 11, 400], config, "rows", "runs/x")
+    assert capsys.readouterr().out == "2 of 4 rows are longer than the 10 tokens that runs/x was made for\n"
+    warn_of_length([9, 10], config, "rows", "runs/x")
+    assert not capsys.readouterr().out
 
 
 def test_defaults_are_the_embedded_files_whatever_the_working_directory():

@@ -135,7 +135,7 @@ def test_long_feedback_is_cut():
 def test_a_finish_that_does_not_fit_its_schema_ends_the_dialogue_without_an_answer():
     held, turns = talk('finish(result="Nairobi")', KENYA)
     assert len(turns) == 1 and not is_valid(transcript(held))
-    assert count([transcript(held)])["kinds"]["parameter not in the schema"] == 1
+    assert count([transcript(held)])["kinds"]["unknown parameter"] == 1
 
 
 # ---- the expected value ----

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -203,6 +204,9 @@ def test_the_command_refuses_unknown_names_and_other_schemes(tmp_path):
         main(["mmlu"])
     with pytest.raises(InputError, match="--base-url file:///etc: must begin with"):
         main(["gsm8k", "--base-url", "file:///etc"])
+    for url in ("https://[::1", "https://.example.com"):
+        with pytest.raises(InputError, match=re.escape(url)):
+            main(["gsm8k", "--base-url", url, "--to", str(tmp_path)])
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name != "toolalpaca"])

@@ -18,7 +18,7 @@ from data import InputError, benchmarks, predictions
 from data.benchmarks import LEVELS, Task
 from data.tools import read_tool, write_call
 from data.trajectories import Turn
-from evaluate import (ceiling, error_table, errors, find_model, first_only, gold_names, judge, main, score,
+from evaluate import (bounds, error_table, errors, find_model, first_only, gold_names, judge, main, score,
                       score_all, summary, table)
 from reward import Call, ErrorType
 from tokenizer import Tokenizer, train
@@ -237,8 +237,8 @@ def test_no_items_is_no_division_by_zero():
     for bench in ("rotbench", "bfcl", "toolalpaca"):
         result = summary([], bench)
         assert result["default"]["n"] == 0
-        assert " -" in "\n".join(table(result, bench)) + "\n".join(error_table([], list,
-                                                                               "characters")) + ceiling([])
+        lines = [*table(result, bench), *error_table([], list, "characters"), *bounds([], [])]
+        assert " -" in "\n".join(lines)
 
 
 # ---- the real benchmarks ----
@@ -326,6 +326,8 @@ def test_toolalpaca_ceilings():
 
     assert sum(not offered[one.id].isdisjoint(gold_names(first_only(one))) for one in tasks) == 108
     assert sum(not offered[one.id].isdisjoint(gold_names(one)) for one in tasks) == 109
+    line, _ = bounds(tasks, [])  # and if values of which the prompt says nothing are wrong
+    assert line.split()[-7:] == ["114", "109", "95.61%", "107", "93.86%", "75", "65.79%"]
 
 
 # ---- whole runs ----
@@ -437,6 +439,10 @@ def test_a_file_of_predictions_is_scored_and_its_items_are_predictions_again(fol
     out = capsys.readouterr().out
     assert "all, default" in out and " 3   60.00%      2   40.00%      1   20.00%" in out
     assert "names are cut into the tokens of" in out
+    assert "predictions without a call that can be read: 1 of 5" in out
+    with pytest.raises(InputError, match="--model nowhere"):
+        run(folder, "--predictions", file, "--errors", "--model", "nowhere")
+    assert not capsys.readouterr().out, "before anything is scored"
     scores = json.loads((tmp_path / "a" / "scores.json").read_text())
     assert {key: scores[key] for key in ("n", "TS", "PI", "CF")} == {"n": 5, "TS": 3, "PI": 2, "CF": 1}
     assert scores["groups"]["S0"] == {"n": 3, "TS": 2, "PI": 1, "CF": 1}
@@ -591,6 +597,8 @@ def test_the_newest_run_is_the_default_and_the_embedded_model_the_last_resort(tm
     old, new = checkpoint(runs / "sft", 20), checkpoint(runs / "ppo" / "best", 10)
     assert find_model("", runs, tiny) == new != old
     assert find_model(str(old), runs, tiny) == old
+    with pytest.raises(InputError, match="--predictions: a model must answer"):
+        main(["--ask", "Why?", "--predictions", "p"])
     with pytest.raises(InputError, match="--model nowhere: no such directory"):
         find_model("nowhere")
 

@@ -232,6 +232,23 @@ def test_wrong_libraries_and_queries_are_named(folder, tmp_path, model_dir):
         library.check(tmp_path, tasks)
 
 
+def test_packages_that_the_tools_lack_are_named_before_anything_runs(folder, tmp_path):
+    """Every call of such a tool counted as an error of the model."""
+    tasks = library.queries(folder, folder / "queries.json")
+    library.check(folder, tasks)
+    where = tmp_path / "Weather" / "Local"
+    where.mkdir(parents=True)
+    (tmp_path / "shared.py").touch()
+    (where / "tool.py").write_text("import json, absent_one.part as x\nfrom absent_two import y\n"
+                                   "from . import z\nimport shared, Weather\n")
+    with pytest.raises(InputError) as caught:
+        library.check(tmp_path, tasks)
+    assert "absent_one (Weather/Local/tool.py), absent_two (Weather/Local/tool.py);" in str(caught.value)
+    for tool in ("def f(:", "def f():\n    import absent_one\n", "\0"):
+        (where / "tool.py").write_text(tool)
+        library.check(tmp_path, tasks)
+
+
 def test_queries_of_tooleyes_get_the_tools_that_its_processed_file_shows(tmp_path):
     """Its gathered schemas, laid out as the library, give the tools of all 382 queries again."""
     documents = json.loads(real("benchmarks/tooleyes/tools.json").read_text())

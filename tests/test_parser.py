@@ -1,7 +1,6 @@
 """parse_call against Python's and JSON's own readers, real files, and what other readers get wrong."""
 
 import ast
-import doctest
 import json
 import math
 import operator
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import reward
 from data import trajectories
 from data.tools import write_call
 from reward import Call, ParseError, parse_call, same_value
@@ -41,10 +39,6 @@ def rejects(text, message=None, tools=(), modes=(True, False)):
     for strict in modes:
         with pytest.raises(ParseError, match=message):
             parse_call(text, tools, strict)
-
-
-def test_the_examples_in_the_docstrings_hold():
-    assert doctest.testmod(reward).failed == 0
 
 
 # Names and the text around a call

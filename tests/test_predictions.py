@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import InputError
-from data.predictions import append, calls, claim, read, resume
+from data.calls import ParseError
+from data.forms import calls
+from data.predictions import append, claim, read, resume
 from data.tools import read_tool, write_call
-from reward import ParseError
 
 FOO = read_tool({"name": "foo",
                  "parameters": {"properties": {"a": {}, "b": {}, "code:": {}}, "required": ["a"]}})
@@ -98,6 +99,15 @@ def test_files_that_are_no_predictions(tmp_path):
     'Action: foo\nAction Input: {"b": "x", "a": 1}\n',
     'Thought: a\nb\nAction: foo\nAction Input:{"a": 1, "b": "x"}',
     'First.\nAction: foo\nAction Input: {"a": 1, "b": "x"}',
+    '```\n{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n```',
+    'Assistant: {"name": "foo", "arguments": {"a": 1, "b": "x"}}',
+    'Sure, here it is:\n```json\n{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n```\nShall I?',
+    'Sure:\n```json\n[{"name": "foo", "arguments": {"a": 1, "b": "x"}}]\n```',
+    'Sure:\n[foo(a=1, b="x")]', 'Sure:\n```python\n[foo(a=1, b="x")]\n```',
+    'foo(a=1, b="x")\n```json\n{"name": "Oslo", "arguments": {}}\n```',
+    '<think>\nbar(x) takes a number.\n</think>\n\nfoo(a=1, b="x")',
+    '<think>I try {"name": "bar"}.</think>{"name": "foo", "arguments": {"a": 1, "b": "x"}}',
+    'bar(x) takes a number.\n</think>\n\nfoo(a=1, b="x")', 'Thought: I look.\nfoo(a=1, b="x")',
 ])
 def test_one_call_in_every_form_is_found_without_being_told_the_form(text):
     assert plain(text) == [("foo", {"a": 1, "b": "x"})]
@@ -111,6 +121,9 @@ def test_one_call_in_every_form_is_found_without_being_told_the_form(text):
     '{"name": "foo", "arguments": {"a": 1}}\n{"name": "preferred-routes_get"}',
     '<tool_call>{"name": "foo", "arguments": {"a": 1}}</tool_call>\n'
     '<tool_call>{"name": "preferred-routes_get", "arguments": {}}</tool_call>',
+    '```json\n{"name": "foo", "arguments": {"a": 1}}\n```\n'
+    '```json\n{"name": "preferred-routes_get", "arguments": {}}\n```',
+    'Both:\n[foo(a=1),\n preferred-routes_get()]',
 ])
 def test_several_calls(text):
     assert plain(text) == [("foo", {"a": 1}), ("preferred-routes_get", {})]
@@ -118,7 +131,7 @@ def test_several_calls(text):
 
 @pytest.mark.parametrize("form, text", [
     ("auto", ""), ("auto", "   "), ("auto", "I cannot do (that)"), ("auto", "foo"),
-    ("auto", 'foo(a="1", b="x"'),
+    ("auto", 'foo(a="1", b="x"'), ("auto", "<think>\nfoo(a=1)"),  # cut off while it thinks
     ("auto", "Thought: x"), ("auto", "Action: foo"), ("auto", "Action: foo\nAction Input: "), ("auto", "[]"),
     ("auto", "Action: foo\nAction Input: {'a': 1}"), ("auto", "Action: foo\nAction Input: {} "
                                                               "\nObservation: done"),
@@ -142,6 +155,11 @@ def test_what_is_no_call_is_a_parse_error(form, text):
 def test_react_input_runs_to_the_end_and_the_name_is_not_stripped():
     """RoTBench's evaluate.py takes the name as it stands, but for the newline after it."""
     assert plain('Action: foo \nAction Input: {"a": "Action: x"}') == [("foo ", {"a": "Action: x"})]
+
+
+def test_a_value_may_hold_what_looks_like_a_thought_or_a_list():
+    assert plain('foo(a="<think>x\\n</think>", b="[\\n[foo(2)]")') == [
+        ("foo", {"a": "<think>x\n</think>", "b": "[\n[foo(2)]"})]
 
 
 @settings(max_examples=300)

@@ -67,8 +67,10 @@ def test_a_call_counts_once_and_the_first_rule_that_fits_names_it(tmp_path):
 @pytest.mark.parametrize("text, name, arguments", [
     ('find\n{"page": 2}', "find", {"page": 2}), ('find \r\n{"page": 2}', "find", {"page": 2}),
     ('finish(answer="x")\n{"done": true}', "finish", {"answer": "x"}),
-    ('find(page=2)\n{"found": []}', "find", {"page": 2})])
-def test_a_call_is_read_in_both_forms_whatever_follows(text, name, arguments):
+    ('find(page=2)\n{"found": []}', "find", {"page": 2}),
+    ('Thought: So be it.\nAction: find\nAction Input: {"page": 2}', "find", {"page": 2}),  # ToolEyes' own
+    ('<tool_call>\n{"name": "find", "arguments": {"page": 2}}\n</tool_call>', "find", {"page": 2})])
+def test_a_call_is_read_in_every_form_whatever_follows(text, name, arguments):
     """A call followed by JSON, which a model that goes on invents, was taken whole for a tool's name."""
     assert read_call(text, ())[:2] == (name, arguments)
 
@@ -103,8 +105,7 @@ def test_counts_are_of_calls_and_of_queries(tmp_path):
     counts = count(transcripts)
     assert {key: counts[key] for key in ("calls", "DE", "CE", "queries", "VA")} \
         == {"calls": 5, "DE": 2, "CE": 2, "queries": 2, "VA": 1}
-    assert counts["kinds"] == {"tool not offered": 1, "parameter not in the schema": 1,
-                               "parameter missing": 0,
+    assert counts["kinds"] == {"unknown tool": 1, "unknown parameter": 1, "missing parameter": 0,
                                "unparsable": 1, "error reported": 1}
     empty = count([])
     assert (empty["calls"], empty["queries"], empty["VA"]) == (0, 0, 0)
