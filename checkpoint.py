@@ -202,7 +202,7 @@ class Run:
         for folder in sorted(self.path.glob("checkpoints/step-*"), reverse=True):
             if folder.suffix != ".part" and self._is_whole(folder):
                 return int(folder.name.removeprefix("step-"))
-            print(f"{folder}: half written, ignored")
+            print(f"{folder}: damaged or half written, ignored")
         return 0
 
     def _is_whole(self, folder):

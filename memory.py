@@ -78,7 +78,8 @@ def plan_sft(config, flags, processes):
     gradients = {"gradients": 4 * every / (1 if most > tokens else processes)}
     work = forward_and_backward(config, flags, processes, tokens, tokens)
     peak = sum(state.values()) + busiest(config, flags, processes, work, 1, most > tokens)
-    return Plan(state | gradients | work, peak, f"{tokens:,} tokens in a forward pass")
+    return Plan(state | gradients | work, peak,
+                f"{tokens:,} tokens in a forward pass{'' if flags.max_length else ' (see --max-length)'}")
 
 
 def plan_ppo(config, flags, processes):

@@ -305,7 +305,7 @@ def gather(transformer):
     """
     weight = transformer.model.embed_tokens.weight
     dtype = transformer.compute_dtype or weight.dtype
-    if dtype == weight.dtype and whole(weight) is weight:
+    if dtype == weight.dtype and not hasattr(weight, "full_tensor"):
         return transformer
     with torch.device("meta"):
         copy = Transformer(transformer.config)

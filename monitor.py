@@ -12,18 +12,20 @@ from reward import ErrorType
 
 def describe(rolled, errors, scores, seen):
     """What all processes' answers were like: reward, a count for every named error, KL, entropy, values."""
-    counts, (k1, k3), left = count(errors), kl(seen.old_logp, seen.ref_logp), seen.returns - seen.old_values
+    counts, (k1, k3) = count(errors), kl(seen.old_logp, seen.ref_logp)
+    residual = seen.returns - seen.old_values  # what the critic did not foresee
     rows, tokens, ended = counts.pop("n"), total(seen.mask.sum()).item(), [a.ended for a in rolled.answers]
     mean = {name: value / tokens for name, value in totals({
         name: x[seen.mask].double().sum() for name, x in {
-            "k1": k1, "k3": k3, "logp": seen.old_logp, "returns": seen.returns, "left": left,
-            "returns²": seen.returns.square(), "left²": left.square()}.items()}).items()}
-    spread, unexplained = (mean[f"{name}²"] - mean[name] ** 2 for name in ("returns", "left"))
-    best, worst = (largest(max((sign * scores).tolist(), default=-math.inf)) for sign in (1, -1))
-    return {"reward": total(scores.double().sum()).item() / rows, "reward_spread": best + worst, **counts,
+            "k1": k1, "k3": k3, "logp": seen.old_logp, "returns": seen.returns, "residual": residual,
+            "returns²": seen.returns.square(), "residual²": residual.square()}.items()}).items()}
+    variance, unexplained = (mean[f"{name}²"] - mean[name] ** 2 for name in ("returns", "residual"))
+    highest = largest(max(scores.tolist(), default=-math.inf))  # a process may have no answer
+    lowest = -largest(max((-scores).tolist(), default=-math.inf))
+    return {"reward": total(scores.double().sum()).item() / rows, "reward_spread": highest - lowest, **counts,
             "k1": mean["k1"], "k3": mean["k3"], "kl_per_answer": mean["k1"] * tokens / rows,
             "entropy": -mean["logp"],  # estimated from the sampled tokens
-            "explained_variance": 1 - unexplained / spread if spread > 1e-12 else 0.0,
+            "explained_variance": 1 - unexplained / variance if variance > 1e-12 else 0.0,
             "answer_length": tokens / rows, "ended": total(sum(ended)) / rows}
 
 

@@ -62,8 +62,12 @@ def wait():
         distributed.all_reduce(torch.zeros(1))
 
 
-def total(x, op=distributed.ReduceOp.SUM):
+def total(x):
     """The sum over processes of a tensor, or of a number (-> float), in fp64."""
+    return _reduced(x, distributed.ReduceOp.SUM)
+
+
+def _reduced(x, op):
     tensor = torch.as_tensor(x, dtype=torch.float64).detach().clone()
     if distributed.is_initialized():
         distributed.all_reduce(tensor, op)
@@ -77,20 +81,22 @@ def totals(sums):
 
 def largest(x):
     """The largest of the processes' numbers."""
-    return total(x, distributed.ReduceOp.MAX)
+    return _reduced(x, distributed.ReduceOp.MAX)
 
 
 def deal(sizes):
     """The places of the items that this process takes, of items with these sizes, ascending.
 
-    The largest first, each to the process with the least so far: all processes come to the same answer.
+    The largest first, each to the process with the least so far that has not its even share of items: all
+    processes come to the same answer, and none has more rows than --plan counts.
     """
     rank, ranks = processes()
-    loads, takers = [0] * ranks, {}
+    most, loads, shares = -(-len(sizes) // ranks), [0] * ranks, [[] for _ in range(ranks)]
     for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
-        takers[i] = loads.index(min(loads))
-        loads[takers[i]] += sizes[i]
-    return [i for i in range(len(sizes)) if takers[i] == rank]
+        taker = min((r for r in range(ranks) if len(shares[r]) < most), key=lambda r: loads[r])
+        loads[taker] += sizes[i]
+        shares[taker].append(i)
+    return sorted(shares[rank])
 
 
 def shard(transformer, device, dtype=None, offload=False):

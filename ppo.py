@@ -24,7 +24,8 @@ import model
 import storage
 from answers import Group, forward, forward_critic, group_answers
 from checkpoint import Run
-from common import NotFinite, finite, flag, learning_rate, make_optimizer, newest_run, parse_flags, update
+from common import (NotFinite, finite, flag, learning_rate, make_optimizer, newest_run, parse_flags, update,
+                    warn_of_length)
 from data import InputError, cli
 from data.prompts import Prompt, draw, load
 from losses import gae, kl, policy_loss, token_rewards, value_loss, whiten
@@ -47,7 +48,7 @@ class Flags:
     out: str = flag("runs/ppo", "where the run goes; one that was cut short is continued", alters="nothing")
     num_prompts: int = flag(1194, "prompts drawn from --data", least=1)
     max_prompt: int = flag(0, "leave out prompts of more tokens (0: none)", least=0)
-    free_text: bool = flag(False, "keep prompts whose gold is finish or ask_to_user, prose to no rule")
+    free_text: bool = flag(False, "keep prompts whose gold is finish, ask_to_user or respond: prose")
     epochs: int = flag(3, "passes over the prompts", least=1)
     batch_size: int = flag(8, "prompts in a step, of all processes together", least=1)
     micro_batch: int = flag(8, "rows in one forward pass; bounds memory, changes no result", least=1,
@@ -56,8 +57,8 @@ class Flags:
     max_new_tokens: int = flag(512, "longest answer; one without </s> cannot be parsed", least=1)
     temperature: float = flag(1.0, "of the softmax, in rollouts and log-probabilities", least=1e-3)
     greedy: bool = flag(False, "greedy rollouts, as in the released run")
-    actor_lr: float = flag(1e-4, "peak learning rate of the policy", least=0)
-    critic_lr: float = flag(1e-4, "peak learning rate of the critic", least=0)
+    actor_lr: float = flag(2e-6, "peak learning rate of the policy", least=0)
+    critic_lr: float = flag(1e-6, "peak learning rate of the critic", least=0)
     warmup_ratio: float = flag(0.05, "share of steps with rising learning rate", least=0, most=1)
     critic_warmup: int = flag(0, "first steps in which only the critic learns", least=0)
     shared_critic: bool = flag(False, "a value head on the actor is the critic: less memory")
@@ -92,9 +93,8 @@ PRESETS = {
     # temperature 1 slips that greedy answers never make are much of that noise.
     "tiny": Flags(
         epochs=2, max_new_tokens=96, temperature=0.6, actor_lr=4e-5, critic_lr=3e-4, beta=0.1),
-    "codellama-7b": Flags(  # the paper's rates; 100 of 448 steps warm up, as released
-        actor_lr=2e-6, critic_lr=1e-6, warmup_ratio=100 / 448, micro_batch=2, dtype="bf16",
-        checkpoint_activations=True)}
+    "codellama-7b": Flags(  # the paper's rates; 100 of 450 steps warm up, as released
+        warmup_ratio=100 / 450, micro_batch=2, dtype="bf16", checkpoint_activations=True)}
 PHASES = ("rollout", "score", "advantages", "update")
 
 
@@ -188,11 +188,11 @@ def learn(models, optimizers, rolled, seen, flags, rates):
         logp, values = forward(models.actor, group, flags.temperature)
         per_token, clipped = policy_loss(logp, old_logp, gain, group.mask, flags.clip)
         loss = per_token.sum() * share
-        if values is None:
+        if not flags.shared_critic:  # the actor's graph is gone before the critic's is built
             loss.backward()
-            values = forward_critic(models.critic, group)
+            loss, values = 0.0, forward_critic(models.critic, group)
         squared = value_loss(values, old_values, returns, group.mask, flags.value_clip).sum()
-        (loss + flags.value_coef * squared * share if flags.shared_critic else squared * share).backward()
+        (loss + (flags.value_coef if flags.shared_critic else 1.0) * squared * share).backward()
         log_ratio = torch.where(group.mask, logp - old_logp, 0).detach()
         sums.update({"policy_loss": per_token.sum().item(), "value_loss": squared.item(),
                      "clip_fraction": clipped.sum().item(),
@@ -221,6 +221,16 @@ def load_models(flags, device):
         transformer.compute_dtype = dtype
         transformer.checkpoint_activations = flags.checkpoint_activations
     return tokenizer, Models(actor, critic, reference.requires_grad_(False))
+
+
+def load_prompts(flags, tokenizer, config):
+    """(prompts to learn from, held-out ones); says which are too long for a model of this Config."""
+    prompts, held_out = (load(path, tokenizer, flags.max_prompt, flags.free_text) if path else []
+                         for path in (flags.data, flags.eval_data))
+    prompts = draw(prompts, flags.num_prompts, flags.seed)
+    warn_of_length([len(prompt.ids) + flags.max_new_tokens for prompt in prompts + held_out], config,
+                   "prompts with their answers", flags.model)
+    return prompts, held_out
 
 
 def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
@@ -265,7 +275,7 @@ def evaluate(actor, prompts, tokenizer, flags):
             **{f"eval_{name}": number for name, number in counts.items()}}
 
 
-def plan(prompts, flags):
+def all_batches(prompts, flags):
     """All batches of all epochs; the order is a function of (seed, epoch) alone."""
     for epoch in range(flags.epochs):
         order = np.random.default_rng((flags.seed, epoch)).permutation(len(prompts))
@@ -295,13 +305,12 @@ def main():
     device, run = start(flags.device), Run(flags, "ppo")
     print(f"starting from {flags.model}")
     tokenizer, models = load_models(flags, device)
-    prompts = load(flags.data, tokenizer, flags.max_prompt, flags.free_text)
-    prompts = draw(prompts, flags.num_prompts, flags.seed)
-    held_out = load(flags.eval_data, tokenizer, flags.max_prompt, flags.free_text) if flags.eval_data else []
+    prompts, held_out = load_prompts(flags, tokenizer, models.actor.config)
+    # no weight decay: the KL penalty holds the weights already
     state = {name: (getattr(models, name), make_optimizer(getattr(models, name), weight_decay=0.0))
              for name in (("actor",) if flags.shared_critic else ("actor", "critic"))}
     optimizers = [optimizer for _, optimizer in state.values()]
-    batches, spent, notes = list(plan(prompts, flags)), Counter(), {"recent": [], "warned": []}
+    batches, spent, notes = list(all_batches(prompts, flags)), Counter(), {"recent": [], "warned": []}
     for number in run.steps(len(batches), state, notes):
         if held_out and number == 0:
             run.log(0, evaluate(models.actor, held_out, tokenizer, flags), {})

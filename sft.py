@@ -20,9 +20,10 @@ import memory
 import model
 import storage
 from checkpoint import Run
-from common import NotFinite, finite, flag, learning_rate, make_optimizer, parse_flags, update
+from common import (NotFinite, finite, flag, learning_rate, make_optimizer, parse_flags, update,
+                    warn_of_length)
 from data import InputError, cli, trajectories
-from data.examples import build, collate, micro_batches, plan
+from data.examples import build, collate, epoch_steps, micro_batches
 from losses import weighted_nll
 from parallel import deal, finish, largest, processes, reduce_gradients, shard, start, total
 from tokenizer import Tokenizer
@@ -49,7 +50,7 @@ class Flags:
     batch_size: int = flag(4, "trained calls in a step, at least, of all processes together", least=1)
     micro_tokens: int = flag(4096, "padded tokens in one forward pass; bounds memory, changes no result",
                              least=1, alters="bits")
-    lr: float = flag(1e-3, "peak learning rate", least=0)
+    lr: float = flag(1e-6, "peak learning rate", least=0)
     warmup_ratio: float = flag(0.01, "share of steps with rising learning rate", least=0, most=1)
     weight_decay: float = flag(0.01, "of matrices", least=0)
     grad_clip: float = flag(1.0, "largest norm of the gradient (0: no clipping)", least=0)
@@ -70,7 +71,7 @@ class Flags:
 PRESETS = {  # tiny: at its width bf16 took twice the time of fp32, on a CPU with AVX-512
     "tiny": Flags(lr=5e-5, epochs=3, dtype="fp32"),
     "codellama-7b": Flags(  # the paper's rate and single epoch; length and checkpointing as released
-        lr=1e-6, max_length=8192, micro_tokens=8192, checkpoint_activations=True)}
+        max_length=8192, micro_tokens=8192, checkpoint_activations=True)}
 
 
 def load_model(flags, device):
@@ -84,11 +85,16 @@ def load_model(flags, device):
     return tokenizer, transformer
 
 
-def load_examples(path, tokenizer, flags):
-    """A trajectory file -> Examples; prints what was left out."""
-    examples, counts = build(trajectories.read(path), tokenizer, flags.mae, flags.pkt, flags.w_max,
-                             flags.max_length)
+def load_examples(path, tokenizer, config, flags):
+    """A trajectory file -> Examples; prints what was left out. Raises InputError if nothing is left."""
+    conversations = trajectories.read(path)
+    try:
+        examples, counts = build(conversations, tokenizer, flags.mae, flags.pkt, flags.w_max,
+                                 flags.max_length)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     print(f"{path}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
+    warn_of_length([len(example.ids) for example in examples], config, "conversations", flags.model)
     return examples
 
 
@@ -109,7 +115,7 @@ def train_step(transformer, optimizer, step, flags, lr, device):
     Raises NotFinite before the update.
     """
     batches = my_batches(step, flags, device)
-    n_calls, n_trained = sum(e.n_calls for e in step), sum(int((e.weights > 0).sum()) for e in step)
+    n_calls, n_trained = sum(e.n_calls for e in step), sum(e.n_trained for e in step)
     sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss and NLL
     for i, batch in enumerate(batches):
         loss, nll = weighted_nll(transformer, batch)
@@ -132,7 +138,7 @@ def evaluate(transformer, examples, flags, device):
         sums += torch.stack(weighted_nll(transformer, batch))
     loss, nll = total(sums).tolist()
     return {"eval_loss": loss / sum(e.n_calls for e in examples),
-            "eval_nll": nll / sum(int((e.weights > 0).sum()) for e in examples)}
+            "eval_nll": nll / sum(e.n_trained for e in examples)}
 
 
 def main():
@@ -143,10 +149,10 @@ def main():
         return
     device, run = start(flags.device), Run(flags, "sft")
     tokenizer, transformer = load_model(flags, device)
-    examples = load_examples(flags.data, tokenizer, flags)
-    held_out = load_examples(flags.eval_data, tokenizer, flags) if flags.eval_data else []
+    examples, held_out = (load_examples(path, tokenizer, transformer.config, flags) if path else []
+                          for path in (flags.data, flags.eval_data))
     steps = [step for epoch in range(flags.epochs)
-             for step in plan(examples, flags.batch_size, flags.seed, epoch)]
+             for step in epoch_steps(examples, flags.batch_size, flags.seed, epoch)]
     if idle := sum(len(step) < processes()[1] for step in steps):
         print(f"{idle} of {len(steps)} steps have fewer conversations than there are processes: "
               "with a larger --batch-size all of them would work")

@@ -494,32 +494,20 @@ def weights_case(rng, kind, folder):
     path, command = folder / "m/model.safetensors", rng.choice(USES_MODEL)
     header, body = parts(path)
     name = rng.choice([name for name in header if name != "__metadata__"])
-    change = rng.choice((broken_file, length_lies, no_header, *HEADER, *HEADER, not_finite, not_finite))
-    if change is broken_file:
+    change = rng.choice(("file", "length", "no header", *HEADER, *HEADER, not_finite, not_finite))
+    if change == "file":
         return Case(kind, break_file(rng, path, rng.choice(BYTES_FILE)), command, (path.name,))
-    if change is length_lies:
+    if change == "length":
         length = rng.choice([0, 1, 100, 2**31, 2**40, 2**63, 2**64 - 1])
         join(path, header, body, length)
         return Case(kind, f"header of {length} bytes", command, (path.name,))
-    if change is no_header:
+    if change == "no header":
         text = rng.choice(["{}", "[]", "5", "", '{"a": 5}', "[" * 1000, dumps(header)[:-1], '{"\\ud800": 5}'])
         join(path, text, body)
         return Case(kind, f"header {text[:20]!r}", command, (path.name, "m:"))
     change(header, body, name, rng)
     join(path, header, body)
     return Case(kind, f"{name}: {change.__name__}", command, (path.name, "m:"))
-
-
-def broken_file():
-    """See break_file."""
-
-
-def length_lies():
-    """The eight bytes that say how long the header is."""
-
-
-def no_header():
-    """No object of tensors."""
 
 
 def missing(header, body, name, rng):

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 import common
 import sft
 from data import trajectories
-from data.examples import build, collate, micro_batches, plan
+from data.examples import build, collate, epoch_steps, micro_batches
 from losses import weighted_nll
 from tokenizer import Tokenizer
 
@@ -80,7 +80,7 @@ def theirs(hf, flags, split):
     optimizer = common.make_optimizer(hf, flags.weight_decay)
 
     def run(part):
-        for step in plan(part, flags.batch_size, 0, 0):
+        for step in epoch_steps(part, flags.batch_size, 0, 0):
             backward(hf, step, split(step), flags.dtype)
             common.update(hf, optimizer, LR, flags.grad_clip)
     return run
@@ -92,7 +92,7 @@ def ours(transformer, flags):
     optimizer = common.make_optimizer(transformer, flags.weight_decay)
 
     def run(part):
-        for step in plan(part, flags.batch_size, 0, 0):
+        for step in epoch_steps(part, flags.batch_size, 0, 0):
             sft.train_step(transformer, optimizer, step, flags, LR, CPU)
     return run
 
@@ -100,7 +100,7 @@ def ours(transformer, flags):
 def check(transformer, hf, part, flags):
     """The same loss and gradients from all sides, on one step of a part."""
     transformer.compute_dtype, exact = sft.model.DTYPES[flags.dtype], flags.dtype == "fp32"
-    step, loss = plan(part, flags.batch_size, 0, 0)[0], 0.0
+    step, loss = epoch_steps(part, flags.batch_size, 0, 0)[0], 0.0
     for group in whole(step):
         one = weighted_nll(transformer, collate(group))[0] / sum(example.n_calls for example in step)
         one.backward()

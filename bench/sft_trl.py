@@ -58,8 +58,9 @@ def check(transformer, hf, part, flags, folder):
     trl, batch = trainer(hf, part, flags, folder), collate(part)
     with trl.compute_loss_context_manager():
         loss = trl.compute_loss(hf, trl.data_collator([trl.train_dataset[i] for i in range(len(part))]))
-    sides.agree(f"{flags.dtype}, mean NLL of {batch.n_trained} tokens",
-                weighted_nll(transformer, batch)[1] / batch.n_trained, loss,
+    n_trained = sum(example.n_trained for example in part)
+    sides.agree(f"{flags.dtype}, mean NLL of {n_trained} tokens",
+                weighted_nll(transformer, batch)[1] / n_trained, loss,
                 1e-5 if flags.dtype == "fp32" else 2e-3)
 
 

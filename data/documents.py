@@ -62,7 +62,7 @@ def value(rng, kind):
 
 # ----------------------------------------------------------------------------------------------------- tools
 
-class Tool(NamedTuple):
+class MadeUp(NamedTuple):
     """A made-up tool: its schema, the thing that it is about, and how people ask for it."""
     schema: dict
     noun: str
@@ -92,7 +92,7 @@ def tool(rng, noun):
     if about or (kinds and rng.random() < 0.3):
         plain = (about or rng.choice(list(kinds))).replace("_", " ")
         meaning += rng.choice((" by {}", " with {}", " for a {}", " of one {}")).format(plain)
-    return Tool(_schema(rng, name, meaning, kinds, lines, main), noun, asks, is_question, kinds, main)
+    return MadeUp(_schema(rng, name, meaning, kinds, lines, main), noun, asks, is_question, kinds, main)
 
 
 def _telling(rng, noun, other, single):
@@ -176,9 +176,18 @@ def toolset(rng, size):
 
 # ------------------------------------------------------------------------------------------------- questions
 
-def request(rng, made, result):
-    """(how it is asked for on its own, and after another, name, arguments) of a call. result: what the call
-    before gives, or None; a value may be put into it that the request then only refers to.
+class Request(NamedTuple):
+    """A call of a made-up tool, its result, and how it is asked for."""
+    alone: str      # on its own
+    following: str  # after another request
+    name: str
+    arguments: dict
+    result: dict
+
+
+def request(rng, made, before):
+    """A Request of a tool. before: the Request before it, or None; a value may be put into its result that
+    this one then only refers to.
     """
     function, arguments, mentions = made.schema["function"], {}, {}
     for key in function["parameters"]["properties"]:
@@ -186,8 +195,8 @@ def request(rng, made, result):
             continue
         arguments[key] = value(rng, made.kinds[key])
         plain = key.removesuffix("_id").replace("_", " ")
-        if result and isinstance(arguments[key], str) and rng.random() < 0.4:
-            result[key] = arguments[key]
+        if before and isinstance(arguments[key], str) and rng.random() < 0.4:
+            before.result[key] = arguments[key]
             mentions[key] = rng.choice(REFER).format(plain)
         else:
             mentions[key] = as_text(arguments[key])
@@ -199,7 +208,7 @@ def request(rng, made, result):
     text = " ".join([rng.choice(made.asks).format(thing), *parts])
     first = rng.choice(QUESTIONS if made.is_question else FRAMES).format(text)
     following = rng.choice(NEXT).format(f"{rng.choice(LEARN)} {text}" if made.is_question else text)
-    return first, following, function["name"], arguments
+    return Request(first, following, function["name"], arguments, _result(rng))
 
 
 def _thing(rng, made, main):
@@ -252,21 +261,19 @@ def made_up(rng, requests=8):
     if rng.random() < 0.3:
         offered += schemas(DIALOGUE)
         rng.shuffle(offered)
-    wanted, result = [], None
+    wanted = []
     for _ in range(requests):
-        asked = request(rng, rng.choice(made), result)
-        result = _result(rng)
-        wanted.append((*asked, result))
+        wanted.append(request(rng, rng.choice(made), wanted[-1] if wanted else None))
     turns = [Turn("system", "")]
     while wanted:
         together = [wanted.pop(0) for _ in range(min(len(wanted), rng.choice((1, 1, 1, 2, 3))))]
-        texts = [together[0][0]] + [following for _, following, *_ in together[1:]]
+        texts = [together[0].alone, *(one.following for one in together[1:])]
         turns.append(Turn("user", question(rng, texts)))
-        for _, _, name, arguments, result in together:
-            turns += [Turn("assistant", write_call(name, arguments), name, arguments),
-                      Turn("function", json.dumps(result, ensure_ascii=False))]
+        for one in together:
+            turns += [Turn("assistant", write_call(one.name, one.arguments), one.name, one.arguments),
+                      Turn("function", json.dumps(one.result, ensure_ascii=False))]
         if rng.random() < 0.3 and len(offered) > len(made):
-            turns.append(_finish(rng, result))
+            turns.append(_finish(rng, together[-1].result))
     return Conversation("", read_tools(offered), tuple(turns))
 
 

@@ -9,7 +9,7 @@ Drills ask for nothing else. Those of choosing start from bare pieces and end as
 import numpy as np
 
 from data.english import new_word
-from data.examples import Example
+from data.examples import as_one_call
 from data.toolbox import TOOLS
 
 # What stands around a name, a description, a question and an answer in a conversation.
@@ -89,4 +89,4 @@ def _example(ids, counted):
     """An Example in which predicting the ids at the places `counted` matters, and nothing else."""
     weights = np.zeros(len(ids))
     weights[np.array(counted) - 1] = 1.0
-    return Example(np.array(ids), np.append(ids[1:], 0), weights, np.zeros(len(ids), int), 1, 0)
+    return as_one_call(np.array(ids), np.append(ids[1:], 0), weights)

@@ -328,7 +328,8 @@ track: track, follow, keep an eye on
 rate: rate, give points to, judge
 """)
 
-# Parameters: their JSON type, what the documentation says, and how a value {} of theirs is mentioned.
+# Parameters: the kind of their values (documents.value), what the documentation says, and how a value {} of
+# theirs is mentioned.
 PARAMETERS = {name.strip(): (kind.strip(), meaning.strip(), tuple(cue.strip() for cue in cues.split(",")))
               for name, kind, meaning, cues in (line.split("|") for line in """
 city|name|name of the city|in {}, for {}, in the city of {}, around {}, at {}

@@ -20,6 +20,16 @@ class Example(NamedTuple):
     n_calls: int  # trained calls
     item: int     # place in the file
 
+    @property
+    def n_trained(self):
+        """Positions with a weight."""
+        return int((self.weights > 0).sum())
+
+
+def as_one_call(ids, labels, weights):
+    """An Example of the base model's training: its weights count together, as those of one call do."""
+    return Example(ids, labels, weights, np.zeros(len(ids), int), n_calls=1, item=0)
+
 
 class Batch(NamedTuple):
     """A micro-batch of right-padded rows; padding has weight 0, and its ids influence nothing."""
@@ -27,7 +37,6 @@ class Batch(NamedTuple):
     labels: torch.Tensor   # (B, T) int64
     weights: torch.Tensor  # (B, T) normalised per call
     n_calls: int
-    n_trained: int         # positions with a weight
     n_tokens: int          # without padding
 
 
@@ -87,7 +96,7 @@ def fit(encoded, turns, trained, max_length):
     return tokens[:0]
 
 
-def plan(examples, batch_size, seed, epoch):
+def epoch_steps(examples, batch_size, seed, epoch):
     """Steps of an epoch: lists of examples with `batch_size` trained calls or more (the last may have fewer).
 
     Conversations are shuffled, sorted by length within windows, gathered into steps, and the steps are
@@ -135,5 +144,4 @@ def collate(examples, device="cpu", dtype=torch.float32, pad=0):
     return Batch(rows([e.ids for e in examples], torch.int64, pad),
                  rows([e.labels for e in examples], torch.int64, pad),
                  rows([normalise(e.weights, e.call) for e in examples], dtype, 0.0),
-                 sum(e.n_calls for e in examples), sum(int((e.weights > 0).sum()) for e in examples),
-                 sum(len(e.ids) for e in examples))
+                 sum(e.n_calls for e in examples), sum(len(e.ids) for e in examples))

@@ -25,7 +25,7 @@ SAID = [word for noun, others in NOUNS.items() for text in (noun, *others) for w
 WORDS = sorted({word for word in (*SAID, *ADJECTIVES) if re.fullmatch("[a-z]{3,}", word)})
 
 
-class Tool(NamedTuple):
+class Nonsense(NamedTuple):
     """A tool without a meaning: its name, the words that describe it, {parameter: kind of its values}."""
     name: str
     words: list[str]
@@ -93,7 +93,7 @@ def _tools(rng, grown, new):
                 parts.insert(1, rng.choice(alike))
             name = "_".join(parts)
         kinds = {new(): rng.choice(KINDS) for _ in range(rng.randint(0, round(3 * grown)))}
-        tools.append(Tool(name, words, kinds))
+        tools.append(Nonsense(name, words, kinds))
     return tools
 
 

@@ -33,7 +33,7 @@ from data import InputError, cli
 from data.disguise import disguised
 from data.documents import document, random_documents
 from data.drills import choosing, copying
-from data.examples import Example, collate
+from data.examples import as_one_call, collate
 from data.nonsense import nonsense
 from data.trajectories import read
 from losses import weighted_nll
@@ -128,7 +128,7 @@ def example(conversation, tokenizer, context_weight):
     weights = np.full(len(encoded.ids), context_weight)
     for call in encoded.calls:
         weights[call.start - 1:call.stop] = 1.0
-    return Example(encoded.ids, encoded.labels, weights, np.zeros(len(weights), int), 1, 0)
+    return as_one_call(encoded.ids, encoded.labels, weights)
 
 
 def batch_of(number, grown, flags, rng, pieces, tokenizer):
@@ -157,7 +157,7 @@ def named(conversation, tokenizer):
     weights = np.zeros(len(encoded.ids))
     for call in encoded.calls:
         weights[call.name_start - 1:call.name_stop - 1] = 1.0
-    return Example(encoded.ids, encoded.labels, weights, np.zeros(len(weights), int), 1, 0)
+    return as_one_call(encoded.ids, encoded.labels, weights)
 
 
 @torch.no_grad()

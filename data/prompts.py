@@ -5,16 +5,18 @@ data/trajectories.py, ends where the call is due; or of the released `{"instruct
 """
 
 import re
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 
 from data import InputError, read_json, trajectories
+from data.calls import ParseError, parse_call
 from data.tools import Parameter, Tool
 from losses import is_erroneous
-from reward import ParseError, classify, parse_call
+from reward import classify
 
-FREE_TEXT = ("finish", "ask_to_user")  # no rule can judge what they say
+FREE_TEXT = ("finish", "ask_to_user", "respond")  # in any case; no rule can judge what they say
 
 
 class Prompt(NamedTuple):
@@ -27,7 +29,7 @@ class Prompt(NamedTuple):
 def read(path, tokenizer, max_prompt=0, free_text=False):
     """All prompts of a file, and why others were left out -> (prompts, list of "where: reason").
 
-    max_prompt: tokens, 0 for no limit. free_text: keep golds that are `finish` or `ask_to_user`. Raises
+    max_prompt: tokens, 0 for no limit. free_text: keep golds whose tool is one of FREE_TEXT. Raises
     InputError for a malformed file, a gold call that cannot be parsed, and when no prompt is left.
     """
     items = read_json(path)
@@ -53,9 +55,13 @@ def read(path, tokenizer, max_prompt=0, free_text=False):
 
 
 def load(path, tokenizer, max_prompt=0, free_text=False):
-    """The prompts that `read` gives; prints how many it left out, and those that do not fit their schema."""
+    """The prompts that `read` gives; prints how many it left out, and those that do not fit their schema.
+
+    And which tool they call most: one whose arguments are prose earns what no rule can judge.
+    """
     prompts, left_out = read(path, tokenizer, max_prompt, free_text)
-    print(f"{path}: {len(prompts)} prompts, {len(left_out)} left out")
+    (name, n), = Counter(parse_call(prompt.gold, prompt.tools).name for prompt in prompts).most_common(1)
+    print(f"{path}: {len(prompts)} prompts, most of one tool {n} ({name}), {len(left_out)} left out")
     for line in left_out:
         if "own schema" in line:
             print(f"  {line}")
@@ -111,7 +117,7 @@ def _unfit(prompt, max_prompt, free_text):
     except ParseError as error:
         raise InputError(f"{prompt.where}: the gold call {prompt.gold[:80]!r} "
                          f"cannot be parsed: {error}") from None
-    if name in FREE_TEXT and not free_text:
+    if name.casefold() in FREE_TEXT and not free_text:
         return f"{name} is free text"
     if max_prompt and len(prompt.ids) > max_prompt:
         return f"{len(prompt.ids)} tokens, longer than --max-prompt"

@@ -1,6 +1,6 @@
-"""Write the embedded data: reversed construction, as in TTPA, from tools to calls, answers and questions.
+"""Write the embedded data by reversed construction, as the TTPA paper does: calls, answers, then questions.
 
-    python -m data.synthesize [--out DIR]      # half a minute; the committed files, byte for byte
+    python -m data.synthesize [--out DIR]      # seconds; the committed files, byte for byte
 
 Tools are chosen and a chain of one to four calls is executed (data/chains.py); the answer is written from
 the results, the question from the arguments (data/questions.py), and filters look at both (data/drafts.py).

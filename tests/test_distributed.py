@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import model
 import parallel
@@ -267,6 +268,7 @@ def test_work_is_dealt_once_evenly_and_the_same_everywhere(monkeypatch):
             assert sorted(i for share in shares for i in share) == list(range(count))
             loads = [sum(sizes[i] for i in share) for share in shares]
             assert max(loads) - min(loads) <= max(sizes, default=0)
+            assert max(map(len, shares)) <= -(-count // ranks), "--plan counts with as many rows"
             assert all(share == sorted(share) for share in shares)
 
 
@@ -281,6 +283,75 @@ def test_a_model_computing_in_bf16_keeps_fp32_shards_gradients_and_value_head(tm
 
     for dtypes, gradients in run_processes(2, step, tmp_path):
         assert dtypes == ["torch.bfloat16", "torch.float32"] and gradients == {"torch.float32"}
+
+
+def test_bf16_logits_of_two_processes_are_those_of_one_at_late_positions_too(tmp_path, model_dir):
+    """Rotary angles stay in fp32: FSDP would round them to bf16 on their way into a block."""
+    ids = torch.randint(3, 350, (1, 1500), generator=torch.Generator().manual_seed(0))
+
+    @torch.no_grad()
+    def logits():
+        transformer = storage.load(model_dir, shard=lambda t: parallel.shard(
+            t, torch.device("cpu"), torch.bfloat16))
+        transformer.compute_dtype = torch.bfloat16
+        return transformer(ids)
+
+    (one,) = run_processes(1, logits, tmp_path)
+    for two in run_processes(2, logits, tmp_path):
+        assert torch.equal(one, two)
+
+
+class Gathers(TorchDispatchMode):
+    """Counts the all-gathers that run under it."""
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += "all_gather" in func.name()
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_rollout_gathers_every_parameter_once_however_long_the_answers(tmp_path, model_dir):
+    """Gathering for every token made others' rollouts ten times slower (trl#1483)."""
+    def count():
+        transformer = storage.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
+        counts = []
+        for longest in (1, 12):
+            with Gathers() as gathers:
+                model.generate(transformer, [[1, 5, 9], [1, 7]], longest, 2)
+            counts.append(gathers.count)
+        return counts, len(list(transformer.parameters()))
+
+    for counts, parameters in run_processes(2, count, tmp_path):
+        assert counts == [parameters, parameters]
+
+
+def test_ppo_of_two_processes_goes_on_as_if_it_had_not_been_stopped(tmp_path, model_dir, data_file):
+    """With a critic of its own, of whose value head one process holds nothing."""
+    options = {"num_prompts": 9, "batch_size": 3, "epochs": 1, "max_new_tokens": 6, "show_every": 0,
+               "save_every": 0, "dtype": "bf16"}
+
+    def run(name):
+        return lambda: train(ppo, model_dir, data_file, tmp_path / name, **options)
+
+    def stopped():
+        original, calls = ppo.train_step, []
+
+        def step(*arguments):
+            calls.append(0)
+            if len(calls) == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return original(*arguments)
+
+        ppo.train_step = step
+        with pytest.raises(SystemExit):
+            run("cut")()
+
+    for number, work in enumerate((stopped, run("cut"), run("straight"))):
+        run_processes(2, work, tmp_path / str(number))
+        if work is stopped:
+            assert not (tmp_path / "cut/model.safetensors").exists()
+    for name in ("model.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
 
 
 def test_the_optimizer_of_a_sharded_model_is_ready_for_a_checkpoint(model_dir):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from conftest import ITEMS, item, real
 from data import InputError, read_json
-from data.examples import Example, build, collate, micro_batches, plan
+from data.examples import Example, build, collate, epoch_steps, micro_batches
 from data.trajectories import read, read_item
 from tokenizer import Tokenizer, render
 
@@ -77,7 +77,7 @@ def test_conversations_without_a_trained_call_are_skipped_and_counted(tokenizer_
 def test_steps_hold_every_conversation_once_and_enough_calls(sizes, batch_size, seed, max_tokens):
     examples = [Example(np.zeros(n, int), np.zeros(n, int), np.ones(n), np.zeros(n, int), calls, i)
                 for i, (n, calls) in enumerate(sizes)]
-    steps = plan(examples, batch_size, seed, epoch=0)
+    steps = epoch_steps(examples, batch_size, seed, epoch=0)
     assert sorted(e.item for step in steps for e in step) == list(range(len(examples)))
     too_small = [step for step in steps if sum(e.n_calls for e in step) < batch_size]
     assert len(too_small) <= 1
@@ -87,13 +87,13 @@ def test_steps_hold_every_conversation_once_and_enough_calls(sizes, batch_size, 
         assert sorted(e.item for b in micro for e in b) == sorted(e.item for e in step)
         for b in micro:
             assert len(b) == 1 or len(b) * max(len(e.ids) for e in b) <= max_tokens
-    again = plan(examples, batch_size, seed, epoch=0)
+    again = epoch_steps(examples, batch_size, seed, epoch=0)
     assert [[e.item for e in step] for step in again] == [[e.item for e in step] for step in steps]
 
 
 def test_epochs_and_seeds_have_different_orders(tokenizer_file):
     examples = build(CONVERSATIONS * 20, Tokenizer(tokenizer_file))[0]
-    orders = {tuple(e.n_calls for step in plan(examples, 2, seed, epoch) for e in step)
+    orders = {tuple(e.n_calls for step in epoch_steps(examples, 2, seed, epoch) for e in step)
               for seed in (0, 1) for epoch in (0, 1)}
     assert len(orders) == 4
 
@@ -118,7 +118,7 @@ def test_padding_and_counts_of_the_real_file():
     examples, counts = build([conversations[i] for i in uncut], tokenizer)
     assert counts["conversations"] == 1217 and counts["calls"] == 3126
     assert sum(len(e.ids) for e in examples) == pytest.approx(3.0e6, rel=0.02)
-    steps = plan(examples, 4, 0, 0)
+    steps = epoch_steps(examples, 4, 0, 0)
     padded = tokens = 0
     for step in steps:
         for group in micro_batches(step, 10**9):

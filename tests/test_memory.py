@@ -33,7 +33,7 @@ def kept_for_backward(config, dtype, tokens, checkpointed):
     ids = torch.zeros(1, tokens, dtype=torch.int64)
     weights = torch.zeros(1, tokens)
     weights[0, -1] = 1
-    batch = Batch(ids, ids, weights, 1, 1, tokens)
+    batch = Batch(ids, ids, weights, 1, tokens)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
         weighted_nll(transformer, batch)
     return sum(storage.nbytes() for storage in saved.values())

@@ -10,7 +10,7 @@ import model
 import ppo
 import storage
 from common import make_optimizer
-from conftest import ITEMS, assert_one_line_error, item, real, run_script, schema
+from conftest import ITEMS, TOOLS, assert_one_line_error, item, real, run_script, schema
 from data import InputError
 from data.prompts import Prompt, draw, read
 from data.tools import read_tools
@@ -28,7 +28,7 @@ def data_file(tmp_path_factory):
 
 # --------------------------------------------------------------------------------------------------- prompts
 
-def test_every_good_call_is_a_prompt_with_its_history(model_dir, data_file):
+def test_every_good_call_is_a_prompt_with_its_history(tmp_path, model_dir, data_file):
     tokenizer = Tokenizer(model_dir)
     prompts, left_out = read(data_file, tokenizer)
     assert [p.gold for p in prompts[:4]] == [
@@ -40,6 +40,12 @@ def test_every_good_call_is_a_prompt_with_its_history(model_dir, data_file):
     assert text.endswith("got an unexpected keyword argument 'town'\nAssistant:")
     assert prompts[0].ids[0] == tokenizer.bos_id
     assert len(read(data_file, tokenizer, free_text=True)[0]) == 28
+    for name, kept in (("Finish", 0), ("respond", 0), ("get_news", 1)):  # other sets' names for prose
+        conversation = item(("user", "?"), ("assistant", '%s\n{"topic": "x"}' % name), ("function", "[]"),
+                            ("assistant", "get_news\n{}"), ("function", "[]"),
+                            tools=[*TOOLS, schema(name, topic="string")])
+        (tmp_path / "prose.json").write_text(json.dumps([conversation]))
+        assert len(read(tmp_path / "prose.json", tokenizer)[0]) == 1 + kept
     short, left_out = read(data_file, tokenizer, max_prompt=len(prompts[3].ids))
     assert max(len(p.ids) for p in short) <= len(prompts[3].ids)
     assert any("--max-prompt" in line for line in left_out)

@@ -159,7 +159,8 @@ def test_half_written_and_damaged_checkpoints_are_passed_over_with_a_line(
     file.write_bytes(file.read_bytes()[:-1])
     train(sft, model_dir, data_file, folder, **options)
     out = capsys.readouterr().out
-    assert "step-000004.part: half written, ignored" in out and "step-000003: half written, ignored" in out
+    assert "step-000004.part: damaged or half written, ignored" in out \
+        and "step-000003: damaged or half written, ignored" in out
     assert "going on from" in out and "step-000002" in out
     assert (folder / "model.safetensors").read_bytes() == (straight[sft] / "model.safetensors").read_bytes()
     assert len(list((folder / "checkpoints").iterdir())) == 2  # --keep, and no leftovers

@@ -12,7 +12,7 @@ import model
 import sft
 import storage
 from common import learning_rate, make_optimizer
-from conftest import ITEMS, assert_one_line_error, real, run_script
+from conftest import ITEMS, assert_one_line_error, item, real, run_script
 from data.examples import build
 from data.trajectories import read_item
 from tokenizer import Tokenizer
@@ -139,7 +139,10 @@ def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file, tokenizer_fi
     assert_one_line_error(run(data=tmp_path / "absent.json"), "absent.json")
     (tmp_path / "no.json").write_text("[\n{]")
     assert_one_line_error(run(data=tmp_path / "no.json"), "no.json", "line 2")
-    assert_one_line_error(run("--max-length", 30), "--max-length 30", "no call fits")
+    assert_one_line_error(run("--max-length", 30), "raw.json: --max-length 30", "no call fits")
+    failed = item(("user", "?"), ("assistant", "get_news\n{}"), ("function", '{"error": "x"}'))
+    (tmp_path / "held.json").write_text(json.dumps([failed]))
+    assert_one_line_error(run("--eval-data", tmp_path / "held.json"), "held.json: no trainable call")
     assert_one_line_error(run(model=tmp_path / "absent"), "absent")
     assert_one_line_error(run(model=damaged("cut", cut)), "model.safetensors", "cut off")
     assert_one_line_error(run(model=damaged("away", shard_away)), "model-00001")
