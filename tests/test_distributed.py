@@ -325,35 +325,6 @@ def test_a_rollout_gathers_every_parameter_once_however_long_the_answers(tmp_pat
         assert counts == [parameters, parameters]
 
 
-def test_ppo_of_two_processes_goes_on_as_if_it_had_not_been_stopped(tmp_path, model_dir, data_file):
-    """With a critic of its own, of whose value head one process holds nothing."""
-    options = {"num_prompts": 9, "batch_size": 3, "epochs": 1, "max_new_tokens": 6, "show_every": 0,
-               "save_every": 0, "dtype": "bf16"}
-
-    def run(name):
-        return lambda: train(ppo, model_dir, data_file, tmp_path / name, **options)
-
-    def stopped():
-        original, calls = ppo.train_step, []
-
-        def step(*arguments):
-            calls.append(0)
-            if len(calls) == 2:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return original(*arguments)
-
-        ppo.train_step = step
-        with pytest.raises(SystemExit):
-            run("cut")()
-
-    for number, work in enumerate((stopped, run("cut"), run("straight"))):
-        run_processes(2, work, tmp_path / str(number))
-        if work is stopped:
-            assert not (tmp_path / "cut/model.safetensors").exists()
-    for name in ("model.safetensors", "metrics.jsonl"):
-        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
-
-
 def test_the_optimizer_of_a_sharded_model_is_ready_for_a_checkpoint(model_dir):
     optimizer = make_optimizer(storage.load(model_dir), 0.01)
     assert all(state.keys() == {"step", "exp_avg", "exp_avg_sq"} for state in optimizer.state.values())
