@@ -152,7 +152,8 @@ def claim(folder, identity):
     old = read_object(path) if path.exists() else identity
     for key in identity:
         if old.get(key) != identity[key]:
-            raise InputError(f"{folder}: holds answers for {key} {old.get(key)}, not {identity[key]}; "
+            there, here = (str(value.get(key)) or "none" for value in (old, identity))
+            raise InputError(f"{folder}: holds answers for {key} {there}, not {here}; "
                              "name another directory, or remove it")
     write_json(path, identity)
 
