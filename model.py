@@ -43,10 +43,12 @@ class Config:
 def read_config(path):
     """config.json -> Config. Raises InputError naming what is missing, malformed or not implemented here."""
     raw = {key: value for key, value in read_object(path).items() if value is not None}
-    rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
-    rope = rope if isinstance(rope, dict) else {"rope_type": rope}
+    ropes = [given if isinstance(given, dict) else {"rope_type": given}  # older files have the former
+             for given in (raw.get("rope_scaling"), raw.get("rope_parameters")) if given]
+    rope = {key: value for given in ropes for key, value in given.items()}
     refused = {"model_type": raw.get("model_type", "llama") != "llama",
-               "rope_scaling": rope.get("rope_type", rope.get("type", "default")) != "default",
+               "rope_scaling": any(given.get("rope_type", given.get("type", "default")) != "default"
+                                   for given in ropes),
                "partial_rotary_factor": "partial_rotary_factor" in raw | rope,
                "hidden_act": raw.get("hidden_act", "silu") != "silu",
                "attention_bias": raw.get("attention_bias"), "mlp_bias": raw.get("mlp_bias")}

@@ -149,7 +149,7 @@ def claim(folder, identity):
     Raises InputError naming the difference if the answers there are others.
     """
     path = folder / "run.json"
-    old = read_object(path) if path.exists() else identity
+    old = read_object(path) if os.path.lexists(path) else identity  # a broken link is no fresh start
     for key in identity:
         if old.get(key) != identity[key]:
             there, here = (str(value.get(key)) or "none" for value in (old, identity))

@@ -212,6 +212,7 @@ def test_a_weight_of_another_shape_is_named(tmp_path):
 
 @pytest.mark.parametrize("change, word", [
     ({"rope_scaling": {"type": "linear", "factor": 2}}, "rope_scaling"),
+    ({"rope_scaling": {"type": "linear"}, "rope_parameters": {"rope_type": "default"}}, "rope_scaling"),
     ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5}}, "rope_scaling"),
     ({"attention_bias": True}, "attention_bias"), ({"hidden_act": "gelu"}, "hidden_act"),
     ({"model_type": "mistral"}, "model_type"), ({"hidden_size": None}, "hidden_size"),
