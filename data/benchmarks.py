@@ -156,6 +156,8 @@ def rotbench(folder, level, turn="first"):
         where = f"{path}: item {i}"
         *shown, answer = _get(record, "conversations", list, where) or [None]
         texts = _get(answer, "value", list, where)
+        if _get(answer, "from", str, where) != "assistant":
+            raise InputError(f"{where}: the last message must be the assistant's, the golds")
         golds, unread, note = _json_golds([_split_react(str(text)) for text in texts])
         conversation = _dialogue(shown, where)
         scenario = _get(record, "scenario", str, where)
