@@ -280,9 +280,7 @@ def unknowable(task):
     With alternatives each gold must lack something; with steps or parallel calls one is enough, though the
     item's other calls may still be found.
     """
-    known = {}
-    for tool in task.tools:
-        known.setdefault(tool.name, set()).update(parameter.name for parameter in tool.parameters)
+    known = _documented(task)
     reasons = [_unknown(gold, known) for gold in task.golds]
     bad = [reason for reason in reasons if reason]
     if not bad or (task.kind == "any" and len(bad) < len(reasons)):
@@ -292,12 +290,18 @@ def unknowable(task):
 
 def knowable(task):
     """(TS, PI, CF), each 0 or 1: the best score of one call that follows from the prompt."""
-    known = {}
-    for tool in task.tools:
-        known.setdefault(tool.name, set()).update(parameter.name for parameter in tool.parameters)
+    known = _documented(task)
     keyed = [gold for gold in task.golds if not _unknown(gold, known)]
     return (int(any(name in known for name in gold_names(task))), int(bool(keyed)),
             int(any(gold not in task.hidden for gold in keyed)))
+
+
+def _documented(task):
+    """{tool: its parameters}; a name that comes twice has those of both."""
+    known = {}
+    for tool in task.tools:
+        known.setdefault(tool.name, set()).update(parameter.name for parameter in tool.parameters)
+    return known
 
 
 def _unknown(gold, known):

@@ -55,10 +55,9 @@ def form_of(text):
     """One of FORMATS, by what a spoken text begins with and the marks in it."""
     if REACT.search(text):
         return "react"
-    fenced = FENCED_JSON.search(text)  # what a tool gave back, if a call stands before it
-    is_json = (JSON.match(text, PREFIX.match(text).end()) or "<tool_call>" in text
-               or fenced and not CALL.search(text, 0, fenced.start()))
-    return "json" if is_json else "call"
+    begins = _json_begins(text)  # with what a tool gave back, if a call stands before it
+    is_json = JSON.match(text, begins) and not CALL.search(text, 0, begins)
+    return "json" if is_json or "<tool_call>" in text else "call"
 
 
 def _react(text, tools):
@@ -89,14 +88,18 @@ def _json(text, tools):
 def _json_values(text):
     tagged = re.findall(r"<tool_call>(.*?)(?:</tool_call>|\Z)", text, re.DOTALL)
     yield from map(_load, tagged)
-    begins, fenced = PREFIX.match(text).end(), FENCED_JSON.search(text)
-    if fenced and not JSON.match(text, begins):
-        begins = fenced.end()
-    start = len(text) if tagged else LISTED.match(text, begins).end()
+    start = len(text) if tagged else LISTED.match(text, _json_begins(text)).end()
     while text[start:start + 1] == "{":
         value, start = _load(text, start)
         yield value
         start = LISTED.match(text, start).end()
+
+
+def _json_begins(text):
+    """Where JSON begins, if there is any: at the start, else in a block."""
+    start = PREFIX.match(text).end()
+    fenced = None if JSON.match(text, start) else FENCED_JSON.search(text)
+    return fenced.end() if fenced else start
 
 
 def _json_call(value):
