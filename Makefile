@@ -1,26 +1,32 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: test parity demo bench base-model
+.PHONY: demo test check parity bench base-model
 
 # SFT, PPO and evaluation on the embedded model and data; one table at the end.
 demo: $(VENV)/installed
-	$(PYTHON) bench/demo.py
+	$(PYTHON) demo.py
 
 test: $(VENV)/installed
 	$(PYTHON) -m pytest
 
+# In under a minute: style, the import rule, and the tests that are fast.
+FAST = tests/test_imports.py tests/test_losses.py tests/test_reward.py tests/test_tokenizer.py
+check: $(VENV)/dev
+	$(VENV)/bin/ruff check
+	$(PYTHON) -m pytest $(FAST)
+
 # data/tiny anew, in runs/base: made-up documents; some in the wording of the tools that are seen; choosing in
 # drills; choosing in whole conversations, twice.
 base-model: $(VENV)/installed
-	$(PYTHON) -m data.pretrain --out runs/base-0
-	$(PYTHON) -m data.pretrain --init runs/base-0 --out runs/base-1 --disguised 0.6 --drill-steps 0 \
+	$(PYTHON) -m pretraining.pretrain --out runs/base-0
+	$(PYTHON) -m pretraining.pretrain --init runs/base-0 --out runs/base-1 --disguised 0.6 --drill-steps 0 \
 	    --steps 4000 --lr 6e-4 --seed 1
-	$(PYTHON) -m data.pretrain --init runs/base-1 --out runs/base-2 --disguised 0.6 --drill-steps 0 \
+	$(PYTHON) -m pretraining.pretrain --init runs/base-1 --out runs/base-2 --disguised 0.6 --drill-steps 0 \
 	    --choosing --steps 7000 --drill-share 0.15 --muon --lr 1.5e-3 --seed 2
-	$(PYTHON) -m data.pretrain --init runs/base-2 --out runs/base-3 --disguised 0.6 --drill-steps 0 \
+	$(PYTHON) -m pretraining.pretrain --init runs/base-2 --out runs/base-3 --disguised 0.6 --drill-steps 0 \
 	    --conversations --steps 6000 --drill-share 0.45 --muon --lr 1e-3 --seed 3
-	$(PYTHON) -m data.pretrain --init runs/base-3 --out runs/base --disguised 0.6 --drill-steps 0 \
+	$(PYTHON) -m pretraining.pretrain --init runs/base-3 --out runs/base --disguised 0.6 --drill-steps 0 \
 	    --conversations --steps 5000 --drill-share 0.45 --muon --lr 1e-3 --seed 4
 
 # The same numbers as transformers; the import fails loudly, so that the tests cannot be skipped.
@@ -37,21 +43,25 @@ BENCH = PYTHONWARNINGS=ignore HF_HUB_OFFLINE=1 $(BENCH_VENV)/bin/python
 REAL = --trajectories $(TRAJECTORIES) --tokenizer $(TOKENIZER)
 
 bench: $(BENCH_VENV)/installed
-	$(BENCH) bench/sft_epoch.py $(REAL) $(BENCH_FLAGS)
-	$(BENCH) bench/sft_trl.py $(REAL) $(BENCH_FLAGS)
-	$(BENCH) bench/rollout.py $(BENCH_FLAGS)
-	$(BENCH) bench/ppo_step.py --tokenizer $(TOKENIZER) $(BENCH_FLAGS)
-	$(BENCH) bench/output_head.py $(BENCH_FLAGS)
-	$(BENCH) bench/preprocessing.py $(REAL) $(BENCH_FLAGS)
-	$(BENCH) bench/loading.py $(BENCH_FLAGS)
-	$(BENCH) bench/limits.py $(BENCH_FLAGS)
-	$(BENCH) bench/growth.py $(BENCH_FLAGS)
-	$(BENCH) bench/gpu.py $(BENCH_FLAGS)
-	$(BENCH) bench/gpu.py --compile $(BENCH_FLAGS)
+	$(BENCH) -m bench.sft_epoch $(REAL) $(BENCH_FLAGS)
+	$(BENCH) -m bench.sft_trl $(REAL) $(BENCH_FLAGS)
+	$(BENCH) -m bench.rollout $(BENCH_FLAGS)
+	$(BENCH) -m bench.ppo_step --tokenizer $(TOKENIZER) $(BENCH_FLAGS)
+	$(BENCH) -m bench.output_head $(BENCH_FLAGS)
+	$(BENCH) -m bench.preprocessing $(REAL) $(BENCH_FLAGS)
+	$(BENCH) -m bench.loading $(BENCH_FLAGS)
+	$(BENCH) -m bench.limits $(BENCH_FLAGS)
+	$(BENCH) -m bench.growth $(BENCH_FLAGS)
+	$(BENCH) -m bench.gpu $(BENCH_FLAGS)
+	$(BENCH) -m bench.gpu --compile $(BENCH_FLAGS)
 
 $(VENV)/installed: requirements.txt
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install -q -r requirements.txt
+	touch $@
+
+$(VENV)/dev: $(VENV)/installed
+	$(PYTHON) -m pip install -q "ruff>=0.8"
 	touch $@
 
 $(VENV)/parity: $(VENV)/installed

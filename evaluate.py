@@ -22,15 +22,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from common import flag, make_folder, newest_run, parse_flags
-from data import (InputError, benchmarks, cli, dialogue, forms, library, predictions, report, transcripts,
-                  write_json)
-from data.benchmarks import LEVELS, first_of_groups, gold_names
 from data.calls import Call, ParseError
-from data.predictions import Reply
-from data.report import bounds, error_table, table
 from data.tools import write_call
-from parallel import processes
+from evaluation import (
+    benchmarks,
+    call_formats,
+    dialogue,
+    dialogue_scores,
+    predictions,
+    report,
+    tool_library,
+)
+from evaluation.benchmarks import LEVELS, first_of_groups, gold_names
+from evaluation.predictions import Reply
+from evaluation.report import bounds, error_table, table
+from plumbing.files import InputError, write_json
+from plumbing.flags import cli, flag, parse_flags
+from plumbing.parallel import processes
+from plumbing.runs import make_folder, newest_run
 from reward import ErrorType, parameter_errors, reward
 from tokenizer import Tokenizer
 
@@ -50,15 +59,15 @@ class Flags:
     level: str = flag("", "noise in names (default: rotbench all, embedded clean)", choices=("all", *LEVELS))
     turn: str = flag("first", "rotbench: the query alone, or after two calls", choices=("first", "third"))
     limit: int = flag(0, "take the first N items of each group and level only; 0: all", least=0)
-    data: str = flag("", "directory of the benchmark's files (default: where data/download.py puts them)")
+    data: str = flag("", "directory of the benchmark's files (default: where evaluation/download.py puts them)")
     tool_library: str = flag("", "tooleyes: directory of tools, Category/Name/tool.py, which are executed")
-    queries: str = flag("", "tooleyes: other queries for these tools; see data/library.py")
+    queries: str = flag("", "tooleyes: other queries for these tools; see evaluation/tool_library.py")
     tool_timeout: float = flag(30.0, "tooleyes: seconds that a call may take", least=0.1, most=86400)
     ask: str = flag("", "a question: hold one dialogue about it with the embedded tools, and print it")
     show: int = flag(0, "toolbox, tooleyes: print the first N dialogues", least=0)
     model: str = flag("", "checkpoint in HF layout (default: the newest under runs/, else data/tiny)")
-    predictions: str = flag("", "file of predictions to score in place of a model; see data/predictions.py")
-    format: str = flag("auto", "form of the predictions", choices=forms.FORMATS, needs="predictions")
+    predictions: str = flag("", "file of predictions to score in place of a model; see evaluation/predictions.py")
+    format: str = flag("auto", "form of the predictions", choices=call_formats.FORMATS, needs="predictions")
     out: str = flag("", "directory for scores and items or dialogues; an interrupted run goes on there")
     compat: bool = flag(False, "rotbench: scores.json has the figures by upstream's rules, bugs included")
     errors: bool = flag(False, "also print which errors were made, the paper's Table 1")
@@ -187,10 +196,10 @@ def judge(task, text, form="auto", ended=True):
 
     The reward is that of the text, or of its first call in the form of this project where it has another.
     """
-    said = forms.spoken(text)
-    form = forms.form_of(said) if form == "auto" else form
+    said = call_formats.spoken(text)
+    form = call_formats.form_of(said) if form == "auto" else form
     try:
-        calls = forms.calls(said, task.tools, form)
+        calls = call_formats.calls(said, task.tools, form)
     except ParseError:
         calls = []
     earned = None
@@ -295,10 +304,10 @@ def evaluate_dialogues(flags):
     if flags.bench == "toolbox":
         tasks, execute = read_tasks(flags), dialogue.run_toolbox
     else:
-        tasks = (first_of_groups(library.queries(flags.tool_library, flags.queries), flags.limit)
+        tasks = (first_of_groups(tool_library.queries(flags.tool_library, flags.queries), flags.limit)
                  if flags.queries else read_tasks(flags))
-        library.check(flags.tool_library, tasks)
-        execute = library.server(flags.tool_library, flags.tool_timeout)
+        tool_library.check(flags.tool_library, tasks)
+        execute = tool_library.server(flags.tool_library, flags.tool_timeout)
     dialogues = dialogue.hold(flags, find_model(flags.model), tasks, execute)
     if processes()[0]:
         return
@@ -311,10 +320,10 @@ def evaluate_dialogues(flags):
 
 def evaluate_transcripts(flags):
     """Whole dialogues that are in a file: DE, CE and VA."""
-    held = transcripts.read(flags.predictions)[:flags.limit or None]
-    print(*transcripts.report(held), sep="\n")
+    held = dialogue_scores.read(flags.predictions)[:flags.limit or None]
+    print(*dialogue_scores.report(held), sep="\n")
     if flags.out:
-        write_json(Path(flags.out, "scores.json"), {**transcripts.count(held), "bench": flags.bench})
+        write_json(Path(flags.out, "scores.json"), {**dialogue_scores.count(held), "bench": flags.bench})
 
 
 def main(argv=None):

@@ -6,7 +6,7 @@ from collections import Counter
 from tqdm import tqdm
 
 from losses import kl
-from parallel import largest, total, totals
+from plumbing.parallel import largest, total, totals
 from reward import ErrorType
 
 

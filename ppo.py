@@ -19,18 +19,28 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-import memory
 import model
-import storage
 from answers import Group, forward, forward_critic, group_answers
-from checkpoint import Run
-from common import (NotFinite, finite, flag, learning_rate, make_optimizer, newest_run, parse_flags, update,
-                    warn_of_length)
-from data import InputError, cli
-from data.prompts import Prompt, draw, load
 from losses import gae, kl, policy_loss, token_rewards, value_loss, whiten
+from model import warn_of_length
 from monitor import count, describe, show, warn
-from parallel import deal, finish, largest, processes, reduce_gradients, shard, start, total, totals
+from plumbing import memory
+from plumbing.files import InputError
+from plumbing.flags import cli, flag, parse_flags
+from plumbing.optimizer import NotFinite, finite, learning_rate, make_optimizer, update
+from plumbing.parallel import (
+    deal,
+    finish,
+    largest,
+    processes,
+    reduce_gradients,
+    shard,
+    start,
+    total,
+    totals,
+)
+from plumbing.runs import Run, newest_run
+from prompts import Prompt, draw, load
 from reward import ErrorType, classify, value
 from tokenizer import Tokenizer
 
@@ -42,7 +52,7 @@ class Flags:
     model: str = flag(
         "", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)", alters="files")
     data: str = flag(str(HERE / "data/rl.json"),
-                     "trajectories, or pairs of prompt and gold call; see data/prompts.py", alters="files")
+                     "trajectories, or pairs of prompt and gold call; see prompts.py", alters="files")
     eval_data: str = flag(
         "", "held-out prompts, answered greedily before and after training", alters="files")
     out: str = flag("runs/ppo", "where the run goes; one that was cut short is continued", alters="nothing")
@@ -210,11 +220,11 @@ def learn(models, optimizers, rolled, seen, flags, rates):
 def load_models(flags, device):
     """Tokenizer and Models, all from the fine-tuned checkpoint; the value head starts at zero."""
     tokenizer, dtype = Tokenizer(flags.model), model.DTYPES[flags.dtype]
-    trained = partial(storage.load, flags.model, torch.float32, device,
+    trained = partial(model.load, flags.model, torch.float32, device,
                       shard=partial(shard, device=device, dtype=dtype))
     actor = trained(value_head=flags.shared_critic)
     critic = actor if flags.shared_critic else trained(value_head=True)
-    reference = storage.load(flags.model, dtype, "cpu" if flags.offload_reference else device,
+    reference = model.load(flags.model, dtype, "cpu" if flags.offload_reference else device,
                              shard=partial(shard, device=device, offload=flags.offload_reference))
     tokenizer.must_fit(actor.config, flags.max_new_tokens)
     for transformer in (actor, critic):
@@ -300,7 +310,8 @@ def main():
     """The command line; see the top of this file."""
     flags = read_flags()
     if flags.plan:
-        print(*memory.report(memory.plan_ppo, flags), sep="\n")
+        config = model.read_config(Path(flags.model, "config.json"))
+        print(*memory.report(memory.plan_ppo, config, flags), sep="\n")
         return
     device, run = start(flags.device), Run(flags, "ppo")
     print(f"starting from {flags.model}")
@@ -334,7 +345,7 @@ def main():
         if flags.show_every and done % flags.show_every == 0:
             show(rolled, errors, tokenizer)
     print("seconds: " + ", ".join(f"{phase} {spent[phase]:.1f}" for phase in PHASES))
-    run.export(models.actor, tokenizer)
+    model.export(models.actor, tokenizer, run.path)
     finish()
 
 

@@ -16,16 +16,26 @@ from pathlib import Path
 
 import torch
 
-import memory
 import model
-import storage
-from checkpoint import Run
-from common import (NotFinite, finite, flag, learning_rate, make_optimizer, parse_flags, update,
-                    warn_of_length)
-from data import InputError, cli, trajectories
-from data.examples import build, collate, epoch_steps, micro_batches
+from data import trajectories
+from examples import build, collate, epoch_steps, micro_batches
 from losses import weighted_nll
-from parallel import deal, finish, largest, processes, reduce_gradients, shard, start, total
+from model import warn_of_length
+from plumbing import memory
+from plumbing.files import InputError
+from plumbing.flags import cli, flag, parse_flags
+from plumbing.optimizer import NotFinite, finite, learning_rate, make_optimizer, update
+from plumbing.parallel import (
+    deal,
+    finish,
+    largest,
+    processes,
+    reduce_gradients,
+    shard,
+    start,
+    total,
+)
+from plumbing.runs import Run
 from tokenizer import Tokenizer
 
 HERE = Path(__file__).parent
@@ -77,7 +87,7 @@ PRESETS = {  # tiny: at its width bf16 took twice the time of fp32, on a CPU wit
 def load_model(flags, device):
     """Tokenizer and Transformer to train, fp32 master weights. Raises InputError if they do not fit."""
     tokenizer, dtype = Tokenizer(flags.tokenizer or flags.model), model.DTYPES[flags.dtype]
-    transformer = storage.load(flags.model, torch.float32, device,
+    transformer = model.load(flags.model, torch.float32, device,
                                shard=partial(shard, device=device, dtype=dtype))
     tokenizer.must_fit(transformer.config)
     transformer.compute_dtype = dtype
@@ -145,7 +155,8 @@ def main():
     """The command line; see the top of this file."""
     flags = parse_flags(PRESETS, "Stage 1: supervised fine-tuning with MAE and PKT.")
     if flags.plan:
-        print(*memory.report(memory.plan_sft, flags), sep="\n")
+        config = model.read_config(Path(flags.model, "config.json"))
+        print(*memory.report(memory.plan_sft, config, flags), sep="\n")
         return
     device, run = start(flags.device), Run(flags, "sft")
     tokenizer, transformer = load_model(flags, device)
@@ -171,7 +182,7 @@ def main():
         speed = metrics["tokens"] / seconds
         run.log(done, metrics, {"seconds": seconds, "tokens_per_s": speed},
                 f"loss {metrics['loss']:.3f}, {speed:,.0f} tokens/s")
-    run.export(transformer, tokenizer)
+    model.export(transformer, tokenizer, run.path)
     finish()
 
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import sentencepiece
 
-from data import InputError
 from data.tools import signature
+from plumbing.files import InputError
 
 ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "function": "Output"}
 

@@ -1,6 +1,6 @@
 """A model of CodeLLaMA-7B's shape on one GPU: fine-tuning and decoding, and how far the card's limits are.
 
-    python bench/gpu.py [--compile] [--layers 32]
+    python -m bench.gpu [--compile] [--layers 32]
 
 Fine-tuning: steps of sft.py on one conversation of 4,096 random tokens, 10% of them trained: bf16 over fp32
 weights, activation checkpointing, AdamW. MFU is the arithmetic that the result needs (`sides.flops`; what is
@@ -17,13 +17,13 @@ import gc
 import statistics
 import time
 
-import sides
 import torch
-from limits import conversation
 
-import common
 import model
 import sft
+from bench import sides
+from bench.limits import conversation
+from plumbing.optimizer import make_optimizer
 
 TOKENS, PROMPT, NEW = 4096, 512, 128
 
@@ -76,7 +76,7 @@ def fine_tuning(flags, rounds):
     transformer, device = initialise(flags.layers, torch.float32, flags.compile), torch.device("cuda")
     transformer.compute_dtype, transformer.checkpoint_activations = torch.bfloat16, True
     settings = sft.Flags(dtype="bf16", max_length=0, checkpoint_activations=True)
-    optimizer, step = common.make_optimizer(transformer, 0.01), [conversation(flags.tokens, 32000)]
+    optimizer, step = make_optimizer(transformer, 0.01), [conversation(flags.tokens, 32000)]
     torch.cuda.reset_peak_memory_stats()
     seconds = timed(lambda: sft.train_step(transformer, optimizer, step, settings, 1e-6, device), rounds)
     return (seconds, sides.flops(transformer.config, [flags.tokens], flags.tokens // 10),

@@ -1,6 +1,6 @@
 """How time and memory grow with the length of a conversation, its calls, the batch, and the number of tools.
 
-    python bench/growth.py
+    python -m bench.growth
 
 One table: seconds of a training step (forward, backward, AdamW; 2M parameters, fp32, 10% of the tokens
 trained) and the memory it needs beyond weights, gradients and optimizer, for each size; then the exponents,
@@ -15,16 +15,16 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import sides
 import torch
-from limits import conversation
 
-import common
 import model
 import sft
 import tokenizer
+from bench import sides
+from bench.limits import conversation
 from data import trajectories
-from data.examples import build
+from examples import build
+from plumbing.optimizer import make_optimizer
 
 TOKENS, BATCH, CALLS, TOOLS = ((512, 1024, 2048, 4096, 8192, 16384), (1, 2, 4, 8, 16), (1, 4, 16, 64),
                                (5, 10, 25, 50, 100, 200))
@@ -82,7 +82,7 @@ def main():
     sides.start(flags)
     rounds, shape = 1 if flags.quick else flags.rounds, sides.config(*sides.SHAPES["2M"])
     transformer, found = model.initialise(shape), {}
-    optimizer = common.make_optimizer(transformer, 0.01)
+    optimizer = make_optimizer(transformer, 0.01)
     for what, size, examples in cases(flags.quick):
         step = step_of(transformer, optimizer, examples)
         memory = sides.peak(step)

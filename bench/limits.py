@@ -1,6 +1,6 @@
 """How far the machine's limits are: arithmetic in fine-tuning, memory traffic in decoding.
 
-    python bench/limits.py
+    python -m bench.limits
 
 Fine-tuning: floating-point operations per second of whole steps (forward, backward, clipping, AdamW) on one
 conversation of 2,048 tokens, 10% of them trained, over the fastest square matrix product found here. Counted
@@ -13,13 +13,13 @@ A model of 24M parameters. Not measured: the embedding table's few rows, samplin
 import statistics
 
 import numpy as np
-import sides
 import torch
 
-import common
 import model
 import sft
-from data.examples import Example
+from bench import sides
+from examples import Example
+from plumbing.optimizer import make_optimizer
 
 
 def conversation(tokens, vocabulary, calls=1):
@@ -52,7 +52,7 @@ def fine_tuning(shape, tokens, dtype, rounds):
     """Median seconds of a training step."""
     transformer, flags = model.initialise(shape), sft.Flags(dtype=dtype, max_length=0)
     transformer.compute_dtype = model.DTYPES[dtype]
-    optimizer, step = common.make_optimizer(transformer, 0.01), [conversation(tokens, shape.vocab_size)]
+    optimizer, step = make_optimizer(transformer, 0.01), [conversation(tokens, shape.vocab_size)]
     return statistics.median(sides.alternate({"": lambda: sft.train_step(
         transformer, optimizer, step, flags, 1e-4, torch.device("cpu"))}, rounds)[""])
 

@@ -1,6 +1,6 @@
 """Loading a sharded checkpoint: ours against transformers and against reading its files, which is the limit.
 
-    python bench/loading.py [--gigabytes 2]
+    python -m bench.loading [--gigabytes 2]
 
 The checkpoint is made here, in a temporary folder, in bf16, and loaded in bf16, from the disk cache.
 After loading, each side reads a number of every page of its weights, since files may be mapped, not read.
@@ -11,13 +11,12 @@ transformers, and three times the checkpoint's size in memory.
 import tempfile
 from pathlib import Path
 
-import sides
 import torch
 from transformers import LlamaForCausalLM
 from transformers.utils import logging
 
 import model
-import storage
+from bench import sides
 
 
 def write(folder, gigabytes, width=2048, vocabulary=32016):
@@ -29,7 +28,7 @@ def write(folder, gigabytes, width=2048, vocabulary=32016):
     transformer = transformer.bfloat16().to_empty(device="cpu")
     for parameter in transformer.parameters():
         parameter.detach().uniform_(-0.1, 0.1)
-    storage.save(transformer, folder, shard_bytes=int(gigabytes * 1e9 / 3.9))
+    model.save(transformer, folder, shard_bytes=int(gigabytes * 1e9 / 3.9))
 
 
 def touch(parameters):
@@ -57,7 +56,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         write(folder, *((0.05, 512, 1000) if flags.quick else (flags.gigabytes,)))
         sizes = [file.stat().st_size for file in Path(folder).glob("*.safetensors")]
-        load = {"ours": lambda: storage.load(folder, torch.bfloat16), "transformers": lambda:
+        load = {"ours": lambda: model.load(folder, torch.bfloat16), "transformers": lambda:
                 LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True)}
         other = dict(load["transformers"]().named_parameters())
         for name, parameter in load["ours"]().named_parameters():

@@ -1,16 +1,13 @@
 """How many tokens one pass per conversation saves over the released one sample per call.
 
-    python bench/one_pass.py FILE [FILE ...] --tokenizer tokenizer.model
+    python -m bench.one_pass FILE [FILE ...] --tokenizer tokenizer.model
 """
 
 import argparse
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from data import trajectories  # noqa: E402
-from losses import is_erroneous  # noqa: E402
-from tokenizer import Tokenizer  # noqa: E402
+from data import trajectories
+from losses import is_erroneous
+from tokenizer import Tokenizer
 
 
 def main():

@@ -1,6 +1,6 @@
 """The loss of the output head at trained positions only, against full logits: time and memory.
 
-    python bench/output_head.py
+    python -m bench.output_head
 
 V = 32,016 and 4,096 tokens of which 10% are trained, forward and backward, from hidden states of width 1,024.
 Ours takes the trained positions first (`losses.token_nll`); the other side makes all logits and masks the
@@ -9,10 +9,10 @@ its worst moment beyond inputs and gradients that are there anyway. Checked befo
 Not measured: the layers below. Needs no files and no other package.
 """
 
-import sides
 import torch
 import torch.nn.functional as F
 
+from bench import sides
 from losses import token_nll
 
 TOKENS, TRAINED, VOCABULARY = 4096, 0.1, 32016

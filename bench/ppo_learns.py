@@ -1,6 +1,6 @@
 """Does stage 2 learn, on real input? Fine-tune a small model, run PPO with three seeds, compare.
 
-    python bench/ppo_learns.py --trajectories DIR --tokenizer tokenizer.model --out DIR
+    python -m bench.ppo_learns --trajectories DIR --tokenizer tokenizer.model --out DIR
 
 Prompts: calls of at most 768 tokens of history, whose feedback is no error and whose gold is neither finish
 nor ask_to_user, of the tool sets with at least 20 such prompts. By a hash of the query a third is held out
@@ -22,15 +22,13 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import model  # noqa: E402
-import ppo  # noqa: E402
-import storage  # noqa: E402
-from data.prompts import read  # noqa: E402
-from data.trajectories import read_item  # noqa: E402
-from losses import is_erroneous  # noqa: E402
-from reward import ErrorType  # noqa: E402
-from tokenizer import Tokenizer  # noqa: E402
+import model
+import ppo
+from data.trajectories import read_item
+from losses import is_erroneous
+from prompts import read
+from reward import ErrorType
+from tokenizer import Tokenizer
 
 LONGEST, FEWEST, SEEDS = 768, 20, (0, 1, 2)
 CONFIG = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 192, "intermediate_size": 512,
@@ -88,7 +86,7 @@ def run(*arguments):
 
 def fine_tune(flags):
     (flags.out / "config.json").write_text(json.dumps(CONFIG))
-    run("storage.py", "--init", flags.out / "config.json", flags.out / "base", "--tokenizer", flags.tokenizer)
+    run("model.py", "--init", flags.out / "config.json", flags.out / "base", "--tokenizer", flags.tokenizer)
     run("sft.py", "--model", flags.out / "base", "--data", flags.out / "conversations.json",
         "--out", flags.out / "sft-conversations", *SFT["conversations"])
     run("sft.py", "--model", flags.out / "sft-conversations", "--data", flags.out / "calls.json",
@@ -103,7 +101,7 @@ def reinforce(flags):
 
 def answers_of(path, prompts, tokenizer, temperature, samples):
     """Errors and rewards of a checkpoint on the held-out prompts, `samples` answers each: (samples, n)."""
-    transformer, order = storage.load(path), sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
+    transformer, order = model.load(path), sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
     generator, errors, rewards = torch.Generator().manual_seed(1), [], []
     for _ in range(samples):
         answers = [None] * len(prompts)

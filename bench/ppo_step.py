@@ -1,6 +1,6 @@
 """One PPO step on 8 prompts, with actor, critic and reference: ours against the released way in transformers.
 
-    python bench/ppo_step.py --tokenizer tokenizer.model
+    python -m bench.ppo_step --tokenizer tokenizer.model
 
 The released script pads every prompt on the left to 8,192 tokens, where the real ones have 1,875 in the mean,
 answers with `generate`, and makes the logits of all positions, prompt and padding among them. Here all
@@ -14,15 +14,15 @@ Not measured: sampling, sharding, long answers. Needs transformers.
 import copy
 
 import rollout
-import sides
 import torch
 from torch import nn
 
-import common
 import ppo
-from data.prompts import Prompt
+from bench import sides
 from data.tools import read_tools
 from losses import gae, policy_loss, token_rewards, value_loss, whiten
+from plumbing.optimizer import make_optimizer, update
+from prompts import Prompt
 from tokenizer import Tokenizer
 
 MEAN, PADDED = 1875, 8192  # tokens of a real prompt, and what the released script makes of each
@@ -66,7 +66,7 @@ def released_step(models, optimizers, prompts, tokenizer, flags, padded):
     per_token.mean().backward()
     squared = value_loss(critic(ids, mask, padded), old_values, returns, here, flags.value_clip)
     squared.mean().backward()
-    norms = [common.update(transformer, optimizer, 0.0, flags.grad_clip)
+    norms = [update(transformer, optimizer, 0.0, flags.grad_clip)
              for transformer, optimizer in zip((actor, critic), optimizers)]
     return answers, [squared.mean().item(), *norms]
 
@@ -93,7 +93,7 @@ def main():
         nn.init.zeros_(parameter)
     ours = ppo.Models(transformer, critic, copy.deepcopy(transformer).requires_grad_(False))
     theirs = ppo.Models(Released(hf), Released(copy.deepcopy(hf), critic=True), Released(copy.deepcopy(hf)))
-    our_optimizers, their_optimizers = ([common.make_optimizer(one, 0.0) for one in models[:2]]
+    our_optimizers, their_optimizers = ([make_optimizer(one, 0.0) for one in models[:2]]
                                         for models in (ours, theirs))
     work = {"ours": lambda: ppo.train_step(ours, our_optimizers, prompts, tokenizer, settings, 0, (0.0, 0.0)),
             "theirs": lambda: released_step(theirs, their_optimizers, prompts, tokenizer, settings, padded)}

@@ -1,6 +1,6 @@
 """Reading, rendering, tokenising and weighting a whole trajectory file: how long before training begins.
 
-    python bench/preprocessing.py --trajectories raw_data.json --tokenizer tokenizer.model
+    python -m bench.preprocessing --trajectories raw_data.json --tokenizer tokenizer.model
 
 Beside it the tokenizer alone on the same texts, each in one call; ours may be below, since the tools, half of
 the text, are often those of another conversation and are tokenised once. Ours runs on one thread.
@@ -9,10 +9,9 @@ Not measured: a file that is not in the disk cache. Needs no other package.
 
 import statistics
 
-import sides
-
+from bench import sides
 from data import trajectories
-from data.examples import build
+from examples import build
 from tokenizer import Tokenizer, render
 
 

@@ -1,6 +1,6 @@
 """Batched greedy generation: ours against `generate` of transformers with its cache. Same weights and tokens.
 
-    python bench/rollout.py
+    python -m bench.rollout
 
 8 and 32 prompts of uneven length (32 to 256 tokens), 64 new tokens each, 2M and 24M parameters, fp32. Theirs
 gets the prompts padded on the left with a mask, as its documentation asks; neither side stops early.
@@ -10,11 +10,11 @@ Needs transformers; no files.
 
 import statistics
 
-import sides
 import torch
 from transformers import GenerationConfig
 
 import model
+from bench import sides
 
 NEW = 64
 

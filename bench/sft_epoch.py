@@ -1,6 +1,6 @@
 """An epoch of stage 1 on real conversations: ours against two ways with transformers. Same weights and steps.
 
-    python bench/sft_epoch.py --trajectories raw_data.json --tokenizer tokenizer.model
+    python -m bench.sft_epoch --trajectories raw_data.json --tokenizer tokenizer.model
 
 (a) as released: one sample per call, each with the whole history again, batch 1, full logits;
 (b) LlamaForCausalLM on our batches of whole conversations, full logits and a masked loss.
@@ -16,15 +16,15 @@ memory. Needs transformers.
 import copy
 
 import numpy as np
-import sides
 import torch
 import torch.nn.functional as F
 
-import common
 import sft
+from bench import sides
 from data import trajectories
-from data.examples import build, collate, epoch_steps, micro_batches
+from examples import build, collate, epoch_steps, micro_batches
 from losses import weighted_nll
+from plumbing.optimizer import make_optimizer, update
 from tokenizer import Tokenizer
 
 LR, CPU = 1e-4, torch.device("cpu")
@@ -77,19 +77,19 @@ def backward(hf, step, groups, dtype):
 
 def theirs(hf, flags, split):
     """(a) or (b), by how `split` makes batches of a step -> function that trains on a part."""
-    optimizer = common.make_optimizer(hf, flags.weight_decay)
+    optimizer = make_optimizer(hf, flags.weight_decay)
 
     def run(part):
         for step in epoch_steps(part, flags.batch_size, 0, 0):
             backward(hf, step, split(step), flags.dtype)
-            common.update(hf, optimizer, LR, flags.grad_clip)
+            update(hf, optimizer, LR, flags.grad_clip)
     return run
 
 
 def ours(transformer, flags):
     """The function that trains on a part."""
     transformer.compute_dtype = sft.model.DTYPES[flags.dtype]
-    optimizer = common.make_optimizer(transformer, flags.weight_decay)
+    optimizer = make_optimizer(transformer, flags.weight_decay)
 
     def run(part):
         for step in epoch_steps(part, flags.batch_size, 0, 0):

@@ -1,6 +1,6 @@
 """An epoch of stage 1 on real conversations: ours against TRL's SFTTrainer, on what TRL can express.
 
-    python bench/sft_trl.py --trajectories raw_data.json --tokenizer tokenizer.model
+    python -m bench.sft_trl --trajectories raw_data.json --tokenizer tokenizer.model
 
 TRL has no weight per token, and no call inside a conversation that is followed by the label </s>: both sides
 train the conversation's last call only, without MAE and PKT, four conversations a step; each makes its
@@ -14,8 +14,6 @@ gradient). Not measured: memory. Needs transformers and trl.
 import tempfile
 
 import numpy as np
-import sft_epoch
-import sides
 import tokenizers
 import torch
 from datasets import Dataset
@@ -25,7 +23,8 @@ from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
 import sft
-from data.examples import collate
+from bench import sft_epoch, sides
+from examples import collate
 from losses import weighted_nll
 
 

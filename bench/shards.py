@@ -1,31 +1,30 @@
 """Memory of a CodeLLaMA-7B-shaped model cut to a few layers: loading its shards, and a step against --plan.
 
-    python bench/shards.py --out DIR        # 2 layers, 0.67 billion parameters: 2 GB of disk, 17 of memory
-    python bench/shards.py --out DIR --width 1024 --layers 8 --tokens 1024   # where activations count, too
+    python -m bench.shards --out DIR        # 2 layers, 0.67 billion parameters: 2 GB of disk, 17 of memory
+    python -m bench.shards --out DIR --width 1024 --layers 8 --tokens 1024   # where activations count, too
 
 Measured is the largest resident memory of a process, less what it had before it began.
 """
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-import torch  # noqa: E402
+import torch
 
-import common  # noqa: E402
-import memory  # noqa: E402
-import model  # noqa: E402
-import parallel  # noqa: E402
-import sft  # noqa: E402
-import storage  # noqa: E402
-from data.examples import Example  # noqa: E402
-from test_distributed import run_processes  # noqa: E402
+import model
+import sft
+from examples import Example
+from plumbing import (
+    memory,
+    parallel,
+)
+from plumbing.optimizer import make_optimizer
+from tests.plumbing.test_parallel import run_processes
 
 
 def shape(width, layers):
@@ -54,14 +53,14 @@ def examples(count, tokens):
 def measure(flags, conversations):
     """In each process: GiB at the worst moment of loading, and of a step; seconds of the step."""
     before, device = resident("VmRSS"), torch.device("cpu")
-    transformer = storage.load(flags.model, torch.float32, device,
+    transformer = model.load(flags.model, torch.float32, device,
                                shard=lambda t: parallel.shard(t, device, model.DTYPES[flags.dtype]))
     transformer.compute_dtype = model.DTYPES[flags.dtype]
     transformer.checkpoint_activations = flags.checkpoint_activations
     loaded = resident("VmHWM") - before
     if not conversations:
         return loaded, 0.0, 0.0
-    optimizer, started = common.make_optimizer(transformer, 0.0), time.perf_counter()
+    optimizer, started = make_optimizer(transformer, 0.0), time.perf_counter()
     sft.train_step(transformer, optimizer, conversations, flags, 1e-6, device)
     return loaded, resident("VmHWM") - before, time.perf_counter() - started
 
@@ -80,7 +79,7 @@ def main():
     if not folder.exists():  # in a process of its own: what it used must not count below
         arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "c.json").write_text(json.dumps(shape(arguments.width, arguments.layers)))
-        run_processes(2, lambda: parallel.processes()[0] or storage.save(
+        run_processes(2, lambda: parallel.processes()[0] or model.save(
             model.initialise(model.read_config(arguments.out / "c.json")).bfloat16(), folder,
             shard_bytes=4 * 10**8), arguments.out / "results")
     config = model.read_config(folder / "config.json")

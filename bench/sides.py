@@ -13,11 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import torch  # noqa: E402
+import torch
 
-import model  # noqa: E402
-import storage  # noqa: E402
+import model
 
 SHAPES = {"2M": (192, 4, 1536), "24M": (512, 6, 4096)}  # width, layers, vocabulary
 
@@ -94,7 +92,7 @@ def both(shape, std=0.02):
             if parameter.ndim == 2:
                 parameter *= std / shape.initializer_range
     with tempfile.TemporaryDirectory() as folder:
-        storage.save(ours, folder)
+        model.save(ours, folder)
         theirs = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     return ours, theirs.eval()
 

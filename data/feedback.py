@@ -15,8 +15,9 @@ import json
 import re
 from collections import Counter
 
-from data import Parser, cli, trajectories
+from data import trajectories
 from data.tools import read_tools
+from plumbing.flags import Parser, cli
 
 
 class Feedback(enum.Enum):

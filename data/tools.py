@@ -7,8 +7,7 @@ A schema is `{"name", "description", "parameters": {"properties", "required"}}`,
 import json
 from typing import NamedTuple
 
-from data import InputError
-
+from plumbing.files import InputError
 
 NAMES = {dict: "an object", list: "a list", str: "text"}
 

@@ -7,8 +7,8 @@ JSON list of tools; an `assistant` turn is `tool_name`, a newline and the argume
 
 from typing import NamedTuple
 
-from data import InputError, parse_json, read_json
 from data.tools import Tool, read_tools, write_call
+from plumbing.files import InputError, parse_json, read_json
 
 ROLES = ("system", "user", "assistant", "function")
 

@@ -11,7 +11,9 @@ import hypothesis
 import pytest
 import torch
 
-from data import cli
+import model
+import tokenizer
+from plumbing.flags import cli
 
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("no time limit", deadline=None)
@@ -66,7 +68,6 @@ ITEMS = [
 @pytest.fixture(scope="session")
 def tokenizer_file(tmp_path_factory):
     """A small SentencePiece model trained on the fixtures above."""
-    import tokenizer
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
     tokenizer.train([json.dumps(ITEMS, ensure_ascii=False),
                      "Function: Args: System User Assistant Output"] * 3, path, vocab_size=350)
@@ -80,11 +81,9 @@ CONFIG = {"model_type": "llama", "vocab_size": 350, "hidden_size": 32, "intermed
 @pytest.fixture(scope="session")
 def model_dir(tmp_path_factory, tokenizer_file):
     """A small random checkpoint with its tokenizer."""
-    import model
-    import storage
     path = tmp_path_factory.mktemp("model")
     (path / "config.json").write_text(json.dumps(CONFIG))
-    storage.save(model.initialise(model.read_config(path / "config.json")), path)
+    model.save(model.initialise(model.read_config(path / "config.json")), path)
     shutil.copyfile(tokenizer_file, path / "tokenizer.model")
     return path
 

@@ -1,13 +1,10 @@
 """The demo's table and gains, on scores written by hand."""
 
 import json
-import sys
 
 import pytest
-from conftest import ROOT
 
-sys.path.insert(0, str(ROOT / "bench"))
-import demo  # noqa: E402
+import demo
 
 
 def write(folder, seed, before, after):

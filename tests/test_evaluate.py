@@ -8,19 +8,31 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, item, real, schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import model
-import storage
-from data import InputError, benchmarks, predictions
-from data.benchmarks import LEVELS, Task
 from data.tools import read_tool, write_call
 from data.trajectories import Turn
-from evaluate import (bounds, error_table, errors, find_model, first_only, gold_names, judge, main, score,
-                      score_all, summary, table)
+from evaluate import (
+    bounds,
+    error_table,
+    errors,
+    find_model,
+    first_only,
+    gold_names,
+    judge,
+    main,
+    score,
+    score_all,
+    summary,
+    table,
+)
+from evaluation import benchmarks, predictions
+from evaluation.benchmarks import LEVELS, Task
+from plumbing.files import InputError
 from reward import Call, ErrorType
+from tests.conftest import ROOT, item, real, schema
 from tokenizer import Tokenizer, train
 
 
@@ -353,7 +365,7 @@ def folder(tmp_path_factory):
     path = folder / "model"
     config = model.Config(vocab_size=800, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
                           num_attention_heads=2, num_key_value_heads=2, head_dim=8)
-    storage.save(model.initialise(config, seed=3), path)
+    model.save(model.initialise(config, seed=3), path)
     train([json.dumps(records), *WORDS] * 3, path / "tokenizer.model", 380)
     return folder
 
@@ -385,7 +397,7 @@ def test_answers_are_those_of_generate_one_by_one(folder, tmp_path):
     The model has twice as many ids as there are pieces; decoding one of those once ended the run.
     """
     run(folder, "--model", folder / "model", "--out", tmp_path)
-    transformer, tokenizer = storage.load(folder / "model"), Tokenizer(folder / "model")
+    transformer, tokenizer = model.load(folder / "model"), Tokenizer(folder / "model")
     lines = (tmp_path / "items.jsonl").read_text().splitlines()
     for line, one in zip(lines, benchmarks.read("rotbench", folder), strict=True):
         item = json.loads(line)
@@ -397,7 +409,7 @@ def test_answers_are_those_of_generate_one_by_one(folder, tmp_path):
 
 def test_a_tokenizer_with_more_pieces_than_the_model_has_ids_is_refused(folder, tmp_path):
     config = dataclasses.replace(model.read_config(folder / "model" / "config.json"), vocab_size=300)
-    storage.save(model.initialise(config), tmp_path)
+    model.save(model.initialise(config), tmp_path)
     shutil.copy(folder / "model" / "tokenizer.model", tmp_path)
     with pytest.raises(InputError, match="380 pieces do not fit the model, whose vocab_size is 300"):
         run(folder, "--model", tmp_path)
@@ -407,7 +419,7 @@ def test_another_model_s_answers_are_not_mixed_in(folder, tmp_path):
     run(folder, "--model", folder / "model", "--out", tmp_path / "out")
     other = shutil.copytree(folder / "model", tmp_path / "other")
     run(folder, "--model", other, "--out", tmp_path / "out")  # the same weights elsewhere
-    storage.save(model.initialise(model.read_config(other / "config.json"), seed=4), other)
+    model.save(model.initialise(model.read_config(other / "config.json"), seed=4), other)
     with pytest.raises(InputError, match="holds answers for model .*; name another directory"):
         run(folder, "--model", other, "--out", tmp_path / "out")
     with pytest.raises(InputError, match="holds answers for max_new_tokens 6, not 7"):
@@ -568,7 +580,7 @@ def test_prompts_longer_than_the_model_is_made_for_are_counted(folder, tmp_path,
 
 
 def test_wrong_embedded_files_are_named(tmp_path):
-    with pytest.raises(InputError, match="heldout_single.json: no such file; `python -m data.synthesize`"):
+    with pytest.raises(InputError, match="heldout_single.json: no such file; `python -m toolbox.synthesize`"):
         benchmarks.read("embedded", tmp_path)
     record = item(("user", "?"), tools=KNOWN)
     for extra, message in (({}, "item 0: gold is missing"),
@@ -608,7 +620,7 @@ def test_wrong_input_is_one_line_and_status_2(folder, tmp_path):
                "--level", "clean"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1 and "data.download rotbench" in done.stderr
+    assert done.stderr.count("\n") == 1 and "evaluation.download rotbench" in done.stderr
     (tmp_path / "p").write_text('{"index": 0, "prediction": "x"}')
     for arguments, message in (
             (["--predictions", tmp_path / "p"], "1 predictions for 5 items; none for 1, 2, 3, 4"),

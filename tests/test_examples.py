@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import ITEMS, item, real
-from data import InputError, read_json
-from data.examples import Example, build, collate, epoch_steps, micro_batches
 from data.trajectories import read, read_item
+from examples import Example, build, collate, epoch_steps, micro_batches
+from plumbing.files import InputError, read_json
+from tests.conftest import ITEMS, item, real
 from tokenizer import Tokenizer, render
 
 CONVERSATIONS = [read_item(raw) for raw in ITEMS]

@@ -6,12 +6,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import ITEMS, item, real, schema
-from data.examples import Batch, build, collate
 from data.trajectories import read, read_item
-from losses import call_weights, is_erroneous, key_tokens, normalise, token_nll, token_weights, weighted_nll
-from model import Config, initialise
-from storage import load
+from examples import Batch, build, collate
+from losses import (
+    call_weights,
+    is_erroneous,
+    key_tokens,
+    normalise,
+    token_nll,
+    token_weights,
+    weighted_nll,
+)
+from model import Config, initialise, load
+from tests.conftest import ITEMS, item, real, schema
 from tokenizer import Tokenizer
 
 names = st.lists(st.integers(0, 4), min_size=1, max_size=6)

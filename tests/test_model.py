@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import model
-import storage
-from conftest import CONFIG, assert_one_line_error, run_script
-from data import InputError
 from model import Config, generate, initialise
+from plumbing.files import InputError
+from tests.conftest import CONFIG, assert_one_line_error, run_script
 
 
 def small(seed=0, groups=2, tied=False, std=0.3):
@@ -148,9 +147,9 @@ def test_checkpointed_activations_give_the_same_gradient():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_saved_checkpoints_come_back_bit_for_bit(tmp_path, shard_bytes, dtype):
     transformer = small().to(dtype)
-    storage.save(transformer, tmp_path, shard_bytes=shard_bytes)
+    model.save(transformer, tmp_path, shard_bytes=shard_bytes)
     assert (tmp_path / "model.safetensors.index.json").exists() == (shard_bytes == 9000)
-    back = storage.load(tmp_path, dtype)
+    back = model.load(tmp_path, dtype)
     assert back.config == transformer.config
     for (name, a), (_, b) in zip(transformer.named_parameters(), back.named_parameters(), strict=True):
         assert b.dtype == dtype and torch.equal(a, b), name
@@ -158,56 +157,56 @@ def test_saved_checkpoints_come_back_bit_for_bit(tmp_path, shard_bytes, dtype):
 
 def test_saving_again_leaves_no_file_of_the_old_shape(tmp_path):
     for shard_bytes in (9000, 10**9, 20000):
-        storage.save(small(), tmp_path, shard_bytes=shard_bytes)
-        assert storage.load(tmp_path, torch.float64).config == small().config
+        model.save(small(), tmp_path, shard_bytes=shard_bytes)
+        assert model.load(tmp_path, torch.float64).config == small().config
     assert not (tmp_path / "model.safetensors").exists()
 
 
 def test_a_new_value_head_is_zero_and_stays_fp32(tmp_path):
-    storage.save(small(), tmp_path)
-    critic = storage.load(tmp_path, torch.bfloat16, value_head=True)
+    model.save(small(), tmp_path)
+    critic = model.load(tmp_path, torch.bfloat16, value_head=True)
     ids = torch.tensor([[1, 2, 3]])
     logits, values = critic(ids)
     assert values.dtype == torch.float32 and values.shape == (1, 3) and not values.any()
-    torch.testing.assert_close(logits, storage.load(tmp_path, torch.bfloat16)(ids))
+    torch.testing.assert_close(logits, model.load(tmp_path, torch.bfloat16)(ids))
     torch.nn.init.ones_(critic.value_head.weight)
-    storage.save(critic, tmp_path / "critic")
-    assert storage.load(tmp_path / "critic", value_head=True).value_head.weight.eq(1).all()
+    model.save(critic, tmp_path / "critic")
+    assert model.load(tmp_path / "critic", value_head=True).value_head.weight.eq(1).all()
 
 
 def test_extra_and_missing_parameters_are_named(tmp_path):
-    storage.save(small(), tmp_path)
+    model.save(small(), tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
     tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(3)  # old HF checkpoints hold it
     save_file(tensors, tmp_path / "model.safetensors")
-    storage.load(tmp_path)
+    model.load(tmp_path)
     tensors["lm_head.bias"] = tensors.pop("model.norm.weight")
     save_file(tensors, tmp_path / "model.safetensors")
     with pytest.raises(InputError, match=r"missing \['model.norm.weight'\], unexpected \['lm_head.bias'\]"):
-        storage.load(tmp_path)
+        model.load(tmp_path)
 
 
 def test_damaged_checkpoints_are_named(tmp_path):
-    storage.save(small(), tmp_path, shard_bytes=9000)
+    model.save(small(), tmp_path, shard_bytes=9000)
     shard = sorted(tmp_path.glob("model-*.safetensors"))[1]
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-100])
     with pytest.raises(InputError, match=shard.name):
-        storage.load(tmp_path)
+        model.load(tmp_path)
     shard.write_bytes(whole[:5])
     with pytest.raises(InputError, match=shard.name):
-        storage.load(tmp_path)
+        model.load(tmp_path)
     shard.unlink()
     with pytest.raises(InputError, match=shard.name):
-        storage.load(tmp_path)
+        model.load(tmp_path)
 
 
 def test_a_weight_of_another_shape_is_named(tmp_path):
-    storage.save(small(), tmp_path)
+    model.save(small(), tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "intermediate_size": 44}))
     with pytest.raises(InputError, match=r"mlp.\w+_proj.weight has shape \[.*asks for \[.*44"):
-        storage.load(tmp_path)
+        model.load(tmp_path)
 
 
 @pytest.mark.parametrize("change, word", [
@@ -234,13 +233,13 @@ def test_theta_is_read_from_both_spellings_and_defaults_as_documented(tmp_path):
         assert config.rope_theta == theta and config.num_key_value_heads == config.num_attention_heads
 
 
-@pytest.mark.parametrize("script", ("storage.py", "model.py"))
+@pytest.mark.parametrize("script", ("model.py", "model.py"))
 def test_init_writes_a_checkpoint_that_loads(tmp_path, tokenizer_file, script):
     (tmp_path / "c.json").write_text(json.dumps(CONFIG))
     done = run_script(script, "--init", tmp_path / "c.json", tmp_path / "m",
                       "--tokenizer", tokenizer_file)
     assert done.returncode == 0, done.stderr
-    assert model.load(tmp_path / "m").config.rope_theta == 1e6  # storage.load, by its other name
+    assert model.load(tmp_path / "m").config.rope_theta == 1e6  # model.load, by its other name
     assert (tmp_path / "m" / "tokenizer.model").read_bytes() == Path(tokenizer_file).read_bytes()
     assert_one_line_error(run_script(script, "--init", tmp_path / "none.json", tmp_path / "m"),
                           "none.json")

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import model
-import storage
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed: run `make parity`")
 
@@ -21,7 +20,7 @@ def ours(shape, path, dtype=torch.float32, **options):
     """A checkpoint of random weights, saved at `path` and kept in memory."""
     (path / "shape.json").write_text(json.dumps({"model_type": "llama", **shape}))
     transformer = model.initialise(model.read_config(path / "shape.json"), seed=1).to(dtype)
-    storage.save(transformer, path, **options)
+    model.save(transformer, path, **options)
     return transformer
 
 
@@ -47,7 +46,7 @@ def test_a_checkpoint_saved_there_loads_here(tmp_path):
     theirs_.save_pretrained(tmp_path, max_shard_size="200KB")
     assert (tmp_path / "model.safetensors.index.json").exists()
     ids = torch.randint(3, 503, (2, 40))
-    torch.testing.assert_close(storage.load(tmp_path, torch.float64)(ids), theirs_(ids).logits,
+    torch.testing.assert_close(model.load(tmp_path, torch.float64)(ids), theirs_(ids).logits,
                                rtol=0, atol=1e-6)  # the angles are fp32 on both sides, the logits about 0.1
 
 

@@ -8,14 +8,13 @@ import torch
 
 import model
 import ppo
-import storage
-from common import make_optimizer
-from conftest import ITEMS, TOOLS, assert_one_line_error, item, real, run_script, schema
-from data import InputError
-from data.prompts import Prompt, draw, read
 from data.tools import read_tools
 from monitor import describe
+from plumbing.files import InputError
+from plumbing.optimizer import make_optimizer
+from prompts import Prompt, draw, read
 from reward import ErrorType, reward
+from tests.conftest import ITEMS, TOOLS, assert_one_line_error, item, real, run_script, schema
 from tokenizer import Tokenizer
 
 
@@ -260,7 +259,7 @@ def test_it_runs_logs_and_saves_a_plain_checkpoint(tmp_path, model_dir, data_fil
     assert named >= 1 and -2 <= log[1]["reward"] <= 1
     timings = [json.loads(line) for line in (tmp_path / "run/timings.jsonl").read_text().splitlines()]
     assert {f"{phase}_s" for phase in ("rollout", "score", "advantages", "update")} <= timings[1].keys()
-    assert storage.load(tmp_path / "run").value_head is None  # strict: refuses a value head in the file
+    assert model.load(tmp_path / "run").value_head is None  # strict: refuses a value head in the file
     assert "gold" in done.stderr + done.stdout
 
 

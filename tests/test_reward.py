@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reward as module
-from conftest import real
-from data import benchmarks, trajectories
+from data import trajectories
 from data.tools import write_call
+from evaluation import benchmarks
 from reward import REWARDS, ErrorType, classify, reward, same_value
+from tests.conftest import real
 
 TOOLS = [{"name": name, "parameters": {"properties": dict.fromkeys(keys, {})}} for name, keys in {
     "search": ("query", "n", "page"), "search_all": ("query", "n"), "ping": ()}.items()]

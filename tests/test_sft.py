@@ -10,11 +10,10 @@ from safetensors.torch import load_file
 
 import model
 import sft
-import storage
-from common import learning_rate, make_optimizer
-from conftest import ITEMS, assert_one_line_error, item, real, run_script
-from data.examples import build
 from data.trajectories import read_item
+from examples import build
+from plumbing.optimizer import learning_rate, make_optimizer
+from tests.conftest import ITEMS, assert_one_line_error, item, real, run_script
 from tokenizer import Tokenizer
 
 
@@ -33,8 +32,8 @@ def test_it_trains_logs_evaluates_and_saves(tmp_path, model_dir, data_file):
     assert [entry["step"] for entry in log] == list(range(1, len(log) + 1))
     assert log[-1]["nll"] < 0.7 * log[0]["nll"] and log[-1]["eval_nll"] < log[3]["eval_nll"]
     assert json.loads((tmp_path / "run/flags.json").read_text())["lr"] == 0.01
-    trained = storage.load(tmp_path / "run")
-    assert not torch.equal(trained.lm_head.weight, storage.load(model_dir).lm_head.weight)
+    trained = model.load(tmp_path / "run")
+    assert not torch.equal(trained.lm_head.weight, model.load(model_dir).lm_head.weight)
     assert Tokenizer(tmp_path / "run").encode("a") == Tokenizer(model_dir).encode("a")
     again = run_script("sft.py", "--model", model_dir, "--data", data_file, "--out", tmp_path / "run")
     assert_one_line_error(again, "--out", "holds a finished run")
@@ -47,7 +46,7 @@ def train_one_step(model_dir, raw_items, **flags):
     examples, _ = build([read_item(raw) for raw in raw_items], tokenizer)
     optimizer = make_optimizer(transformer, flags.weight_decay)
     metrics = sft.train_step(transformer, optimizer, examples, flags, flags.lr, "cpu")
-    return storage.load(model_dir), transformer, metrics
+    return model.load(model_dir), transformer, metrics
 
 
 def test_a_step_at_the_papers_learning_rate_moves_nearly_every_weight(model_dir):
@@ -79,7 +78,7 @@ def test_the_step_does_not_depend_on_micro_batches_or_checkpointing(model_dir):
 
 
 def test_weight_decay_touches_matrices_only(model_dir):
-    transformer = storage.load(model_dir)
+    transformer = model.load(model_dir)
     decayed, not_decayed = make_optimizer(transformer, 0.01).param_groups
     assert decayed["weight_decay"] == 0.01 and not_decayed["weight_decay"] == 0
     assert {p.ndim for p in decayed["params"]} == {2} and {p.ndim for p in not_decayed["params"]} == {1}
@@ -123,14 +122,14 @@ def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file, tokenizer_fi
         weights.write_bytes(weights.read_bytes()[:-1000])
 
     def shard_away(path):
-        storage.save(storage.load(path), path, shard_bytes=20000)
+        model.save(model.load(path), path, shard_bytes=20000)
         sorted(path.glob("model-*"))[0].unlink()
 
     def narrow(path):
         config = json.loads((path / "config.json").read_text())
         (path / "config.json").write_text(json.dumps({**config, "vocab_size": 300}))
         transformer = model.initialise(model.read_config(path / "config.json"))
-        storage.save(transformer, path)
+        model.save(transformer, path)
 
     assert_one_line_error(run_script("sft.py", "--learning-rate", 1), "--learning-rate")
     assert_one_line_error(run("--batch-size", 0), "--batch-size")
@@ -156,7 +155,7 @@ def test_real_tokenizer_and_conversations(tmp_path):
               "num_hidden_layers": 2, "num_attention_heads": 2}
     (tmp_path / "c.json").write_text(json.dumps(config))
     tokenizer = real("tokenizers/llama/tokenizer.model")
-    assert run_script("storage.py", "--init", tmp_path / "c.json", tmp_path / "m", "--tokenizer",
+    assert run_script("model.py", "--init", tmp_path / "c.json", tmp_path / "m", "--tokenizer",
                       tokenizer).returncode == 0
     items = json.loads(real("trajectories/rottuning_gpt4.json").read_text())[:6]
     (tmp_path / "raw.json").write_text(json.dumps(items))

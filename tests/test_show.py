@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from conftest import ITEMS, assert_one_line_error, run_script
-from data.show import page
 from data.trajectories import read_item
 from losses import token_weights
+from show import page
+from tests.conftest import ITEMS, assert_one_line_error, run_script
 from tokenizer import Tokenizer
 
 
@@ -54,7 +54,7 @@ def test_spans_hold_the_text_and_the_weights(tokenizer_file, raw, mae, pkt):
 def test_command_line(tmp_path, tokenizer_file):
     import json
     (tmp_path / "raw.json").write_text(json.dumps(ITEMS))
-    arguments = ("-m", "data.show", tmp_path / "raw.json", "--tokenizer", tokenizer_file)
+    arguments = ("-m", "show", tmp_path / "raw.json", "--tokenizer", tokenizer_file)
     assert "<!doctype html>" in run_script(*arguments, "--index", 1).stdout
     assert_one_line_error(run_script(*arguments, "--index", 3), "--index 3")
     done = run_script(*arguments[:3], cwd=tmp_path)  # no run under the working directory

@@ -9,10 +9,10 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import ITEMS, real, schema
-from data import InputError
 from data.tools import read_tools
 from data.trajectories import Turn, read, read_item
+from plumbing.files import InputError
+from tests.conftest import ITEMS, real, schema
 from tokenizer import Tokenizer, render
 
 GOLDEN = ('System: Function:\ndef random_advice():\n    """\n'

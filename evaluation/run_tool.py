@@ -1,0 +1,34 @@
+"""The process in which one call of a library's tool runs; evaluation/tool_library.py starts it.
+
+    echo '{"city": "Oslo"}' | PYTHONPATH=LIBRARY python -P evaluation/run_tool.py Category/Name get_weather
+
+It ends with the first result or exception, whatever threads are left, and hands back that alone: what a tool
+prints is not its result. `-P` keeps this folder out of the tool's imports.
+"""
+
+import importlib
+import json
+import os
+import sys
+
+LONGEST = 100_000  # characters of a result
+
+
+def main(place, name):
+    """Call the tool with the JSON object on stdin; stdout gets its result as JSON, or an exception's text."""
+    channel = os.dup(1)
+    os.dup2(2, 1)
+
+    def end(text, status=0):
+        with open(channel, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text[:LONGEST])
+        os._exit(status)
+
+    sys.excepthook = lambda kind, error, trace: end(str(error) or repr(error), 1)  # as ToolEyes words it
+    # The library is in PYTHONPATH: tools import each other as `.utils`, and their category as a package.
+    tool = getattr(importlib.import_module(".".join([*place.split("/"), "tool"])), name)
+    end(json.dumps(tool(**json.load(sys.stdin)), ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

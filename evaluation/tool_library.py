@@ -1,0 +1,135 @@
+"""Tools of a library in the layout of ToolEyes, each call in a process of its own.
+
+A library holds `Category/Name/tool.py`, whose functions are the tools, and `Category/Name/config*.json`, the
+list of their schemas. A call runs as the user who evaluates, with the environment (keys) and the network that
+there are: use a library that you trust. The model's part is the arguments alone: they are passed as JSON to a
+tool that its query offers, and nothing that comes back is evaluated.
+"""
+
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from data.feedback import classify
+from data.tools import read_tools
+from data.trajectories import read_item
+from evaluation.benchmarks import Task
+from plumbing.files import InputError, read_json
+from toolbox import execute
+
+RUN_TOOL = Path(__file__).with_name("run_tool.py")
+
+
+def queries(library, path):
+    """The queries of a file as Tasks; ids and tools as in ToolEyes. Raises InputError naming file and item.
+
+    The file is a JSON list of `{"query", "path": ".../Category/Name"}`, as ToolEyes' scenario_data_raw.json.
+    """
+    items = read_json(path)
+    if not isinstance(items, list) or not items:
+        raise InputError(f"{path}: must be a JSON list of queries")
+    return [_query(Path(library), item, i, f"{path}: item {i}") for i, item in enumerate(items)]
+
+
+def _query(library, item, index, where):
+    query, path = (item.get(key) for key in ("query", "path")) if isinstance(item, dict) else (None, None)
+    if not isinstance(query, str) or not isinstance(path, str):
+        raise InputError(f"{where}: query and path must be texts")
+    place = "/".join(path.split("/")[-2:])
+    if "/" not in place or {"", ".", ".."} & set(place.split("/")):
+        raise InputError(f"{where}: path {path[-80:]!r} does not end in Category/Name")
+    configs = sorted((library / place).glob("config*.json")) if os.path.isdir(library / place) else []
+    if not configs:
+        raise InputError(f"{where}: {library / place} has no config*.json")
+    schemas = read_json(configs[0])
+    offered = {tool.name for tool in read_tools(schemas, configs[0])}
+    schemas = schemas + execute.schemas([name for name in ("ask_to_user", "finish") if name not in offered])
+    conversation = read_item({"conversations": [{"role": "system", "content": json.dumps(schemas)},
+                                                {"role": "user", "content": query}]}, where)
+    return Task(f"{place}/{index}", conversation.tools, conversation.turns, (), group=place.partition("/")[0])
+
+
+def place(task):
+    """Category/Name of the tools of a query, which its id begins with."""
+    return task.id.rpartition("/")[0]
+
+
+def server(library, seconds):
+    """The `execute` of evaluation/dialogue.py: function of (task, call) -> feedback."""
+    return lambda task, call: run(library, task, call, seconds)
+
+
+def check(library, tasks):
+    """Raises InputError unless the library has the tools of every task, and Python the packages that they
+    import: without one every call of the tool would count as the model's error.
+    """
+    missing = {}  # package -> the first file that wants it
+    for where in dict.fromkeys(map(place, tasks)):
+        file = Path(library, where, "tool.py")
+        if not file.is_file():
+            raise InputError(f"--tool-library {library}: has no {where}/tool.py")
+        for package in _imports(file):
+            if find_spec(package) is None and not any(
+                    Path(library, name).exists() for name in (package, f"{package}.py")):
+                missing.setdefault(package, f"{where}/tool.py")
+    if missing:
+        wanted = ", ".join(f"{package} ({file})" for package, file in missing.items())
+        raise InputError(f"--tool-library {library}: tools import packages that are not installed: {wanted}; "
+                         "install them, or name --queries without these tools")
+
+
+def _imports(file):
+    """The packages that a file imports at its top level; none if it is no Python: each call will say so."""
+    try:
+        statements = ast.parse(file.read_bytes()).body
+    except (SyntaxError, ValueError):  # ValueError: null bytes
+        return
+    for statement in statements:
+        if isinstance(statement, ast.Import):
+            yield from (name.name.partition(".")[0] for name in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and not statement.level:
+            yield statement.module.partition(".")[0]
+
+
+def run(library, task, call, seconds):
+    """Execute a call in a process of its own -> the feedback, a text for any call and any tool.
+
+    After `seconds` the process is killed, and with it those that it started, but for one that has made a
+    session of its own. The result goes to a file: a pipe would be open as long as any of them lives.
+    """
+    if call.name not in {tool.name for tool in task.tools}:
+        return f"name '{call.name:.80}' is not defined"
+    command = [sys.executable, "-P", RUN_TOOL, place(task), call.name]
+    search_path = [str(Path(library).resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(search_path)}
+    with tempfile.TemporaryFile() as result:
+        process = subprocess.Popen(command, cwd=library, env=environment, start_new_session=True, stdin=subprocess.PIPE,
+                                   stdout=result, stderr=subprocess.DEVNULL)
+        try:
+            process.communicate(json.dumps(call.arguments).encode(), timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return f"Request timed out after {seconds:g} seconds."
+        finally:
+            _kill_group(process)
+        result.seek(0)
+        status, text = process.returncode, result.read().decode(errors="replace")
+    if not text:
+        return f"Error: the tool gave no result (status {status})."
+    is_known = not status or classify(text, call.name, task.tools).is_error
+    return text if is_known else f"Error: {text}"  # an exception, though its text does not sound like one
+
+
+def _kill_group(process):
+    """End a process and all that it started, as far as they are still there."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.stdin.close()
+    process.wait()

@@ -1,0 +1,330 @@
+"""Several processes against one: gradients, updates, answers, metrics and exported files.
+
+Processes are forked and joined by gloo; each leaves what it found in a file, and the files are judged.
+"""
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import socket
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import model
+import ppo
+import sft
+from data.trajectories import read_item
+from examples import build
+from plumbing import parallel
+from plumbing.optimizer import make_optimizer
+from plumbing.parallel import deal
+from prompts import read
+from tests.conftest import ITEMS, item
+from tokenizer import Tokenizer
+
+
+def run_processes(count, work, folder):
+    """work() in `count` processes -> what each returned, by rank. One process: this one."""
+    if count == 1:
+        return [work()]
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.pt"):  # must not pass for the answers of these processes
+        old.unlink()
+
+    def child(rank):
+        os.environ.update(RANK=str(rank), WORLD_SIZE=str(count), MASTER_ADDR="localhost",
+                          MASTER_PORT=str(port))
+        parallel.start("cpu")
+        torch.save(work(), folder / f"{rank}.pt")
+        if torch.distributed.is_initialized():  # a script's main() has left already
+            parallel.wait()
+        os._exit(0)  # gloo's teardown sometimes aborts
+
+    fork = multiprocessing.get_context("fork")
+    running = [fork.Process(target=child, args=(rank,)) for rank in range(count)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join()
+    return [torch.load(folder / f"{rank}.pt") for rank in range(count)]
+
+
+class Keep:
+    """In place of an optimizer: keeps the gradient of every parameter, whole."""
+    param_groups = ()
+
+    def __init__(self, transformer):
+        self.transformer = transformer
+
+    def step(self):
+        self.gradients = [model.whole(p.grad).detach().clone() for p in self.transformer.parameters()
+                          if p.grad is not None]  # a critic's output head has none
+
+    def zero_grad(self):
+        self.transformer.zero_grad()
+
+
+def difference(ours, theirs):
+    """Norm of the difference over the norm, of lists of tensors."""
+    ours, theirs = (torch.cat([x.double().flatten() for x in xs]) for xs in (ours, theirs))
+    return ((ours - theirs).norm() / theirs.norm()).item()
+
+
+# A long conversation, short ones, one call of weight 9 (a long answer), one without any trained call.
+UNEVEN = [*ITEMS, item(("user", "now"), ("assistant", 'finish\n{"answer": "%s"}' % ("long " * 40))),
+          item(("user", "fail"), ("assistant", 'get_news\n{"x": 1}'), ("function", '{"error": "what x?"}'))]
+BOUNDS = {torch.float32: 1e-5, torch.float64: 1e-10}
+
+
+def uneven_examples(tokenizer):
+    examples, _ = build([read_item(raw) for raw in UNEVEN[:4]], tokenizer)
+    untrained, _ = build([read_item(UNEVEN[4])], tokenizer, mae=False)
+    nothing = untrained[0]._replace(
+        weights=untrained[0].weights * 0, call=untrained[0].call * 0 - 1, n_calls=0)
+    assert max(example.weights.max() for example in examples) == 9
+    return [*examples, nothing]
+
+
+def sft_gradient(model_dir, dtype, **options):
+    """The gradient of one step on UNEVEN, and the step's metrics."""
+    flags = sft.Flags(model=str(model_dir), dtype="fp32", grad_clip=0.0, **options)
+    transformer = model.load(model_dir, dtype, shard=lambda t: parallel.shard(t, torch.device("cpu")))
+    transformer.checkpoint_activations = flags.checkpoint_activations
+    keep = Keep(transformer)
+    metrics = sft.train_step(transformer, keep, uneven_examples(Tokenizer(model_dir)), flags, 0.0, "cpu")
+    return keep.gradients, metrics
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+def test_sft_two_processes_and_all_splits_have_the_gradient_of_one(tmp_path, model_dir, dtype):
+    whole, metrics = sft_gradient(model_dir, dtype, micro_tokens=10**6)
+    longest = max(len(example.ids) for example in uneven_examples(Tokenizer(model_dir)))
+    recomputed = {"micro_tokens": 10**6, "checkpoint_activations": True}
+    for count, options in ((1, {"micro_tokens": 1}), (1, {"micro_tokens": 2 * longest}),
+                           (2, {"micro_tokens": 1}), (2, recomputed)):
+        found = run_processes(count, lambda: sft_gradient(model_dir, dtype, **options),
+                              tmp_path / f"{count}-{options['micro_tokens']}")
+        for gradients, also in found:
+            assert difference(gradients, whole) < BOUNDS[dtype], (count, options)
+            for key in ("loss", "nll", "grad_norm", "calls", "trained_tokens", "tokens"):
+                assert also[key] == pytest.approx(metrics[key], rel=BOUNDS[dtype]), key
+
+
+def test_a_tied_output_matrix_has_the_gradient_of_one_process_too(tmp_path, model_dir):
+    shutil.copytree(model_dir, tmp_path / "m")
+    config = replace(model.read_config(model_dir / "config.json"), tie_word_embeddings=True)
+    model.save(model.initialise(config), tmp_path / "m")
+    (whole, _), = run_processes(1, lambda: sft_gradient(tmp_path / "m", torch.float64), tmp_path)
+    for gradients, _ in run_processes(2, lambda: sft_gradient(tmp_path / "m", torch.float64), tmp_path):
+        assert difference(gradients, whole) < 1e-10
+
+
+def ppo_gradient(model_dir, data_file, dtype, **options):
+    """The gradients of actor and critic in one PPO step of five prompts, and its metrics."""
+    flags = ppo.Flags(model=str(model_dir), max_new_tokens=12, grad_clip=0.0, **options)
+
+    def load(**more):
+        return model.load(model_dir, dtype, shard=lambda t: parallel.shard(t, torch.device("cpu")), **more)
+
+    actor = load(value_head=flags.shared_critic)
+    models = ppo.Models(actor, actor if flags.shared_critic else load(value_head=True),
+                        load().requires_grad_(False))
+    with torch.no_grad():  # ratios, values and KL that are not trivial
+        generator = torch.Generator().manual_seed(0)
+        for parameter in models.reference.parameters():
+            parameter.mul_(1.01)
+        head = models.critic.value_head.weight
+        noise = torch.randn(head.shape, generator=generator, dtype=head.dtype)
+        mine = head.to_local() if hasattr(head, "to_local") else head
+        mine.copy_(noise[:len(mine)])
+    tokenizer = Tokenizer(model_dir)
+    keeps = [Keep(t) for t in (models[:1] if flags.shared_critic else models[:2])]
+    metrics, _, rolled, _ = ppo.train_step(
+        models, keeps, read(data_file, tokenizer)[0][:5], tokenizer, flags, 3, (0.0, 0.0))
+    return [g for keep in keeps for g in keep.gradients], metrics, [a.ids for a in rolled.answers]
+
+
+@pytest.fixture(scope="module")
+def data_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "raw.json"
+    path.write_text(json.dumps(ITEMS * 4))
+    return path
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+@pytest.mark.parametrize("options", [{}, {"shared_critic": True, "checkpoint_activations": True}])
+def test_ppo_two_processes_and_all_splits_have_the_gradient_of_one(tmp_path, model_dir, data_file, dtype,
+                                                                   options):
+    whole, metrics, said = ppo_gradient(model_dir, data_file, dtype, **options)
+    for count, micro_batch in ((1, 1), (1, 2), (2, 1), (2, 8)):
+        found = run_processes(count, lambda: ppo_gradient(
+            model_dir, data_file, dtype, micro_batch=micro_batch, **options), tmp_path / str(micro_batch))
+        answers = [ids for _, _, mine in found for ids in mine]
+        assert sorted(answers) == sorted(said)  # the same sampled answers, whoever gives them
+        for gradients, also, _ in found:
+            assert difference(gradients, whole) < BOUNDS[dtype], (count, micro_batch)
+            assert also.keys() == metrics.keys()
+            assert also["first_log_ratio"] == 0  # also in several processes, bit for bit
+            for key in metrics:
+                assert also[key] == pytest.approx(metrics[key], rel=1e-4, abs=1e-6), key
+
+
+def train(script, model_dir, data_file, out, **options):
+    """The command's own main(), with the devices and signals of this process left as they are."""
+    flags = {"model": model_dir, "data": data_file, "out": out, "device": "cpu", "dtype": "fp32", **options}
+    arguments = [text for key, value in flags.items() for text in (f"--{key.replace('_', '-')}", str(value))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", [script.__file__, *arguments])
+        patch.setattr(script, "start", lambda name: torch.device("cpu"))
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            script.main()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+
+RUNS = {sft: {"batch_size": 6, "epochs": 1}, ppo: {"num_prompts": 10, "batch_size": 2, "epochs": 1,
+                                                   "max_new_tokens": 8, "show_every": 0}}
+
+
+@pytest.mark.parametrize("script", [sft, ppo])
+def test_four_processes_end_where_one_does_after_five_steps(tmp_path, model_dir, data_file, script):
+    """Adam flips the sign of an update where a gradient is rounding: 1e-2 of the update's norm."""
+    for count in (1, 4):
+        run_processes(count, lambda: train(script, model_dir, data_file, tmp_path / f"run-{count}",
+                                           **RUNS[script]), tmp_path / f"results-{count}")
+    before, one, four = (load_file(path / "model.safetensors")
+                         for path in (model_dir, tmp_path / "run-1", tmp_path / "run-4"))
+    assert len((tmp_path / "run-1/metrics.jsonl").read_text().splitlines()) == 5
+    update = [one[name] - before[name] for name in one]
+    assert difference([four[name] - before[name] for name in one], update) < 1e-2
+
+
+def test_the_same_weights_give_the_same_files_on_any_number_of_processes(tmp_path, model_dir):
+    def save():
+        transformer = model.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
+        model.save(transformer, tmp_path / f"{parallel.processes()[1]}", shard_bytes=40000)
+        return [tuple(model.whole(p).shape) for p in transformer.parameters()]
+
+    for count in (1, 2, 4):
+        run_processes(count, save, tmp_path / f"results-{count}")
+    files = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert len(files) > 4
+    for count in (2, 4):
+        assert sorted(path.name for path in (tmp_path / str(count)).iterdir()) == files
+        for name in files:
+            assert (tmp_path / str(count) / name).read_bytes() == (tmp_path / "1" / name).read_bytes(), name
+
+
+def test_each_process_holds_its_rows_only_and_they_make_the_whole(tmp_path, model_dir):
+    def shapes():
+        transformer = model.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
+        return {name: p.detach().to_local() for name, p in transformer.named_parameters()}
+
+    shares, whole = run_processes(2, shapes, tmp_path), load_file(model_dir / "model.safetensors")
+    for name, tensor in whole.items():
+        assert torch.equal(torch.cat([share[name] for share in shares]), tensor), name
+        assert max(len(share[name]) for share in shares) <= -(-len(tensor) // 2)
+
+
+def test_evaluations_over_processes_equal_those_of_one(tmp_path, model_dir, data_file):
+    """Also with more processes than batches: one of the two has no prompt, the other one conversation."""
+    tokenizer = Tokenizer(model_dir)
+    examples, prompts = uneven_examples(tokenizer)[:1], read(data_file, tokenizer)[0][:3]
+
+    def evaluate():
+        transformer = model.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
+        flags = SimpleNamespace(micro_tokens=64, max_new_tokens=6, batch_size=32)
+        return {**sft.evaluate(transformer, examples, flags, "cpu"),
+                **ppo.evaluate(transformer, prompts, tokenizer, flags)}
+
+    (one,), two = run_processes(1, evaluate, tmp_path), run_processes(2, evaluate, tmp_path)
+    for found in two:
+        assert found == pytest.approx(one, rel=1e-6)
+
+
+def test_work_is_dealt_once_evenly_and_the_same_everywhere(monkeypatch):
+    random.seed(0)
+    for ranks in (1, 2, 3, 8):
+        monkeypatch.setenv("WORLD_SIZE", str(ranks))
+        for count in (0, 1, 5, 40):
+            sizes, shares = [random.randint(1, 100) for _ in range(count)], []
+            for rank in range(ranks):
+                monkeypatch.setenv("RANK", str(rank))
+                shares.append(deal(sizes))
+            assert sorted(i for share in shares for i in share) == list(range(count))
+            loads = [sum(sizes[i] for i in share) for share in shares]
+            assert max(loads) - min(loads) <= max(sizes, default=0)
+            assert max(map(len, shares)) <= -(-count // ranks), "--plan counts with as many rows"
+            assert all(share == sorted(share) for share in shares)
+
+
+def test_a_model_computing_in_bf16_keeps_fp32_shards_gradients_and_value_head(tmp_path, model_dir):
+    def step():
+        transformer = model.load(model_dir, value_head=True, shard=lambda t: parallel.shard(
+            t, torch.device("cpu"), torch.bfloat16))
+        transformer.compute_dtype = torch.bfloat16
+        logits, values = transformer(torch.tensor([[1, 2, 3]]))
+        (logits.float().sum() + values.sum()).backward()
+        return [str(x.dtype) for x in (logits, values)], {str(p.grad.dtype) for p in transformer.parameters()}
+
+    for dtypes, gradients in run_processes(2, step, tmp_path):
+        assert dtypes == ["torch.bfloat16", "torch.float32"] and gradients == {"torch.float32"}
+
+
+def test_bf16_logits_of_two_processes_are_those_of_one_at_late_positions_too(tmp_path, model_dir):
+    """Rotary angles stay in fp32: FSDP would round them to bf16 on their way into a block."""
+    ids = torch.randint(3, 350, (1, 1500), generator=torch.Generator().manual_seed(0))
+
+    @torch.no_grad()
+    def logits():
+        transformer = model.load(model_dir, shard=lambda t: parallel.shard(
+            t, torch.device("cpu"), torch.bfloat16))
+        transformer.compute_dtype = torch.bfloat16
+        return transformer(ids)
+
+    (one,) = run_processes(1, logits, tmp_path)
+    for two in run_processes(2, logits, tmp_path):
+        assert torch.equal(one, two)
+
+
+class Gathers(TorchDispatchMode):
+    """Counts the all-gathers that run under it."""
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += "all_gather" in func.name()
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_rollout_gathers_every_parameter_once_however_long_the_answers(tmp_path, model_dir):
+    """Gathering for every token made others' rollouts ten times slower (trl#1483)."""
+    def count():
+        transformer = model.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
+        counts = []
+        for longest in (1, 12):
+            with Gathers() as gathers:
+                model.generate(transformer, [[1, 5, 9], [1, 7]], longest, 2)
+            counts.append(gathers.count)
+        return counts, len(list(transformer.parameters()))
+
+    for counts, parameters in run_processes(2, count, tmp_path):
+        assert counts == [parameters, parameters]
+
+
+def test_the_optimizer_of_a_sharded_model_is_ready_for_a_checkpoint(model_dir):
+    optimizer = make_optimizer(model.load(model_dir), 0.01)
+    assert all(state.keys() == {"step", "exp_avg", "exp_avg_sq"} for state in optimizer.state.values())
+    assert len(optimizer.state) == sum(len(group["params"]) for group in optimizer.param_groups)

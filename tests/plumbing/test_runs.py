@@ -1,0 +1,295 @@
+"""Runs that are killed, stopped, damaged or changed: the same command goes on, or says why not.
+
+Runs are forked children; what they leave in their folder is judged.
+"""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import model
+import ppo
+import sft
+from plumbing import runs
+from plumbing.files import InputError
+from tests.conftest import ITEMS
+from tests.plumbing.test_parallel import difference, run_processes, train
+
+RUNS = {sft: {"batch_size": 4, "epochs": 1, "save_every": 1},
+        ppo: {"num_prompts": 8, "batch_size": 2, "epochs": 1, "max_new_tokens": 6, "show_every": 0,
+              "save_every": 1}}
+
+
+@pytest.fixture(scope="module")
+def data_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "raw.json"
+    path.write_text(json.dumps(ITEMS * 4))
+    return path
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, model_dir, data_file):
+    """The folders of runs that nobody disturbed."""
+    folders = {script: tmp_path_factory.mktemp(script.__name__) / "run" for script in RUNS}
+    for script, folder in folders.items():
+        train(script, model_dir, data_file, folder, **RUNS[script], eval_data=data_file)
+    return folders
+
+
+def in_child(work, meanwhile=lambda child: None):
+    """work() in a forked child -> its exit status; `meanwhile` runs beside it."""
+    def child():
+        work()
+        sys.stderr.flush()
+        os._exit(0)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    meanwhile(process)
+    process.join()
+    return process.exitcode
+
+
+def assert_same_result(folder, expected):
+    for name in ("model.safetensors", "metrics.jsonl", "config.json", "tokenizer.model"):
+        assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
+
+
+def wait_for_step(folder, step):
+    """Until the log holds `step`."""
+    def meanwhile(process):
+        while process.is_alive() and not (
+                (folder / "metrics.jsonl").exists()
+                and f'"step": {step},' in (folder / "metrics.jsonl").read_text()):
+            time.sleep(0.005)
+        return process
+    return meanwhile
+
+
+def killer(monkeypatch, place, call):
+    """The process kills itself at the `call`-th use of os.replace or dcp.save in checkpoint.py."""
+    calls, module = [], {"replace": os, "save": runs.dcp}[place]
+    original = getattr(module, place)
+
+    def deadly(*arguments, **more):
+        calls.append(0)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(module, place, deadly)
+
+
+@pytest.mark.parametrize("script", RUNS)
+def test_killed_at_any_write_and_started_again_it_ends_bit_for_bit_the_same(
+        tmp_path, model_dir, data_file, straight, script, monkeypatch):
+    folder, options = tmp_path / "run", {**RUNS[script], "eval_data": data_file}
+    for place, call in (("save", 2), ("replace", 3), ("replace", 5), ("replace", 7), ("replace", 9)):
+        with monkeypatch.context() as patch:
+            killer(patch, place, call)
+            status = in_child(lambda: train(script, model_dir, data_file, folder, **options))
+            assert status == -signal.SIGKILL
+    train(script, model_dir, data_file, folder, **options)
+    assert_same_result(folder, straight[script])
+    assert [json.loads(line)["step"] for line in (folder / "timings.jsonl").read_text().splitlines()] == [
+        json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_after_the_step_with_everything_saved(
+        tmp_path, model_dir, data_file, straight, number, capfd):
+    folder, options = tmp_path / "run", {**RUNS[sft], "eval_data": data_file, "save_every": 0}
+
+    def stop(process):
+        wait_for_step(folder, 1)(process)
+        os.kill(process.pid, number)
+
+    assert in_child(lambda: train(sft, model_dir, data_file, folder, **options), stop) == 128 + number
+    assert "the same command goes on from there" in capfd.readouterr().out
+    assert len(list((folder / "checkpoints").glob("step-*"))) == 1 and not (folder / "config.json").exists()
+    train(sft, model_dir, data_file, folder, **options)
+    assert_same_result(folder, straight[sft])
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path, model_dir, data_file, monkeypatch):
+    folder, original = tmp_path / "run", sft.train_step
+
+    def slow(*arguments):
+        (folder / "in-step").touch()
+        time.sleep(30)
+        return original(*arguments)
+
+    def stop(process):
+        while not (folder / "in-step").exists():
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.2)
+        os.kill(process.pid, signal.SIGTERM)
+
+    monkeypatch.setattr(sft, "train_step", slow)
+    status = in_child(lambda: train(sft, model_dir, data_file, folder, **RUNS[sft]), stop)
+    assert status == -signal.SIGTERM and not list((folder / "checkpoints").iterdir())
+
+
+@pytest.fixture
+def cut_short(tmp_path, model_dir, data_file, monkeypatch):
+    """The folder of a run of sft.py that was killed with two checkpoints, and its options."""
+    folder, options = tmp_path / "run", {**RUNS[sft], "keep": 2}
+    with monkeypatch.context() as patch:
+        killer(patch, "save", 4)
+        in_child(lambda: train(sft, model_dir, data_file, folder, **options))
+    checkpoints = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert checkpoints == ["step-000002", "step-000003"]
+    return folder, options
+
+
+def test_half_written_and_damaged_checkpoints_are_passed_over_with_a_line(
+        cut_short, model_dir, data_file, straight, capsys):
+    folder, options = cut_short
+    shutil.copytree(folder / "checkpoints/step-000003", folder / "checkpoints/step-000004.part")
+    file = next((folder / "checkpoints/step-000003").glob("*.distcp"))
+    file.write_bytes(file.read_bytes()[:-1])
+    train(sft, model_dir, data_file, folder, **options)
+    out = capsys.readouterr().out
+    assert "step-000004.part: damaged or half written, ignored" in out \
+        and "step-000003: damaged or half written, ignored" in out
+    assert "going on from" in out and "step-000002" in out
+    assert (folder / "model.safetensors").read_bytes() == (straight[sft] / "model.safetensors").read_bytes()
+    assert len(list((folder / "checkpoints").iterdir())) == 2  # --keep, and no leftovers
+
+
+def test_a_damaged_checkpoint_is_not_kept_in_place_of_a_new_one(
+        cut_short, model_dir, data_file, straight, monkeypatch):
+    """Of a later step it counted as the newest one, and each new one was removed as soon as it was there."""
+    folder, options = cut_short
+    checkpoints = folder / "checkpoints"
+    (checkpoints / "step-000003").rename(checkpoints / "step-000009")
+    with monkeypatch.context() as patch:
+        killer(patch, "save", 2)
+        in_child(lambda: train(sft, model_dir, data_file, folder, **options | {"keep": 1}))
+    assert [path.name for path in checkpoints.iterdir()] == ["step-000003"]
+    train(sft, model_dir, data_file, folder, **options)
+    assert (folder / "model.safetensors").read_bytes() == (straight[sft] / "model.safetensors").read_bytes()
+
+
+def test_another_run_than_the_one_in_the_folder_is_refused_by_name(
+        cut_short, tmp_path, model_dir, data_file):
+    folder, options = cut_short
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def refused(script=sft, model_dir=model_dir, data_file=data_file, **changed):
+        known = options if script is sft else {}
+        with pytest.raises(InputError) as error:
+            train(script, model_dir, data_file, folder, **known | changed)
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+        return str(error.value)
+
+    assert "--lr 0.5: the run in" in refused(lr=0.5)
+    assert "--w-max" in refused(w_max=3) and "--eval-data" in refused(eval_data=data_file)
+    other = tmp_path / "other.json"
+    other.write_text(data_file.read_text().replace("Bergen", "Geilo"))
+    assert "--data" in refused(data_file=other)
+    weights = model.load(model_dir)
+    with torch.no_grad():
+        weights.lm_head.weight[0, 0] += 1
+    shutil.copytree(model_dir, tmp_path / "m")
+    model.save(weights, tmp_path / "m")
+    assert "--model" in refused(model_dir=tmp_path / "m")
+    assert "holds a run of sft.py" in refused(script=ppo)
+
+
+def test_what_alters_no_number_may_change_and_what_alters_rounding_is_said(
+        cut_short, tmp_path, model_dir, data_file, capsys, straight):
+    folder, options = cut_short
+    same = tmp_path / "same.json"
+    shutil.copyfile(data_file, same)
+    train(sft, model_dir, same, folder, **options | {"save_every": 2, "keep": 1, "micro_tokens": 700})
+    assert "began with micro_tokens 4096, now 700; bits may differ" in capsys.readouterr().out
+    with pytest.raises(InputError, match="holds a finished run already; name another --out, or remove it"):
+        train(sft, model_dir, same, folder, **options)
+
+
+def test_it_goes_on_with_another_number_of_processes(cut_short, tmp_path, model_dir, data_file, straight):
+    folder, options = cut_short
+    run_processes(2, lambda: train(sft, model_dir, data_file, folder, **options), tmp_path / "results")
+    ours, theirs = (model.load(path) for path in (folder, straight[sft]))
+    for (name, a), (_, b) in zip(ours.named_parameters(), theirs.named_parameters()):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3, msg=name)
+    assert json.loads((folder / "flags.json").read_text())["processes"] == 2
+
+
+def stopped(script, number, run):
+    """run() by a process that sends itself SIGTERM in the script's step `number` -> (exit status, steps)."""
+    original, calls = script.train_step, []
+
+    def step(*arguments):
+        calls.append(0)
+        if len(calls) == number:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)
+
+    script.train_step = step
+    with pytest.raises(SystemExit) as end:
+        run()
+    return end.value.code, len(calls)
+
+
+@pytest.mark.parametrize("then", [1, 2])
+def test_two_processes_that_were_stopped_go_on_as_one_or_two(
+        tmp_path, model_dir, data_file, straight, then):
+    def run():
+        train(sft, model_dir, data_file, folder, **options)
+
+    folder, options = tmp_path / "run", {**RUNS[sft], "save_every": 0, "eval_data": data_file}
+    first = run_processes(2, lambda: stopped(sft, 3, run), tmp_path / "first")
+    assert first == [(128 + signal.SIGTERM, 3)] * 2
+    run_processes(then, run, tmp_path / "second")
+    ours, theirs = (load_file(path / "model.safetensors") for path in (folder, straight[sft]))
+    before = load_file(model_dir / "model.safetensors")
+    update = [theirs[name] - before[name] for name in before]
+    assert difference([ours[name] - before[name] for name in before], update) < 1e-2
+    log, expected = ((path / "metrics.jsonl").read_text().splitlines() for path in (folder, straight[sft]))
+    assert [json.loads(line)["step"] for line in log] == [json.loads(line)["step"] for line in expected]
+
+
+def test_ppo_of_two_processes_goes_on_as_if_it_had_not_been_stopped(tmp_path, model_dir, data_file):
+    """Bit for bit, with a critic of its own, of whose value head one process holds nothing."""
+    def run(name):
+        return lambda: train(ppo, model_dir, data_file, tmp_path / name,
+                             **RUNS[ppo] | {"num_prompts": 6, "save_every": 0, "dtype": "bf16"})
+
+    ended = run_processes(2, lambda: stopped(ppo, 2, run("cut")), tmp_path / "first")
+    assert ended == [(128 + signal.SIGTERM, 2)] * 2
+    for name in ("cut", "straight"):
+        run_processes(2, run(name), tmp_path / f"results-{name}")
+    for name in ("model.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("script, words", [(sft, "step 3, items "), (ppo, "step 3, prompts ")])
+def test_a_loss_that_is_no_number_stops_before_the_step_and_keeps_the_checkpoint(
+        tmp_path, model_dir, data_file, script, words, monkeypatch):
+    folder, calls = tmp_path / "run", []
+    name = "weighted_nll" if script is sft else "policy_loss"
+    original = getattr(script, name)
+
+    def broken(*arguments):
+        calls.append(0)
+        loss, other = original(*arguments)
+        return (loss * float("nan") if len(calls) == 3 else loss), other
+
+    monkeypatch.setattr(script, name, broken)
+    with pytest.raises(InputError) as error:
+        train(script, model_dir, data_file, folder, **RUNS[script])
+    assert words in str(error.value) and "is nan" in str(error.value)
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-000002"]
+    monkeypatch.setattr(script, name, original)
+    train(script, model_dir, data_file, folder, **RUNS[script])  # and from there it can go on

@@ -1,0 +1,849 @@
+"""Does wrong input end in one line? A seeded mutator breaks valid files and flags; every script must refuse.
+
+    python -m tests.stress.hostile --count 300 --seed 0
+
+Each case is a valid set of inputs with one thing broken, and knows what: a required key dropped, of a wrong
+type, twice; NaN, half a surrogate pair, absurd numbers, deep nesting; a file cut, empty, absent, unreadable,
+a directory, no UTF-8; weights whose header, shapes, types or values lie; a tokenizer cut or overwritten;
+wrong flags; a run's own folder damaged. It must end in one line that begins with "error:" and names the file
+or flag, with exit status 2, and every file must be as it was. A damaged checkpoint may be passed over with a
+line instead if weights and log at the end are those of the undisturbed run. What leaves a valid input is no
+case: another number where any will do, another letter in a text. A case runs in a forked child, which spares
+the three seconds of importing torch; --processes N repeats N of the cases in processes of their own.
+"""
+
+import argparse
+import encodings.utf_16_le  # noqa: F401  an unprivileged child may not be able to read it any more
+import hashlib
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+import torch
+
+import evaluate
+import model
+import ppo
+import sft
+import tokenizer
+from evaluation import benchmarks
+from plumbing import runs
+from plumbing.flags import cli
+from tests.conftest import CONFIG, ITEMS, schema
+
+SCRIPTS = {"sft.py": sft.main, "ppo.py": ppo.main, "evaluate.py": evaluate.main,
+           "-m evaluation.benchmarks": benchmarks.main}
+LIMIT = 120         # seconds until a case counts as hanging
+MEMORY = 6 * 2**30  # bytes that a case may take beyond what it starts with
+CPU = ["--device", "cpu"]
+SFT = ["sft.py", "--model", "m", "--data", "raw.json", "--out", "run", "--dtype", "fp32", *CPU]
+PPO = ["ppo.py", "--model", "m", "--out", "run", "--num-prompts", "2", "--batch-size", "2", "--epochs", "1",
+       "--max-new-tokens", "2", *CPU]
+EVALUATE = ["evaluate.py", "--data", "bench", *CPU]
+ANSWER = [*EVALUATE, "--model", "m", "--max-new-tokens", "2", "--out", "answers"]
+
+
+class Case(NamedTuple):
+    kind: str           # the row of the table
+    what: str           # what was broken
+    command: list[str]  # a script of SCRIPTS and its arguments
+    names: tuple[str, ...]  # the line must hold one of these
+
+
+class Result(NamedTuple):
+    verdict: str  # one of VERDICTS
+    output: str
+
+
+VERDICTS = ("one line", "passed over", "not named", "traceback", "hang", "accepted", "damage")
+GOOD = VERDICTS[:2]
+
+
+# ------------------------------------------------------------------------------------------- what is valid
+
+def write(path, value):
+    """Write a JSON value, or a text as it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+
+
+def fixtures(folder):
+    """A folder with a valid input of every kind; each case is a copy of it with one thing broken."""
+    tools, query = json.dumps(ITEMS[0]["conversations"][0]["content"]), "How warm is it in Bergen?"
+    system, user = {"role": "system", "content": json.loads(tools)}, {"role": "user", "content": query}
+    call = 'get_weather(city="Bergen")'
+    write(folder / "raw.json", ITEMS * 2)
+    write(folder / "pairs.json", [{"conversations": [system, user], "gold": call}] * 3)
+    write(folder / "released.json", [{"instruction": f"System: Function:\ndef get_weather(city: string):\n"
+                                      f"User: {query}\nAssistant:", "output": call}] * 3)
+    _write_benchmarks(folder / "bench", system, user, call, query)
+    write(folder / "predictions.jsonl", "".join(
+        json.dumps({"index": i, "prediction": call}) + "\n" for i in range(3)))
+    write(folder / "rotbench.json", [{"conversations": [
+        {"from": "assistant", "value": 'Action: get_weather\nAction Input: {"city": "Bergen"}'}]}] * 3)
+    write(folder / "library/Weather/Now/tool.py", "def get_weather(city):\n    return city\n")
+    write(folder / "library/Weather/Now/config.json", [schema("get_weather", city="string")])
+    write(folder / "queries.json", [{"query": query, "path": "library/Weather/Now"}] * 2)
+    texts = [json.dumps(ITEMS, ensure_ascii=False), "Function: Args: System User Assistant Output"]
+    (folder / "m").mkdir()
+    tokenizer.train(texts * 3, folder / "m/tokenizer.model", vocab_size=350)
+    write(folder / "m/config.json", CONFIG)
+    transformer = model.initialise(model.read_config(folder / "m/config.json"))
+    model.save(transformer, folder / "m")
+    shutil.copytree(folder / "m", folder / "sharded")
+    model.save(transformer, folder / "sharded", shard_bytes=60_000)
+    model.load(folder / "m")  # imports half a second's worth, once for all children
+    _write_runs(folder)
+
+
+def _write_benchmarks(folder, system, user, call, query):
+    react = 'Thought:\nAction: get_weather\nAction Input: {"city": "Bergen"}'
+    shown = [{"from": "system", "value": f"Tools: {system['content']}\n\nLet's Begin!"},
+             {"from": "user", "value": f"{query}\nBegin!\n"}]
+    write(folder / "heldout_single.json", [
+        {"id": f"a/{i}", "conversations": [system, user], "gold": call, "tools": "seen"} for i in range(3)])
+    write(folder / "heldout_multi.json", [
+        {"id": f"b/{i}", "conversations": [system, user], "expected": "7"} for i in range(2)])
+    write(folder / "First_Turn/clean.json", [
+        {"scenario": "weather", "conversations": [*shown, {"from": "assistant", "value": [react]}]}] * 3)
+    write(folder / "scenario_data_zero_processed.json", [
+        {"path": "x/Weather/Now", "scenario": "weather", "conversations": shown}] * 2)
+    for category in benchmarks.CATEGORIES:
+        write(folder / f"BFCL_v3_{category}.json", "".join(json.dumps({
+            "id": f"{category}_{i}", "question": [[user]], "ground_truth": [call],
+            "function": [schema("get_weather", "", ["city"], city="string")["function"]]}) + "\n"
+            for i in range(2)))
+    write(folder / "eval_real.json", [{
+        "Name": "weather", "Authentication": {}, "Instructions": [query],
+        "Function_Description": {
+            "get_weather": 'Weather.\nParameters: {"city": "Required. string. A city."}'},
+        "Function_Projection": {"get_weather": "GET /weather"},
+        "Golden_Answers": [[{"Action": "get_weather", "Action_Input": '{"city": "Bergen"}'}]]}])
+
+
+def _write_runs(folder):
+    """A run of sft.py and one of ppo.py that were killed after two steps, and an answer of evaluate.py."""
+    for out in RUNS:
+        result = in_child(RUNS[out], folder, prepare=lambda: _die_at_save(3))
+        assert result[0] == -signal.SIGKILL, result
+        for left in (folder / out / "checkpoints").glob("*.part"):
+            shutil.rmtree(left)
+        shutil.copytree(folder / out, folder / "whole" / out)
+        assert in_child([*RUNS[out], "--out", f"whole/{out}"], folder)[0] == 0
+    assert in_child([*ANSWER, "--limit", "1"], folder)[0] == 0
+
+
+def _die_at_save(number):
+    original, calls = runs.dcp.save, []
+
+    def save(*arguments, **more):
+        calls.append(0)
+        if len(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **more)
+
+    runs.dcp.save = save
+
+
+KEPT = ["--save-every", "1", "--keep", "2"]
+RUNS = {"sft-run": [*SFT, *KEPT, "--epochs", "2", "--out", "sft-run"],
+        "ppo-run": [*PPO, *KEPT, "--data", "pairs.json", "--num-prompts", "3", "--batch-size", "1",
+                    "--epochs", "2", "--out", "ppo-run"]}
+
+
+# --------------------------------------------------------------------------------------------- one case
+
+def in_child(command, folder, prepare=lambda: None, unprivileged=False):
+    """Run a script in a forked child inside `folder` -> (exit status or None for a hang, stdout, stderr)."""
+    sys.stdout.flush()
+    streams = [tempfile.TemporaryFile("w+b") for _ in range(2)]
+    child = os.fork()
+    if child == 0:
+        os._exit(_as_script(command, folder, prepare, unprivileged, streams))
+    deadline = time.monotonic() + LIMIT
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    if ended[0] == 0:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    texts = [stream.seek(0) or stream.read().decode(errors="replace") for stream in streams]
+    return (os.waitstatus_to_exitcode(ended[1]) if ended[0] else None), *texts
+
+
+def _as_script(command, folder, prepare, unprivileged, streams):
+    """The child: what `python SCRIPT arguments...` would do -> its exit status."""
+    os.chdir(folder)
+    for descriptor, stream in zip((1, 2), streams):
+        os.dup2(stream.fileno(), descriptor)
+    sys.stdout, sys.stderr = (open(descriptor, "w", closefd=False) for descriptor in (1, 2))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY + _address_space(),) * 2)
+    if unprivileged and os.geteuid() == 0:
+        os.setuid(65534)
+    sys.argv = command
+    prepare()
+    status = 0
+    try:
+        cli(SCRIPTS[command[0]])
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush(), sys.stderr.flush()
+    return status
+
+
+def _address_space():
+    return int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
+
+def in_process(command, folder):
+    """The same in a process of its own, as a user would run it."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    script = command[0].split() if command[0].startswith("-m") else [str(ROOT / command[0])]
+    done = subprocess.run([sys.executable, *script, *command[1:]], cwd=folder, capture_output=True,
+                          env=environment, timeout=LIMIT)
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def state(folder):
+    """{path: hash} of all files in a folder; a directory or a link is its kind."""
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else path.is_symlink()
+            for path in sorted(folder.rglob("*"))}
+
+
+def run(case, folder, execute=in_child):
+    """Run a case in its folder -> Result."""
+    before = state(folder)
+    more = {"unprivileged": "unreadable" in case.what} if execute is in_child else {}
+    status, out, err = execute(case.command, folder, **more)
+    after, output = state(folder), f"exit status {status}\n{out[-300:]}\n{err[-1500:]}"
+    lines = [line for line in err.splitlines() if line.strip()]
+    if status is None:
+        return Result("hang", output)
+    if status == 0:
+        return Result("passed over" if _same_end(case, folder, out) else "accepted", output)
+    if status != 2 or len(lines) != 1 or not lines[0].startswith("error: "):
+        return Result("traceback", output)
+    if any(after.get(path) != was for path, was in before.items()):
+        return Result("damage", output)
+    return Result("one line" if any(name in lines[0] for name in case.names) else "not named", output)
+
+
+def _same_end(case, folder, out):
+    """Whether a run went on with a line about what it passes over, and ended like the undisturbed one."""
+    own = case.command[-1]
+    if own not in RUNS or "ignored" not in out:
+        return False
+    return all((folder / own / name).read_bytes() == (folder / "whole" / own / name).read_bytes()
+               for name in ("model.safetensors", "metrics.jsonl"))
+
+
+# ------------------------------------------------------------------------------------- breaking JSON values
+
+ANY, JSON, CALL = object(), object(), object()  # a place of a list; JSON in a text, and after its first line
+RAW = "@raw@{}@raw@"  # what is written as it stands, though no JSON
+
+
+def dumps(value):
+    """JSON, and what the mutations below need besides: RAW, and keys that come twice ("@again@key")."""
+    text = json.dumps(value).replace("@again@", "")
+    return re.sub(r'"@raw@(.*?)@raw@"', lambda match: match[1], text)
+
+
+def edit(value, address, change, rng):
+    """Apply change(container, key) at an address (keys, places, ANY, JSON and CALL) -> the value."""
+    step, *rest = address
+    if step in (JSON, CALL):
+        head, newline, text = value.partition("\n") if step is CALL else ("", "", value)
+        return head + newline + dumps(edit(json.loads(text), rest, change, rng))
+    step = rng.randrange(len(value)) if step is ANY else step
+    if rest:
+        value[step] = edit(value[step], rest, change, rng)
+    else:
+        change(value, step)
+    return value
+
+
+def drop(container, key, rng):
+    del container[key]
+
+
+def nothing(container, key, rng):
+    container[key] = None
+
+
+def wrong_type(container, key, rng):
+    was, others = type(container[key]), (5, -1.5, True, False, 0, "", "text", [], {}, [5], {"a": 5})
+    container[key] = rng.choice([other for other in others if type(other) is not was
+                                 and {was, type(other)} != {int, float}])
+
+
+def twice(container, key, rng):
+    """A JSON object with the key twice and different values; a reader sees one of them."""
+    container[f"@again@{key}"] = "other" if isinstance(container[key], str) else None
+
+
+def misspelt(container, key, rng):
+    container[key[:-1] + key[-1] * 2] = container.pop(key)
+
+
+def surrogate(container, key, rng):
+    container[key] = rng.choice(["\ud800", "a\udfffb"])
+
+
+def no_number(container, key, rng):
+    container[key] = RAW.format(rng.choice(["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000, "01"]))
+
+
+def deep(container, key, rng):
+    depth = rng.choice([200, 980, 100_000])
+    container[key] = RAW.format("[" * depth + "]" * depth)
+
+
+IN_OBJECTS = (drop, nothing, wrong_type, twice, misspelt, surrogate, no_number, deep)
+OPTIONAL = {"parameters": (wrong_type, twice, surrogate, no_number, deep),  # the format does without; an
+            "answer": (twice, surrogate, no_number, deep)}                  # argument may have any type
+TURN = ("conversations", ANY)
+TOOL = ("conversations", 0, "content", JSON, ANY)
+CONVERSATION = [("conversations",), (*TURN, "role"), (*TURN, "content"), (*TOOL, "function", "name"),
+                (*TOOL, "function", "parameters"), ("conversations", 0, "content")]
+RAW_CALL = ("conversations", -1, "content", CALL, "answer")
+MESSAGES = [("conversations",), (*TURN, "from"), (*TURN, "value"), ("scenario",)]
+# What each format requires, and the command that reads it.
+FORMATS = {
+    "trajectories": [("raw.json", CONVERSATION, SFT),
+                     ("raw.json", CONVERSATION, [*PPO, "--data", "raw.json"]),
+                     ("raw.json", [RAW_CALL], SFT)],
+    "pairs for ppo": [("pairs.json", [*CONVERSATION, ("gold",)], [*PPO, "--data", "pairs.json"]),
+                      ("released.json", [("instruction",), ("output",)], [*PPO, "--data", "released.json"])],
+    "benchmark files": [
+        ("bench/heldout_single.json", [*CONVERSATION, ("gold",), ("tools",)],
+         [*EVALUATE, "--predictions", "predictions.jsonl"]),
+        ("bench/heldout_multi.json", [*CONVERSATION, ("expected",)],
+         ["-m evaluation.benchmarks", "toolbox", "--data", "bench"]),
+        ("bench/First_Turn/clean.json", MESSAGES, [
+            *EVALUATE, "--bench", "rotbench", "--level", "clean", "--predictions", "rotbench.json"]),
+        ("bench/scenario_data_zero_processed.json", [*MESSAGES, ("path",)],
+         ["-m evaluation.benchmarks", "tooleyes", "--data", "bench"]),
+        ("bench/BFCL_v3_exec_parallel.json", [("id",), ("question",), ("function",), ("ground_truth",),
+                                              ("question", 0, 0, "content"), ("function", 0, "name")],
+         ["-m evaluation.benchmarks", "bfcl", "--data", "bench"]),
+        ("bench/eval_real.json", [
+            ("Name",), ("Authentication",), ("Instructions",), ("Function_Description",),
+            ("Function_Projection",), ("Golden_Answers",), ("Golden_Answers", 0, 0, "Action"),
+            ("Golden_Answers", 0, 0, "Action_Input"), ("Function_Description", "get_weather")],
+         ["-m evaluation.benchmarks", "toolalpaca", "--data", "bench"])],
+    "predictions": [("predictions.jsonl", [("index",), ("prediction",)],
+                     [*EVALUATE, "--predictions", "predictions.jsonl"]),
+                    ("rotbench.json", [("conversations",), ("conversations", 0, "value")],
+                     [*EVALUATE, "--predictions", "rotbench.json"])],
+    "transcripts": [("raw.json", CONVERSATION, ["evaluate.py", "--bench", "transcripts",
+                                                "--predictions", "raw.json"])],
+    "queries, library": [
+        (name, addresses, ["evaluate.py", "--bench", "tooleyes", "--tool-library", "library", "--queries",
+                           "queries.json", "--model", "m", "--max-new-tokens", "2", *CPU])
+        for name, addresses in (("queries.json", [("query",), ("path",)]),
+                                ("library/Weather/Now/config.json", [("function", "name"), ("function",),
+                                                                     ("function", "parameters")]))],
+}
+
+
+def json_case(rng, kind, folder):
+    """Break one value, or the file as a whole."""
+    name, addresses, command = rng.choice(FORMATS[kind])
+    path = folder / name
+    if rng.random() < 0.3:
+        what = break_file(rng, path, rng.choice(TEXT_FILE))
+        return Case(kind, f"{name}: {what}", command, (path.name, path.parent.name + " has no"))
+    lines = name.endswith("jsonl") or "BFCL" in name
+    items = [json.loads(line) for line in path.read_text().splitlines()] if lines else json.loads(
+        path.read_text())
+    address = rng.choice(addresses)
+    change = rng.choice(OPTIONAL.get(address[-1], IN_OBJECTS))
+    place = rng.randrange(len(items))
+    edit(items, (place, *address), lambda container, key: change(container, key, rng), rng)
+    path.write_text("\n".join(map(dumps, items)) + "\n" if lines else dumps(items))
+    shown = ".".join({ANY: "*", JSON: "(json)", CALL: "(call)"}.get(step, str(step)) for step in address)
+    return Case(kind, f"{name}: item {place}, {shown}: {change.__name__}", command, (path.name,))
+
+
+# -------------------------------------------------------------------------------------------- breaking files
+
+def break_file(rng, path, how):
+    """Damage a file as a whole -> what was done. Every way leaves nothing that could be read as before."""
+    data = path.read_bytes()
+    if how == "cut":
+        kept = rng.choice([at for at in range(1, len(data.rstrip()) - 1) if b"\n" not in data[at - 1:at + 1]])
+        path.write_bytes(data[:kept])
+        return f"cut after {kept} of {len(data)} bytes"
+    if how in ("a directory", "absent", "a link to itself"):
+        path.unlink()
+        if how == "a directory":
+            path.mkdir()
+        elif how == "a link to itself":
+            path.symlink_to(path.name)
+    elif how == "unreadable":
+        path.chmod(0)
+    else:
+        at = rng.randrange(len(data))
+        path.write_bytes({
+            "empty": b"", "white space": b" \n\n", "not UTF-8": data[:at] + b"\xff" + data[at:],
+            "UTF-16": data.decode(errors="replace").encode("utf-16"), "NUL bytes": bytes(len(data)),
+            "another value": rng.choice([b"{}", b"5", b'"text"', b"null", b"[5]", b"[[]]"]),
+            "random bytes": rng.randbytes(len(data)), "more after the end": data + b"]",
+            "single quotes": data.replace(b'"', b"'"), "deep": b"[" * 200_000}[how])
+    return how
+
+
+TEXT_FILE = ("cut", "cut", "a directory", "absent", "a link to itself", "unreadable", "empty", "white space",
+             "not UTF-8", "UTF-16", "NUL bytes", "another value", "random bytes", "more after the end",
+             "single quotes", "deep")
+BYTES_FILE = ("cut", "cut", "a directory", "absent", "a link to itself", "unreadable", "empty", "NUL bytes",
+              "random bytes")
+
+USES_MODEL = ([*SFT], [*PPO, "--data", "pairs.json"], [*EVALUATE, "--model", "m", "--max-new-tokens", "2"])
+
+
+def config_case(rng, kind, folder):
+    """A key of config.json that is missing, malformed, absurd or does not fit the weights or other keys."""
+    path, command = folder / "m/config.json", rng.choice((*USES_MODEL, [*SFT, "--plan", "8"]))
+    if rng.random() < 0.25:
+        what = break_file(rng, path, rng.choice(TEXT_FILE))
+        return Case(kind, what, command, ("config.json",))
+    config = json.loads(path.read_text())
+    required = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    every = tuple(key for key in config if key in model.Config.__dataclass_fields__)
+    of_any_size = {"initializer_range", "max_position_embeddings", "bos_token_id", "eos_token_id",
+                   "rope_theta", "rms_norm_eps"}
+    shapes = [key for key in every if key not in of_any_size]
+    change, keys = rng.choice([
+        (drop, required), (nothing, required), (misspelt, required), (wrong_type, every), (twice, every),
+        (no_number, every), (deep, every), (surrogate, every), (huge, every), (negative, every),
+        (other_size, [key for key in shapes if key != "tie_word_embeddings"] if "--plan" not in command else
+         ("num_attention_heads",)), (not_built, NOT_BUILT), (contradictory, CONTRADICTORY)])
+    key = rng.choice(tuple(keys))
+    while "--plan" in command and key in ("tie_word_embeddings", "num_key_value_heads") and change in (
+            contradictory, other_size):  # which the weights would tell
+        key = rng.choice(tuple(keys))
+    change(config, key, rng)
+    path.write_text(dumps(config))
+    return Case(kind, f"{key}: {change.__name__}", command, ("config.json", "m:", "model.safetensors"))
+
+
+def huge(config, key, rng):
+    config[key] = rng.choice([10**12, 10**18, 10**400, 2 * 10**9 if key == "num_hidden_layers" else 10**30])
+
+
+def negative(config, key, rng):
+    config[key] = rng.choice([-1, -10**9])
+
+
+def other_size(config, key, rng):
+    config[key] = config[key] + rng.choice([-1, 1, 3]) if key != "hidden_size" else 30
+
+
+NOT_BUILT = {"rope_scaling": {"rope_type": "linear", "factor": 2.0}, "hidden_act": "gelu",
+             "attention_bias": True, "mlp_bias": True, "model_type": "gpt2",
+             "partial_rotary_factor": 0.5}
+CONTRADICTORY = {"tie_word_embeddings": True, "rope_theta": 0,
+                 "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
+                 "rms_norm_eps": 0, "num_key_value_heads": 3, "head_dim": 5}
+
+
+def not_built(config, key, rng):
+    config[key] = NOT_BUILT[key]
+
+
+def contradictory(config, key, rng):
+    config[key] = CONTRADICTORY[key]
+
+
+# -------------------------------------------------------------------------------------------------- weights
+
+def parts(path):
+    """A safetensors file -> (header, body)."""
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8:8 + length]), bytearray(data[8 + length:])
+
+
+def join(path, header, body, length=None):
+    """Write a safetensors file; length: what it says of its header, the truth if not given."""
+    text = (header if isinstance(header, str) else dumps(header)).encode()
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + bytes(body))
+
+
+def weights_case(rng, kind, folder):
+    """The file as a whole, its header, or the numbers."""
+    path, command = folder / "m/model.safetensors", rng.choice(USES_MODEL)
+    header, body = parts(path)
+    name = rng.choice([name for name in header if name != "__metadata__"])
+    change = rng.choice(("file", "length", "no header", *HEADER, *HEADER, not_finite, not_finite))
+    if change == "file":
+        return Case(kind, break_file(rng, path, rng.choice(BYTES_FILE)), command, (path.name,))
+    if change == "length":
+        length = rng.choice([0, 1, 100, 2**31, 2**40, 2**63, 2**64 - 1])
+        join(path, header, body, length)
+        return Case(kind, f"header of {length} bytes", command, (path.name,))
+    if change == "no header":
+        text = rng.choice(["{}", "[]", "5", "", '{"a": 5}', "[" * 1000, dumps(header)[:-1], '{"\\ud800": 5}'])
+        join(path, text, body)
+        return Case(kind, f"header {text[:20]!r}", command, (path.name, "m:"))
+    change(header, body, name, rng)
+    join(path, header, body)
+    return Case(kind, f"{name}: {change.__name__}", command, (path.name, "m:"))
+
+
+def missing(header, body, name, rng):
+    """The tensor's bytes go with it, so that the file is whole."""
+    first, last = header.pop(name)["data_offsets"]
+    del body[first:last]
+    for entry in header.values():
+        if "data_offsets" in entry and entry["data_offsets"][0] >= last:
+            entry["data_offsets"] = [offset - (last - first) for offset in entry["data_offsets"]]
+
+
+def extra(header, body, name, rng):
+    header[f"{name}.bias"] = {"dtype": "F32", "shape": [2], "data_offsets": [len(body), len(body) + 8]}
+    body += bytes(8)
+
+
+def renamed(header, body, name, rng):
+    header[name.replace("model", "transformer").replace("lm_", "head_")] = header.pop(name)
+
+
+def overlapping(header, body, name, rng):
+    """It names the bytes of another tensor of its size, so that its own belong to none."""
+    same = [other["data_offsets"] for key, other in header.items() if key not in (name, "__metadata__")]
+    header[name]["data_offsets"] = rng.choice(same)
+
+
+def out_of_range(header, body, name, rng):
+    first, last = header[name]["data_offsets"]
+    header[name]["data_offsets"] = rng.choice([
+        [first, last + 4], [first + len(body), last + len(body)], [last, first], [-4, last], [first, 2**63],
+        [first], [first, last, last], "all", None, [first, 2**70]])
+
+
+def shaped(header, body, name, rng):
+    shape = header[name]["shape"]
+    header[name]["shape"] = rng.choice([[*shape, 2], shape[::-1] * 2, [*shape, 1], [-1], [2**40, 2**40], [],
+                                        None, [0], "32"])
+
+
+def retyped(header, body, name, rng):
+    header[name]["dtype"] = rng.choice(["I32", "U32", "F16", "F64", "I64", "U8", "BOOL", "F8_E4M3", "F31", "",
+                                        5, None, "f32"])
+
+
+def keyless(header, body, name, rng):
+    del header[name][rng.choice(("dtype", "shape", "data_offsets"))]
+
+
+def in_half(header, body, name, rng):
+    """Twice as many numbers of half the size in the same bytes."""
+    header[name] |= {"dtype": rng.choice(["F16", "BF16"]),
+                     "shape": [header[name]["shape"][0] * 2, *header[name]["shape"][1:]]}
+
+
+def named_twice(header, body, name, rng):
+    other = rng.choice([key for key in header if key not in (name, "__metadata__")])
+    header[f"@again@{name}"] = header[other]
+
+
+def not_finite(header, body, name, rng):
+    first, last = header[name]["data_offsets"]
+    at = first + 4 * rng.randrange((last - first) // 4)
+    body[at:at + 4] = struct.pack("<f", rng.choice([float("nan"), float("inf"), -float("inf")]))
+
+
+HEADER = (missing, extra, renamed, overlapping, out_of_range, shaped, retyped, keyless, in_half, named_twice)
+
+
+def index_case(rng, kind, folder):
+    """model.safetensors.index.json, and the shards beside it."""
+    shutil.rmtree(folder / "m")
+    shutil.copytree(folder / "sharded", folder / "m")
+    path, command = folder / "m/model.safetensors.index.json", rng.choice(USES_MODEL)
+    shards = sorted((folder / "m").glob("model-*.safetensors"))
+    if rng.random() < 0.5:
+        broken = rng.choice([path, *shards])
+        how = rng.choice(TEXT_FILE if broken == path else BYTES_FILE)
+        what = break_file(rng, broken, how)
+        return Case(kind, f"{broken.name}: {what}", command, (broken.name, "m/model.safetensors"))
+    index = json.loads(path.read_text())
+    where = index["weight_map"]
+    name = rng.choice(sorted(where))
+    others = [shard.name for shard in shards if shard.name != where[name]]
+    change = rng.choice(IN_OBJECTS)
+    if rng.random() < 0.4:
+        where[name] = rng.choice([rng.choice(others), "absent.safetensors", "../m", "/etc/passwd", "", "a\0b",
+                                  "x" * 5000, "config.json", "\ud800"])
+        what = f"{name} in {where[name][:20]!r}"
+    else:
+        target = rng.choice([(index, "weight_map"), (where, name)])
+        change(*target, rng)
+        what = f"{target[1]}: {change.__name__}"
+    path.write_text(dumps(index))
+    return Case(kind, what, command, ("m:", path.name, "safetensors", "m/"))
+
+
+def tokenizer_case(rng, kind, folder):
+    """The SentencePiece model as a whole, one that does not fit, or one that changes text."""
+    path, command = folder / "m/tokenizer.model", rng.choice(USES_MODEL)
+    how = rng.choice((*BYTES_FILE, "cut", "cut", "cut", "JSON", "overwritten", "other", "no text"))
+    if how == "JSON":
+        path.write_text(json.dumps({"version": "1.0", "model": {"type": "BPE"}}))
+    elif how == "overwritten":  # its first piece, where the lengths are that all the rest depends on
+        data = bytearray(path.read_bytes())
+        data[:20] = rng.randbytes(20)
+        path.write_bytes(data)
+    elif how == "no text":  # in some pieces
+        path.write_bytes(path.read_bytes().replace("▁".encode(), b"\xe2\x96\xff", 3))
+    elif how == "other":
+        how = other_tokenizer(rng, path)
+    else:
+        how = break_file(rng, path, how)
+    return Case(kind, how, command, ("tokenizer.model",))
+
+
+def other_tokenizer(rng, path):
+    """A whole SentencePiece model that will not do -> why not."""
+    text = [json.dumps(item, ensure_ascii=False) for item in ITEMS] * 3
+    how = rng.choice(["too many pieces", "changes white space", "no byte pieces", "no </s>"])
+    options = {"too many pieces": {"vocab_size": 351},
+               "changes white space": {"remove_extra_whitespaces": True},
+               "no byte pieces": {"byte_fallback": False, "vocab_size": 100},
+               "no </s>": {"eos_id": -1}}[how]
+    with open(path, "wb") as file:
+        tokenizer.sentencepiece.SentencePieceTrainer.train(**{
+            "sentence_iterator": iter(text), "model_writer": file, "vocab_size": 350, "model_type": "bpe",
+            "byte_fallback": True, "normalization_rule_name": "identity", "remove_extra_whitespaces": False,
+            "allow_whitespace_only_pieces": True, "character_coverage": 1.0, "hard_vocab_limit": False,
+            "num_threads": 1, "minloglevel": 2} | options)
+    return how
+
+
+# ---------------------------------------------------------------------------------------------------- flags
+
+FLAGS = {  # script: (valid command, wrong flags)
+    "sft.py": (SFT, ["--batch-size 0", "--batch-size -3", "--batch-size 1.5", "--batch-size x", "--lr nan",
+                     "--lr inf", "--lr -1", "--lr x", "--learning-rate 1", "--w-max 0.5", "--w-max nan",
+                     "--max-length -1", "--max-length 5", "--epochs 0", "--epochs 99999999999999999999",
+                     "--warmup-ratio 2", "--warmup-ratio -1", "--dtype int8", "--device abacus",
+                     "--device meta", "--device cuda:99", "--device", "--seed -1", "--keep 0", "--plan -1",
+                     "--preset big",
+                     "--data absent.json", "--model absent", "--model raw.json", "--tokenizer absent",
+                     "--tokenizer raw.json", "--eval-data absent", "--eval-every 5", "--out raw.json",
+                     "--out raw.json/run", "--out m", "--data=", "--model=", "--mae yes", "--no-lr",
+                     "--weight-decay 1e999", "--micro-tokens 0", "extra", "--data m", "--grad-clip -0.1",
+                     "--batch", "--save-every -1", "--batch-size 99999999999999999999999"]),
+    "ppo.py": ([*PPO, "--data", "pairs.json"], [
+        "--temperature 0", "--temperature nan", "--gamma 1.5", "--gamma -1", "--lam 2", "--beta inf",
+        "--clip -1", "--whiten half", "--shared-critic --critic-warmup 3", "--num-prompts 0",
+        "--ppo-epochs 0",
+        "--max-new-tokens 0", "--max-new-tokens 1000000000", "--max-new-tokens 99999999999999999999",
+        "--micro-batch 0", "--score-clip nan", "--warmup-ratio 1.01", "--max-prompt 3", "--free-text no",
+        "--model absent", "--model=", "--data absent", "--eval-data m", "--out pairs.json", "--device meta",
+        "--reward 5", "--pairs pairs.json", "--seed 1.0", "--actor-lr 1e400", "--value-coef -1"]),
+    "evaluate.py": ([*EVALUATE, "--predictions", "predictions.jsonl"], [
+        "--bench toolbench", "--level low", "--turn second", "--limit -1", "--data absent", "--data raw.json",
+        "--tool-timeout 0", "--tool-timeout nan", "--predictions absent", "--predictions m", "--format xml",
+        "--out raw.json", "--out raw.json/x", "--compat", "--bench transcripts --predictions absent",
+        "--bench tooleyes", "--queries queries.json", "--tool-library library", "--bench toolbox",
+        "--batch-size 0", "--max-new-tokens -5", "--dtype fp8", "--model absent --errors",
+        "--bench bfcl --level heavy", "--bench toolalpaca --turn third", "--bench rotbench --queries x",
+        "--show 3", "--temperature 1", "--limit 1e3", "--bench rotbench --level heavy"]),
+}
+GENERATES = ["--device meta", "--device abacus", "--max-new-tokens 1000000000", "--model absent",
+             "--model raw.json", "--batch-size 0.5", "--max-new-tokens 99999999999999999999"]
+
+
+def flag_case(rng, kind, folder):
+    """A flag that is unknown, malformed, out of range, names what is not there or contradicts another one."""
+    script = rng.choice(sorted(FLAGS))
+    command, wrong = FLAGS[script]
+    words = rng.choice(wrong)
+    if script == "evaluate.py" and rng.random() < 0.2:
+        command, words = [*EVALUATE, "--model", "m"], rng.choice(GENERATES)
+    value = words.split()[-1]
+    named = [word.split("=")[0] for word in words.split() if word.startswith("--")]
+    names = (*named, f" {value}", "--data", "--tool-library", "--predictions", "First_Turn")
+    return Case(kind, f"{script} {words}", [*command, *words.split()], names)
+
+
+# ----------------------------------------------------------------------------------------- a run's own files
+
+IDENTITY = ("lr", "epochs", "batch_size", "script", "contents", "seed")
+
+
+def run_case(rng, kind, folder):
+    """What a killed run left: flags.json, the logs, the newest checkpoint; and evaluate.py's answers."""
+    if rng.random() < 0.3:
+        return answers_case(rng, kind, folder)
+    own = rng.choice(sorted(RUNS))
+    out, command = folder / own, RUNS[own]
+    newest = max((out / "checkpoints").iterdir())
+    which = rng.choice(["flags", "log", "state", "tensors", "tensors"])
+    if which == "tensors":
+        path = rng.choice(sorted(newest.glob(".metadata")) + sorted(newest.glob("*.distcp")))
+        how = rng.choice(["cut", "absent", "empty", "NUL bytes", "random bytes", *["a flipped bit"] * 2])
+        return Case(kind, f"{own}, {path.name}: {break_bytes(rng, path, how)}", command, (newest.name,))
+    path = {"flags": out / "flags.json", "state": newest / "state.json",
+            "log": out / rng.choice(["metrics.jsonl", "timings.jsonl"])}[which]
+    how = rng.choice(["file", "value"])
+    if how == "file" and which != "log":
+        what = break_file(rng, path, rng.choice([way for way in TEXT_FILE if way != "absent"]))
+    elif which == "log":
+        what = break_log(rng, path)
+    else:
+        value = json.loads(path.read_text())
+        keys = [key for key in (IDENTITY if which == "flags" else ("step", "files", "notes")) if key in value]
+        key, change = rng.choice(keys), rng.choice((drop, nothing, wrong_type, twice, misspelt, no_number))
+        change(value, key, rng)
+        path.write_text(dumps(value))
+        what = f"{key}: {change.__name__}"
+    return Case(kind, f"{own}, {path.name}: {what}", command, (path.name, own))
+
+
+def break_bytes(rng, path, how):
+    if how != "a flipped bit":
+        return break_file(rng, path, how)
+    data = bytearray(path.read_bytes())
+    at = rng.randrange(len(data))
+    data[at] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+    return f"a bit of byte {at} flipped"
+
+
+def break_log(rng, path):
+    lines = path.read_text().splitlines()
+    how = rng.choice(["a line is gone", "no JSON", "no object", "no step", "step of a wrong type", "cut",
+                      "not UTF-8", "a line twice", "empty", "a directory", "absent"])
+    at = rng.randrange(2)  # of the steps that the newest checkpoint has behind it
+    if how in ("not UTF-8", "empty", "a directory", "absent"):
+        return break_file(rng, path, how)
+    if how == "cut":
+        path.write_text(path.read_text()[:rng.randrange(1, len(lines[0]))])
+        return how
+    lines[at:at + 1] = {"a line is gone": [], "no JSON": ["{" + lines[at]], "no object": ["5"],
+                        "no step": ["{}"], "step of a wrong type": ['{"step": "1"}'],
+                        "a line twice": [lines[at]] * 2}[how]
+    path.write_text("\n".join(lines) + "\n")
+    return how
+
+
+def answers_case(rng, kind, folder):
+    path = folder / "answers" / rng.choice(["run.json", "answers.0.jsonl"])
+    command = [*ANSWER, "--limit", "1"]
+    if rng.random() < 0.5:
+        ways = [way for way in TEXT_FILE if path.name == "run.json" or way not in (
+            "cut", "empty", "white space", "another value", "deep", "random bytes", "NUL bytes", "UTF-16",
+            "more after the end")]  # which may be a line that a kill cut off
+        what = break_file(rng, path, rng.choice([way for way in ways if way != "absent"]))
+    elif path.name == "run.json":
+        value = json.loads(path.read_text())
+        key, change = rng.choice(sorted(value)), rng.choice((drop, wrong_type, twice, misspelt, no_number))
+        change(value, key, rng)
+        path.write_text(dumps(value))
+        what = f"{key}: {change.__name__}"
+    else:
+        value = json.loads(path.read_text().splitlines()[0])
+        key, change = rng.choice(sorted(value)), rng.choice((drop, nothing, wrong_type, twice, misspelt))
+        change(value, key, rng)
+        path.write_text(dumps(value) + "\n")
+        what = f"{key}: {change.__name__}"
+    return Case(kind, f"answers, {path.name}: {what}", command, (path.name, "answers"))
+
+
+# -------------------------------------------------------------------------------------------------- the table
+
+KINDS = {**dict.fromkeys(FORMATS, json_case), "config.json": config_case, "safetensors": weights_case,
+         "safetensors index": index_case, "tokenizer.model": tokenizer_case, "flags": flag_case,
+         "a run's own files": run_case}
+
+
+def make(seed, number, valid, folder):
+    """Case `number` in `folder`, which becomes a copy of the valid one with one thing broken."""
+    shutil.copytree(valid, folder, symlinks=True)
+    rng, kind = random.Random(f"{seed}/{number}"), list(KINDS)[number % len(KINDS)]
+    return KINDS[kind](rng, kind, folder)
+
+
+def check_valid(valid, folder):
+    """The undamaged inputs are accepted by every command; otherwise a refusal would mean nothing."""
+    commands = [command for formats in FORMATS.values() for _, _, command in formats]
+    commands += [*USES_MODEL, *RUNS.values(), [*ANSWER, "--limit", "1"]]
+    for command in {" ".join(command): command for command in commands}.values():
+        shutil.copytree(valid, folder)
+        status, _, err = in_child(command, folder)
+        assert status == 0, (command, err)
+        shutil.rmtree(folder)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", type=int, help="run this case alone, and print all it says")
+    parser.add_argument("--processes", type=int, default=6, help="cases to repeat in a process of their own")
+    parser.add_argument("--show", type=int, default=10, help="offenders to print in full")
+    flags = parser.parse_args()
+    torch.set_num_threads(1)
+    table, offenders, folder = {kind: Counter() for kind in KINDS}, 0, Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    valid, here = folder / "valid", folder / "case"
+    valid.mkdir()
+    fixtures(valid)
+    numbers = range(flags.count) if flags.only is None else [flags.only]
+    if flags.only is None:
+        check_valid(valid, here)
+    alone = set(random.Random(flags.seed).sample(numbers, min(flags.processes, len(numbers))))
+    for number in numbers:
+        for execute in (in_child, in_process) if number in alone else (in_child,):
+            case = make(flags.seed, number, valid, here)
+            if execute is in_process and "unreadable" in case.what:
+                shutil.rmtree(here)
+                continue  # for root everything is readable
+            result = run(case, here, execute)
+            table[case.kind][result.verdict] += execute is in_child
+            if result.verdict not in GOOD or flags.only is not None:
+                offenders += 1
+                show(number, case, result, offenders <= flags.show)
+            shutil.rmtree(here)
+    shutil.rmtree(folder)
+    report(table)
+    sys.exit(bool(offenders))
+
+
+def show(number, case, result, in_full):
+    """Print an offender as it comes."""
+    print(f"\ncase {number}, {case.kind}: {case.what}: {result.verdict}", flush=True)
+    if in_full:
+        print(f"$ {' '.join(case.command)}\n{result.output}", flush=True)
+
+
+def report(table):
+    """The table by kind of input."""
+    print(f"\n{'kind of input':<20}{'cases':>7}" + "".join(f"{verdict:>13}" for verdict in VERDICTS))
+    for kind, counts in (*table.items(), ("all", sum(table.values(), Counter()))):
+        print(f"{kind:<20}{counts.total():>7}" + "".join(f"{counts[verdict]:>13}" for verdict in VERDICTS))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The import rule of CONTRIBUTING.md, read from the imports of every file; and no circle among them."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+ROOMS = ("data", "evaluation", "toolbox", "pretraining", "plumbing", "bench", "tests")
+SCRIPTS = {"sft", "ppo", "preferences", "dpo", "evaluate", "ablation", "demo"}
+READ_ALL = {"show", "evaluate", "ablation", "demo"}
+PAPERS = {path.stem for path in ROOT.glob("*.py")} - READ_ALL
+
+
+def room_of(module):
+    """The room that a module is in; a file of the top level is a room of its own."""
+    return module.split(".")[0]
+
+
+def may_import(importer, imported):
+    """Whether the rule lets the file `importer` import `imported`; both as dotted modules of ours."""
+    here = room_of(importer)
+    there = room_of(imported)
+    if here == there:
+        return True
+    if there == "tests":
+        return here == "bench"
+    if here == "tests":
+        return True
+    if there == "bench":
+        return False
+    if here == "plumbing":
+        return False
+    if here == "data":
+        return there == "plumbing"
+    if here in PAPERS:
+        return there in PAPERS | {"plumbing", "data"}
+    if here in ("evaluation", "toolbox", "pretraining"):
+        return there not in SCRIPTS
+    return True  # show, evaluate, ablation, demo, and bench
+
+
+def imports(path, top_level_only=False):
+    """The modules of ours that a file imports, as they stand in its import statements."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = set()
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if module_file(inner) else node.module)
+    return {module for module in found if module_file(module)}
+
+
+def module_file(module):
+    """The file of a dotted module of ours, or None."""
+    path = ROOT / module.replace(".", "/")
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+def ours():
+    """{dotted module: its file} of all files of the project."""
+    files = list(ROOT.glob("*.py"))
+    for room in ROOMS:
+        files += (ROOT / room).rglob("*.py")
+    names = {}
+    for file in files:
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        names[".".join(part for part in parts if part != "__init__")] = file
+    return names
+
+
+MODULES = ours()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_file_imports_only_what_the_rule_lets_it(module):
+    forbidden = [other for other in imports(MODULES[module]) if not may_import(module, other)]
+    assert not forbidden, f"{MODULES[module]} must not import {', '.join(forbidden)}"
+
+
+def test_no_import_is_hidden_in_a_function_to_get_round_the_rule():
+    for module, file in MODULES.items():
+        hidden = imports(file) - imports(file, top_level_only=True)
+        assert not hidden, f"{module} imports {hidden} inside a function"
+
+
+def test_no_circle_among_imports():
+    graph = {module: imports(file) - {module} for module, file in MODULES.items()}
+    done = set()
+
+    def visit(module, above):
+        assert module not in above, " -> ".join([*above, module])
+        if module not in done:
+            for other in graph.get(module, ()):
+                visit(other, [*above, module])
+            done.add(module)
+
+    for module in graph:
+        visit(module, [])
+
+
+def test_no_file_edits_the_search_path():
+    for module, file in MODULES.items():
+        text = file.read_text(encoding="utf-8")
+        if Path(file).name not in ("conftest.py", "test_imports.py"):
+            assert "sys.path[" not in text and "sys.path.insert" not in text, module
