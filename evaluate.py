@@ -196,7 +196,7 @@ def judge(task, text, form="auto", ended=True):
 
     The reward is that of the text, or of its first call in the form of this project where it has another.
     """
-    said = call_formats.spoken(text)
+    said = call_formats.without_thoughts(text)
     form = call_formats.form_of(said) if form == "auto" else form
     try:
         calls = call_formats.calls(said, task.tools, form)

@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from plumbing.files import LARGEST, InputError, read_object, write_json
 from plumbing.flags import Parser, cli
-from plumbing.parallel import wait, whole
+from plumbing.parallel import barrier, whole
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
 
@@ -389,7 +389,7 @@ def export(transformer, tokenizer, path):
     head, transformer.value_head = transformer.value_head, None
     save(transformer, path)
     transformer.value_head = head
-    wait()
+    barrier()
     print(f"checkpoint: {path}")
 
 
@@ -421,7 +421,7 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     rows = torch.arange(len(prompts), device=device)
     last, positions = lengths - 1, None  # reading the prompts: positions 0 .. longest - 1
     ended = torch.zeros_like(rows, dtype=torch.bool)
-    columns, luck = [], _luck(generator, len(prompts), max_new_tokens).to(device) if temperature else None
+    columns, luck = [], _uniforms(generator, len(prompts), max_new_tokens).to(device) if temperature else None
     for step in range(max_new_tokens):
         out = transformer(ids, cache, positions, lambda hidden, weight: F.linear(hidden[rows, last], weight))
         logits = out if transformer.value_head is None else out[0]  # (B, V)
@@ -441,7 +441,7 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     return [Answer(row[:row.index(eos_id)], True) if eos_id in row else Answer(row, False) for row in answers]
 
 
-def _luck(generator, rows, columns):
+def _uniforms(generator, rows, columns):
     """Numbers of [0, 1) in float64 (rows, columns), drawn on the CPU: the same whatever the device."""
     if isinstance(generator, list):
         return torch.stack([torch.rand(columns, dtype=torch.float64, generator=one) for one in generator])

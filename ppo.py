@@ -27,21 +27,21 @@ from monitor import count, describe, show, warn
 from plumbing import memory
 from plumbing.files import InputError
 from plumbing.flags import cli, flag, parse_flags
-from plumbing.optimizer import NotFinite, finite, learning_rate, make_optimizer, update
+from plumbing.optimizer import NotFinite, clip_and_step, finite, learning_rate, make_optimizer
 from plumbing.parallel import (
-    deal,
-    finish,
-    largest,
+    all_max,
+    all_sum,
+    all_sums,
+    join,
+    leave,
     processes,
     reduce_gradients,
     shard,
-    start,
-    total,
-    totals,
+    share_evenly,
 )
 from plumbing.runs import Run, newest_run
 from prompts import Prompt, draw, load
-from reward import ErrorType, classify, value
+from reward import ErrorType, classify, total_reward
 from tokenizer import Tokenizer
 
 HERE = Path(__file__).parent
@@ -50,19 +50,19 @@ HERE = Path(__file__).parent
 @dataclass(frozen=True)
 class Flags:
     model: str = flag(
-        "", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)", alters="files")
+        "", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)", on_resume="files")
     data: str = flag(str(HERE / "data/rl.json"),
-                     "trajectories, or pairs of prompt and gold call; see prompts.py", alters="files")
+                     "trajectories, or pairs of prompt and gold call; see prompts.py", on_resume="files")
     eval_data: str = flag(
-        "", "held-out prompts, answered greedily before and after training", alters="files")
-    out: str = flag("runs/ppo", "where the run goes; one that was cut short is continued", alters="nothing")
+        "", "held-out prompts, answered greedily before and after training", on_resume="files")
+    out: str = flag("runs/ppo", "where the run goes; one that was cut short is continued", on_resume="nothing")
     num_prompts: int = flag(1194, "prompts drawn from --data", least=1)
     max_prompt: int = flag(0, "leave out prompts of more tokens (0: none)", least=0)
     free_text: bool = flag(False, "keep prompts whose gold is finish, ask_to_user or respond: prose")
     epochs: int = flag(3, "passes over the prompts", least=1)
     batch_size: int = flag(8, "prompts in a step, of all processes together", least=1)
     micro_batch: int = flag(8, "rows in one forward pass; bounds memory, changes no result", least=1,
-                            alters="bits")
+                            on_resume="bits")
     ppo_epochs: int = flag(1, "updates on each batch of answers", least=1)
     max_new_tokens: int = flag(512, "longest answer; one without </s> cannot be parsed", least=1)
     temperature: float = flag(1.0, "of the softmax, in rollouts and log-probabilities", least=1e-3)
@@ -75,7 +75,7 @@ class Flags:
     value_coef: float = flag(0.1, "weight of the value loss with --shared-critic", least=0,
                              needs="shared_critic")
     offload_reference: bool = flag(False, "keep the reference model on the CPU between uses",
-                                   alters="bits")
+                                   on_resume="bits")
     beta: float = flag(0.3, "KL penalty per token", least=0)
     gamma: float = flag(1.0, "discount", least=0, most=1)
     lam: float = flag(0.95, "lambda of GAE", least=0, most=1)
@@ -86,16 +86,16 @@ class Flags:
     grad_clip: float = flag(1.0, "largest norm of a gradient (0: no clipping)", least=0)
     dtype: str = flag("fp32", "of the computation; weights are fp32", choices=("bf16", "fp32"))
     checkpoint_activations: bool = flag(False, "recompute them in the backward pass: less memory",
-                                        alters="bits")
-    device: str = flag("auto", "cpu, cuda, or auto", alters="bits")
+                                        on_resume="bits")
+    device: str = flag("auto", "cpu, cuda, or auto", on_resume="bits")
     seed: int = flag(0, "of the prompts, their order and the sampling", least=0)
     show_every: int = flag(25, "steps between two sampled answers on the terminal (0: never)", least=0,
-                           alters="nothing")
-    save_every: int = flag(50, "steps between checkpoints to go on from (0: none)", least=0, alters="nothing")
-    keep: int = flag(1, "how many of these to keep", least=1, alters="nothing")
+                           on_resume="nothing")
+    save_every: int = flag(50, "steps between checkpoints to go on from (0: none)", least=0, on_resume="nothing")
+    keep: int = flag(1, "how many of these to keep", least=1, on_resume="nothing")
     eval_every: int = flag(0, "steps between --eval-data (0: before and after)", least=0, needs="eval_data")
     plan: int = flag(0, "print the memory that each of this many processes will need, and end", least=0,
-                     alters="nothing")
+                     on_resume="nothing")
 
 
 PRESETS = {
@@ -143,7 +143,7 @@ def rollout(actor, prompts, tokenizer, flags, generator):
     lengths = torch.tensor([len(ids) for ids in said], device=actor.model.embed_tokens.weight.device)
     mask = torch.arange(max(map(len, said), default=1), device=lengths.device) < lengths[:, None]
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row].ids) + len(said[row]))
-    starts = range(0, int(largest(len(order))), flags.micro_batch)
+    starts = range(0, int(all_max(len(order))), flags.micro_batch)
     groups = [group_answers(order[i:i + flags.micro_batch], prompts, said, mask) for i in starts]
     return Rollout(prompts, answers, groups, mask)
 
@@ -154,7 +154,7 @@ def score(prompts, answers, tokenizer):
     """The named errors of each answer, and its reward. A truncated answer cannot be parsed: it has no end."""
     errors = [classify(tokenizer.decode(answer.ids), prompt.gold, prompt.tools) if answer.ended
               else frozenset({ErrorType.UNPARSABLE}) for prompt, answer in zip(prompts, answers)]
-    return errors, torch.tensor([value(named) for named in errors])
+    return errors, torch.tensor([total_reward(named) for named in errors])
 
 
 # --------------------------------------------------------------------------------------------- 3. advantages
@@ -177,7 +177,7 @@ def advantages(models, rolled, scores, flags):
     k1, _ = kl(old_logp, ref_logp)
     rewards = token_rewards(scores.to(device), k1, rolled.mask, flags.beta, flags.score_clip)
     raw, returns = gae(rewards, old_values, rolled.mask, flags.gamma, flags.lam)
-    gain = whiten(raw, rolled.mask, total) if flags.whiten == "global" else raw
+    gain = whiten(raw, rolled.mask, all_sum) if flags.whiten == "global" else raw
     return Experience(old_logp, ref_logp, old_values, gain, returns, rolled.mask)
 
 
@@ -188,7 +188,7 @@ def learn(models, optimizers, rolled, seen, flags, rates):
 
     rates: (actor's, critic's). Raises NotFinite before the update.
     """
-    tokens, sums, widest = total(seen.mask.sum()).item(), Counter(), 0.0
+    tokens, sums, widest = all_sum(seen.mask.sum()).item(), Counter(), 0.0
     share = processes()[1] / tokens  # gradients are averaged over the processes
     for i, group in enumerate(rolled.groups):
         for transformer in models[:2]:
@@ -208,11 +208,11 @@ def learn(models, optimizers, rolled, seen, flags, rates):
                      "clip_fraction": clipped.sum().item(),
                      "approx_kl": 0.5 * log_ratio.square().sum().item()})
         widest = max([widest, *log_ratio.abs().amax(1).tolist()])
-    metrics = {name: value / tokens for name, value in totals(sums).items()}
+    metrics = {name: value / tokens for name, value in all_sums(sums).items()}
     finite(metrics["policy_loss"] + metrics["value_loss"], "loss")
     for name, transformer, optimizer, rate in zip(models._fields, models, optimizers, rates):
-        metrics[f"{name}_grad_norm"] = update(transformer, optimizer, rate, flags.grad_clip)
-    return metrics | {"max_log_ratio": largest(widest)}
+        metrics[f"{name}_grad_norm"] = clip_and_step(transformer, optimizer, rate, flags.grad_clip)
+    return metrics | {"max_log_ratio": all_max(widest)}
 
 
 # ------------------------------------------------------------------------------------------------- the loop
@@ -249,7 +249,7 @@ def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
     A row's luck is a function of (seed, number, row): neither a resumed run nor the number of processes
     changes an answer. Raises NotFinite before an update.
     """
-    clock, mine = [time.perf_counter()], deal([len(prompt.ids) for prompt in batch])
+    clock, mine = [time.perf_counter()], share_evenly([len(prompt.ids) for prompt in batch])
     seeds = [int(np.random.default_rng((flags.seed, number, row)).integers(2**63)) for row in mine]
     rolled = rollout(models.actor, [batch[row] for row in mine], tokenizer, flags,
                      [torch.Generator().manual_seed(seed) for seed in seeds])
@@ -263,7 +263,7 @@ def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
         learned = learn(models, optimizers, rolled, seen, flags, rates)
         metrics |= learned if epoch else {**learned, "first_log_ratio": learned["max_log_ratio"]}
     clock.append(time.perf_counter())
-    seconds = {phase: end - start for phase, start, end in zip(PHASES, clock, clock[1:])}
+    seconds = {phase: end - begin for phase, begin, end in zip(PHASES, clock, clock[1:])}
     return metrics, seconds, rolled, errors
 
 
@@ -279,8 +279,8 @@ def evaluate(actor, prompts, tokenizer, flags):
         actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)]
     errors, scores = score([prompt for batch in batches for prompt in batch], answers, tokenizer)
     counts, n = count(errors), len(prompts)
-    mean = total(scores.double().sum()).item() / n
-    squares = total((scores.double() - mean).square().sum()).item()
+    mean = all_sum(scores.double().sum()).item() / n
+    squares = all_sum((scores.double() - mean).square().sum()).item()
     return {"eval_reward": mean, "eval_reward_se": (squares / max(n - 1, 1) / n) ** 0.5,
             **{f"eval_{name}": number for name, number in counts.items()}}
 
@@ -313,7 +313,7 @@ def main():
         config = model.read_config(Path(flags.model, "config.json"))
         print(*memory.report(memory.plan_ppo, config, flags), sep="\n")
         return
-    device, run = start(flags.device), Run(flags, "ppo")
+    device, run = join(flags.device), Run(flags, "ppo")
     print(f"starting from {flags.model}")
     tokenizer, models = load_models(flags, device)
     prompts, held_out = load_prompts(flags, tokenizer, models.actor.config)
@@ -346,7 +346,7 @@ def main():
             show(rolled, errors, tokenizer)
     print("seconds: " + ", ".join(f"{phase} {spent[phase]:.1f}" for phase in PHASES))
     model.export(models.actor, tokenizer, run.path)
-    finish()
+    leave()
 
 
 if __name__ == "__main__":

@@ -29,10 +29,10 @@ REWARDS = {  # section 3.3; a wrong tool costs less than all errors of parameter
 
 def reward(prediction, gold, tools):
     """R in [-2, 1] of a predicted call; takes and raises what `classify` does."""
-    return value(classify(prediction, gold, tools))
+    return total_reward(classify(prediction, gold, tools))
 
 
-def value(errors):
+def total_reward(errors):
     """R of a set of ErrorTypes: their values add up, and none is a correct call."""
     return sum(REWARDS[error] for error in errors) if errors else CORRECT
 

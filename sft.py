@@ -24,16 +24,16 @@ from model import warn_of_length
 from plumbing import memory
 from plumbing.files import InputError
 from plumbing.flags import cli, flag, parse_flags
-from plumbing.optimizer import NotFinite, finite, learning_rate, make_optimizer, update
+from plumbing.optimizer import NotFinite, clip_and_step, finite, learning_rate, make_optimizer
 from plumbing.parallel import (
-    deal,
-    finish,
-    largest,
+    all_max,
+    all_sum,
+    join,
+    leave,
     processes,
     reduce_gradients,
     shard,
-    start,
-    total,
+    share_evenly,
 )
 from plumbing.runs import Run
 from tokenizer import Tokenizer
@@ -44,13 +44,13 @@ HERE = Path(__file__).parent
 @dataclass(frozen=True)
 class Flags:
     model: str = flag(
-        str(HERE / "data/tiny"), "checkpoint to start from, a directory in HF layout", alters="files")
-    tokenizer: str = flag("", "SentencePiece model (default: the one in --model)", alters="files")
+        str(HERE / "data/tiny"), "checkpoint to start from, a directory in HF layout", on_resume="files")
+    tokenizer: str = flag("", "SentencePiece model (default: the one in --model)", on_resume="files")
     data: str = flag(str(HERE / "data/train.json"),
-                     "trajectories to train on, TL-Training's raw_data.json format", alters="files")
+                     "trajectories to train on, TL-Training's raw_data.json format", on_resume="files")
     eval_data: str = flag("", "held-out trajectories; their loss is reported every --eval-every steps and at "
-                          "the end", alters="files")
-    out: str = flag("runs/sft", "where the run goes; one that was cut short is continued", alters="nothing")
+                          "the end", on_resume="files")
+    out: str = flag("runs/sft", "where the run goes; one that was cut short is continued", on_resume="nothing")
     mae: bool = flag(True, "MAE: drop erroneous calls from the loss")
     pkt: bool = flag(True, "PKT: weigh the tokens that decide which tool is called")
     w_max: float = flag(9.0, "PKT: largest weight", least=1, needs="pkt")
@@ -59,23 +59,23 @@ class Flags:
     epochs: int = flag(1, "passes over the data", least=1)
     batch_size: int = flag(4, "trained calls in a step, at least, of all processes together", least=1)
     micro_tokens: int = flag(4096, "padded tokens in one forward pass; bounds memory, changes no result",
-                             least=1, alters="bits")
+                             least=1, on_resume="bits")
     lr: float = flag(1e-6, "peak learning rate", least=0)
     warmup_ratio: float = flag(0.01, "share of steps with rising learning rate", least=0, most=1)
     weight_decay: float = flag(0.01, "of matrices", least=0)
     grad_clip: float = flag(1.0, "largest norm of the gradient (0: no clipping)", least=0)
     dtype: str = flag("bf16", "of the computation; master weights are fp32", choices=("bf16", "fp32"))
     checkpoint_activations: bool = flag(
-        False, "recompute activations in the backward pass: less memory, 1/3 more time", alters="bits")
-    device: str = flag("auto", "cpu, cuda, or auto", alters="bits")
+        False, "recompute activations in the backward pass: less memory, 1/3 more time", on_resume="bits")
+    device: str = flag("auto", "cpu, cuda, or auto", on_resume="bits")
     seed: int = flag(0, "of the order of the data", least=0)
     save_every: int = flag(100, "steps between checkpoints to go on from (0: none)", least=0,
-                           alters="nothing")
-    keep: int = flag(1, "how many of these to keep", least=1, alters="nothing")
+                           on_resume="nothing")
+    keep: int = flag(1, "how many of these to keep", least=1, on_resume="nothing")
     eval_every: int = flag(0, "steps between evaluations on --eval-data (0: only at the end)", least=0,
                            needs="eval_data")
     plan: int = flag(0, "print the memory that each of this many processes will need, and end", least=0,
-                     alters="nothing")
+                     on_resume="nothing")
 
 
 PRESETS = {  # tiny: at its width bf16 took twice the time of fp32, on a CPU with AVX-512
@@ -113,9 +113,9 @@ def my_batches(examples, flags, device):
 
     A forward pass gathers parameters, so all must take part: those with less to do run one token of weight 0.
     """
-    mine = [examples[i] for i in deal([len(example.ids) for example in examples])]
+    mine = [examples[i] for i in share_evenly([len(example.ids) for example in examples])]
     groups = micro_batches(mine, flags.micro_tokens)
-    groups += [[]] * int(largest(len(groups)) - len(groups))
+    groups += [[]] * int(all_max(len(groups)) - len(groups))
     return [collate(group, device) for group in groups]
 
 
@@ -132,12 +132,12 @@ def train_step(transformer, optimizer, step, flags, lr, device):
         reduce_gradients(transformer, i + 1 == len(batches))
         (loss * processes()[1] / n_calls).backward()  # gradients are averaged over the processes
         sums += torch.stack((loss.detach(), nll))
-    loss, nll = total(sums).tolist()
+    loss, nll = all_sum(sums).tolist()
     finite(loss, "loss")
-    grad_norm = update(transformer, optimizer, lr, flags.grad_clip)
+    grad_norm = clip_and_step(transformer, optimizer, lr, flags.grad_clip)
     return {"loss": loss / n_calls, "nll": nll / n_trained, "lr": lr, "grad_norm": grad_norm,
             "calls": n_calls, "trained_tokens": n_trained, "tokens": sum(len(e.ids) for e in step),
-            "padded_tokens": int(total(sum(b.ids.numel() for b in batches)))}
+            "padded_tokens": int(all_sum(sum(b.ids.numel() for b in batches)))}
 
 
 @torch.no_grad()
@@ -146,7 +146,7 @@ def evaluate(transformer, examples, flags, device):
     sums = torch.zeros(2, dtype=torch.float64, device=device)
     for batch in my_batches(examples, flags, device):
         sums += torch.stack(weighted_nll(transformer, batch))
-    loss, nll = total(sums).tolist()
+    loss, nll = all_sum(sums).tolist()
     return {"eval_loss": loss / sum(e.n_calls for e in examples),
             "eval_nll": nll / sum(e.n_trained for e in examples)}
 
@@ -158,7 +158,7 @@ def main():
         config = model.read_config(Path(flags.model, "config.json"))
         print(*memory.report(memory.plan_sft, config, flags), sep="\n")
         return
-    device, run = start(flags.device), Run(flags, "sft")
+    device, run = join(flags.device), Run(flags, "sft")
     tokenizer, transformer = load_model(flags, device)
     examples, held_out = (load_examples(path, tokenizer, transformer.config, flags) if path else []
                           for path in (flags.data, flags.eval_data))
@@ -183,7 +183,7 @@ def main():
         run.log(done, metrics, {"seconds": seconds, "tokens_per_s": speed},
                 f"loss {metrics['loss']:.3f}, {speed:,.0f} tokens/s")
     model.export(transformer, tokenizer, run.path)
-    finish()
+    leave()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import ppo
 from bench import sides
 from data.tools import read_tools
 from losses import gae, policy_loss, token_rewards, value_loss, whiten
-from plumbing.optimizer import make_optimizer, update
+from plumbing.optimizer import clip_and_step, make_optimizer
 from prompts import Prompt
 from tokenizer import Tokenizer
 
@@ -66,7 +66,7 @@ def released_step(models, optimizers, prompts, tokenizer, flags, padded):
     per_token.mean().backward()
     squared = value_loss(critic(ids, mask, padded), old_values, returns, here, flags.value_clip)
     squared.mean().backward()
-    norms = [update(transformer, optimizer, 0.0, flags.grad_clip)
+    norms = [clip_and_step(transformer, optimizer, 0.0, flags.grad_clip)
              for transformer, optimizer in zip((actor, critic), optimizers)]
     return answers, [squared.mean().item(), *norms]
 

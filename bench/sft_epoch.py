@@ -24,7 +24,7 @@ from bench import sides
 from data import trajectories
 from examples import build, collate, epoch_steps, micro_batches
 from losses import weighted_nll
-from plumbing.optimizer import make_optimizer, update
+from plumbing.optimizer import clip_and_step, make_optimizer
 from tokenizer import Tokenizer
 
 LR, CPU = 1e-4, torch.device("cpu")
@@ -82,7 +82,7 @@ def theirs(hf, flags, split):
     def run(part):
         for step in epoch_steps(part, flags.batch_size, 0, 0):
             backward(hf, step, split(step), flags.dtype)
-            update(hf, optimizer, LR, flags.grad_clip)
+            clip_and_step(hf, optimizer, LR, flags.grad_clip)
     return run
 
 

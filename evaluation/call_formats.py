@@ -37,15 +37,15 @@ def calls(text, tools=(), form="auto"):
     >>> calls('<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>')[0].arguments
     {'a': 1}
     """
-    text = spoken(text)
+    text = without_thoughts(text)
     form = form_of(text) if form == "auto" else form
     return {"react": _react, "json": _json, "call": _python}[form](text, tools)
 
 
-def spoken(text):
+def without_thoughts(text):
     """A text without what a reasoning model thinks before it answers.
 
-    >>> spoken("<think>f(x) takes a number.</think> f(1)")
+    >>> without_thoughts("<think>f(x) takes a number.</think> f(1)")
     ' f(1)'
     """
     return THOUGHT.sub("", text)

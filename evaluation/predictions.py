@@ -15,7 +15,7 @@ from tqdm import tqdm
 import model
 from model import warn_of_length
 from plumbing.files import InputError, contents, parse_json, read_object, read_text, write_json
-from plumbing.parallel import finish, own_device, processes, wait
+from plumbing.parallel import barrier, leave, own_device, processes
 from tokenizer import Tokenizer
 
 
@@ -103,7 +103,7 @@ def share(flags, folder, tokenizer, prompts, respond):
     out = Path(flags.out)
     if flags.out and rank == 0:
         claim(out, identity(flags, folder, prompts))
-    wait()
+    barrier()
     done = resume(out, rank) if flags.out else {}
     for index, answer in done.items():
         if not (0 <= index < len(prompts) and _is_answer(answer)):
@@ -120,10 +120,10 @@ def share(flags, folder, tokenizer, prompts, respond):
         done |= new
         if flags.out:
             append(out, rank, new)
-    wait()
+    barrier()
     if ranks > 1:
         done = resume(out, rank)
-        finish()
+        leave()
     return [done[index] for index in range(len(prompts))]
 
 

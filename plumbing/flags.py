@@ -24,15 +24,15 @@ def cli(main):
         sys.exit(2)
 
 
-def flag(default, help, least=None, choices=None, alters="run", most=LARGEST, needs=""):
+def flag(default, help, least=None, choices=None, on_resume="run", most=LARGEST, needs=""):
     """A dataclass field that is a command-line flag; numbers below `least` or above `most` are refused, and
     the flag itself where the one that it `needs` is off or empty.
 
-    alters: what another value would do to a run that is continued: make another "run" of it, change "bits"
+    on_resume: what another value would do to a run that is continued: make another "run" of it, change "bits"
     by rounding, or "nothing"; "files" are compared by their contents.
     """
     return field(default=default, metadata={"help": help, "least": least, "choices": choices,
-                                            "alters": alters, "most": most, "needs": needs})
+                                            "on_resume": on_resume, "most": most, "needs": needs})
 
 
 def parse_flags(presets, description, argv=None):

@@ -43,7 +43,7 @@ def finite(x, what):
     return x
 
 
-def update(transformer, optimizer, lr, grad_clip):
+def clip_and_step(transformer, optimizer, lr, grad_clip):
     """Clip, step, clear. Returns the gradient's norm before clipping. grad_clip 0: no clipping.
 
     Raises NotFinite before the step.

@@ -19,7 +19,7 @@ def processes():
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
-def start(name):
+def join(name):
     """Join the other processes -> torch.device of this one, for a --device flag. Only rank 0 prints."""
     device, (rank, ranks) = own_device(name), processes()
     if ranks > 1:
@@ -32,7 +32,7 @@ def start(name):
     return device
 
 
-def finish():
+def leave():
     """Leave the other processes; on success only, since after a failure this can hang."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
@@ -54,7 +54,7 @@ def own_device(name):
         raise InputError(f"--device {name}: {str(error).splitlines()[0]}") from None
 
 
-def wait():
+def barrier():
     """Wait for the other processes as long as it takes: their shares of the work differ."""
     if processes()[1] > 1:
         if not distributed.is_initialized():
@@ -62,7 +62,7 @@ def wait():
         distributed.all_reduce(torch.zeros(1))
 
 
-def total(x):
+def all_sum(x):
     """The sum over processes of a tensor, or of a number (-> float), in fp64."""
     return _reduced(x, distributed.ReduceOp.SUM)
 
@@ -74,17 +74,17 @@ def _reduced(x, op):
     return tensor if isinstance(x, torch.Tensor) else tensor.item()
 
 
-def totals(sums):
+def all_sums(sums):
     """{name: number} -> {name: its sum over processes}."""
-    return dict(zip(sums, total(torch.tensor(list(sums.values()), dtype=torch.float64)).tolist()))
+    return dict(zip(sums, all_sum(torch.tensor(list(sums.values()), dtype=torch.float64)).tolist()))
 
 
-def largest(x):
+def all_max(x):
     """The largest of the processes' numbers."""
     return _reduced(x, distributed.ReduceOp.MAX)
 
 
-def deal(sizes):
+def share_evenly(sizes):
     """The places of the items that this process takes, of items with these sizes, ascending.
 
     The largest first, each to the process with the least so far that has not its even share of items: all

@@ -24,7 +24,7 @@ import torch.distributed.checkpoint as dcp
 from tqdm import tqdm
 
 from plumbing.files import InputError, contents, read_json, read_object, read_text, write_json
-from plumbing.parallel import finish, largest, processes, total, wait
+from plumbing.parallel import all_max, all_sum, barrier, leave, processes
 
 warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # one process is no mistake
 
@@ -61,7 +61,7 @@ class Run:
         self.identity = {"script": script, **asdict(flags), "processes": processes()[1]}
         if self.first:  # hashing takes 10 s for a 7B model
             self.identity["contents"] = {f.name: contents(getattr(flags, f.name)) for f in fields(flags)
-                                         if f.metadata["alters"] == "files"}
+                                         if f.metadata["on_resume"] == "files"}
             self._claim()
 
     def _claim(self):
@@ -78,14 +78,14 @@ class Run:
         if not isinstance(old.get("contents"), dict):
             raise InputError(f"{self.path / 'flags.json'}: has no contents of the run's files; {hint}")
         for f in fields(self.flags):
-            name, alters = f"--{f.name.replace('_', '-')}", f.metadata["alters"]
+            name, alters = f"--{f.name.replace('_', '-')}", f.metadata["on_resume"]
             if alters == "files" and old["contents"].get(f.name) != self.identity["contents"][f.name]:
                 raise InputError(f"{name} {getattr(self.flags, f.name)}: not the contents with which the run "
                                  f"in {self.path} began; {hint}")
             if alters == "run" and repr(old.get(f.name)) != repr(getattr(self.flags, f.name)):  # True == 1
                 raise InputError(f"{name} {getattr(self.flags, f.name)}: the run in {self.path} has "
                                  f"{old.get(f.name)}; {hint}")
-        for name in ("processes", *(f.name for f in fields(self.flags) if f.metadata["alters"] == "bits")):
+        for name in ("processes", *(f.name for f in fields(self.flags) if f.metadata["on_resume"] == "bits")):
             if old.get(name) != self.identity[name]:
                 print(f"{self.path}: began with {name} {old.get(name)}, now {self.identity[name]}; "
                       "bits may differ")
@@ -112,14 +112,14 @@ class Run:
         for number in range(start, count):
             yield number
             self.bar.update()
-            done, stop = number + 1, largest(self.stopped or 0)  # all stop, or none
+            done, stop = number + 1, all_max(self.stopped or 0)  # all stop, or none
             due = self.flags.save_every and done % self.flags.save_every == 0
             if done < count and (stop or due):
                 self._save(done, state, notes)
             if done < count and stop:
                 self.bar.close()
                 print(f"stopped after step {done} of {count}; the same command goes on from there")
-                finish()
+                leave()
                 sys.exit(128 + int(stop))  # not 0: what follows in a script must not begin
         self.bar.close()
 
@@ -169,9 +169,9 @@ class Run:
         if self.first:
             for left in folder.parent.glob("*.part"):
                 shutil.rmtree(left)
-        wait()
+        barrier()
         dcp.save(tensors(state), checkpoint_id=aside, no_dist=processes()[1] == 1)
-        crc = total(checksum(aside.glob(f"__{processes()[0]}_*")))  # of the files that this process wrote
+        crc = all_sum(checksum(aside.glob(f"__{processes()[0]}_*")))  # of the files that this process wrote
         if self.first:
             sizes = {file.name: file.stat().st_size for file in aside.iterdir()}
             write_json(aside / "state.json", {"step": step, "notes": notes, "files": sizes,
@@ -183,11 +183,11 @@ class Run:
             for old in set(folder.parent.glob("step-??????")) - set(self.saved):
                 os.replace(old, old.with_suffix(".part"))  # half of it is never taken for a checkpoint
                 shutil.rmtree(old.with_suffix(".part"))
-        wait()
+        barrier()
 
     def _restore(self, state, notes):
         """Read the newest whole checkpoint into `state` and `notes` -> its step; 0 if there is none."""
-        step = largest(self._newest() if self.first else 0)
+        step = all_max(self._newest() if self.first else 0)
         folder = self.path / "checkpoints" / f"step-{int(step):06d}"
         self.saved = [old for old in sorted(folder.parent.glob("step-??????")) if old.name <= folder.name]
         if step:

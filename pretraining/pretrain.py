@@ -32,7 +32,7 @@ from examples import as_one_call, collate
 from losses import weighted_nll
 from plumbing.files import InputError
 from plumbing.flags import cli, flag, parse_flags
-from plumbing.optimizer import learning_rate, make_optimizer, update
+from plumbing.optimizer import clip_and_step, learning_rate, make_optimizer
 from pretraining.documents import document, random_documents
 from pretraining.drills import choosing, copying
 from pretraining.nonsense import nonsense
@@ -188,7 +188,7 @@ def step(transformer, optimizers, lr):
     Raises NotFinite before any step.
     """
     first, *others = optimizers
-    norm = update(transformer, first, lr, 1.0)  # clips all gradients, those that others take, too
+    norm = clip_and_step(transformer, first, lr, 1.0)  # clips all gradients, those that others take, too
     for optimizer in others:
         for group in optimizer.param_groups:
             group["lr"] = lr

@@ -12,8 +12,8 @@ import sft
 from model import warn_of_length
 from plumbing.files import InputError
 from plumbing.flags import flag, parse_flags
-from plumbing.optimizer import NotFinite, update
-from plumbing.parallel import own_device, total, totals
+from plumbing.optimizer import NotFinite, clip_and_step
+from plumbing.parallel import all_sum, all_sums, own_device
 from plumbing.runs import newest_run
 from tests.conftest import assert_one_line_error, run_script
 
@@ -83,12 +83,12 @@ def test_a_gradient_that_is_no_number_moves_nothing(value):
     optimizer = torch.optim.AdamW(layer.parameters())
     (layer(torch.ones(1, 3)).sum() * value).backward()
     with pytest.raises(NotFinite, match="gradient's norm is"):
-        update(layer, optimizer, 1.0, 1.0)
+        clip_and_step(layer, optimizer, 1.0, 1.0)
     assert all(torch.equal(a, b) for a, b in zip(before, layer.parameters())) and not optimizer.state
 
 
 def test_one_process_sums_to_itself():
-    assert total(3) == 3.0 and totals({"a": 1, "b": torch.tensor(2.5)}) == {"a": 1.0, "b": 2.5}
+    assert all_sum(3) == 3.0 and all_sums({"a": 1, "b": torch.tensor(2.5)}) == {"a": 1.0, "b": 2.5}
     x = torch.tensor([1.0, 2.0])
-    assert torch.equal(total(x), x.double()) and total(x) is not x
+    assert torch.equal(all_sum(x), x.double()) and all_sum(x) is not x
     assert own_device("cpu") == torch.device("cpu")

@@ -25,7 +25,7 @@ from data.trajectories import read_item
 from examples import build
 from plumbing import parallel
 from plumbing.optimizer import make_optimizer
-from plumbing.parallel import deal
+from plumbing.parallel import share_evenly
 from prompts import read
 from tests.conftest import ITEMS, item
 from tokenizer import Tokenizer
@@ -45,10 +45,10 @@ def run_processes(count, work, folder):
     def child(rank):
         os.environ.update(RANK=str(rank), WORLD_SIZE=str(count), MASTER_ADDR="localhost",
                           MASTER_PORT=str(port))
-        parallel.start("cpu")
+        parallel.join("cpu")
         torch.save(work(), folder / f"{rank}.pt")
         if torch.distributed.is_initialized():  # a script's main() has left already
-            parallel.wait()
+            parallel.barrier()
         os._exit(0)  # gloo's teardown sometimes aborts
 
     fork = multiprocessing.get_context("fork")
@@ -186,7 +186,7 @@ def train(script, model_dir, data_file, out, **options):
     arguments = [text for key, value in flags.items() for text in (f"--{key.replace('_', '-')}", str(value))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", [script.__file__, *arguments])
-        patch.setattr(script, "start", lambda name: torch.device("cpu"))
+        patch.setattr(script, "join", lambda name: torch.device("cpu"))
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             script.main()
@@ -263,7 +263,7 @@ def test_work_is_dealt_once_evenly_and_the_same_everywhere(monkeypatch):
             sizes, shares = [random.randint(1, 100) for _ in range(count)], []
             for rank in range(ranks):
                 monkeypatch.setenv("RANK", str(rank))
-                shares.append(deal(sizes))
+                shares.append(share_evenly(sizes))
             assert sorted(i for share in shares for i in share) == list(range(count))
             loads = [sum(sizes[i] for i in share) for share in shares]
             assert max(loads) - min(loads) <= max(sizes, default=0)
