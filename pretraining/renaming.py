@@ -14,9 +14,9 @@ from pathlib import Path
 
 from data.trajectories import read_item
 from pretraining.vocabulary import new_date, new_time, new_word, pseudoword
-from toolbox.chains import leaves
+from toolbox.chains import scalars
 from toolbox.execute import DIALOGUE, TOOLS, schemas
-from toolbox.filters import offer, task
+from toolbox.filters import draw_offered, draw_task
 from toolbox.synthesize import SEEN, call_turn, task_turns
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -66,10 +66,10 @@ def _conversation(rng, wanted, fits=None):
     turns, offered, made = [], [], 0
     while made < wanted:
         pool = offered or SEEN
-        draft = task(rng, pool, rng.choice(pool), rng.random() < ASKING)
+        draft = draw_task(rng, pool, rng.choice(pool), rng.random() < ASKING)
         if draft is None or fits and not fits(draft):
             continue
-        offered = offered or [name for name in offer(rng, draft.steps, SEEN) if name not in DIALOGUE]
+        offered = offered or [name for name in draw_offered(rng, draft.steps, SEEN) if name not in DIALOGUE]
         made += len(draft.steps) + 1
         turns += task_turns(rng, draft)
     return schemas(rng.sample([*offered, *DIALOGUE], len(offered) + len(DIALOGUE))), turns
@@ -124,7 +124,7 @@ def _new_values(rng, turns):
     called = [turn["content"].partition("\n") for turn in turns if turn["role"] == "assistant"]
     texts = [text for name, _, text in called if name not in DIALOGUE]
     texts += [turn["content"] for turn in turns if turn["role"] == "function"]
-    words = {word for leaf in leaves([json.loads(text) for text in texts])
+    words = {word for leaf in scalars([json.loads(text) for text in texts])
              if not isinstance(leaf, bool) and leaf is not None for word in WORD.findall(str(leaf))}
     return exchanged(rng, sorted(word for word in words if word.lower() not in SMALL), VALUES)
 
