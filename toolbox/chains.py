@@ -20,11 +20,12 @@ from toolbox.wording import EXTRA, REFER, VALUES
 # without its currency; "just as many minutes" is a riddle; no playlist has the name of a person.
 NOT_LINKED = {"value", "unit", "minutes", "percent", "base", "target", "create_playlist.name",
               "convert_currency.amount", "convert_currency_with_fee.amount"}
-OPTIONAL_SHARE = 0.3    # of the optional parameters, that a call gives
-LINKED_SHARE = 0.75     # of the later calls, that take a value over
-NEW_SHARE = 0.8         # of those, that prefer a value which was no argument yet
-SAME_TOOL_SHARE = 0.2   # of the calls that stand alone, that use a tool of the chain again
-SAME_VALUE_SHARE = 0.3  # of the parameters that an earlier call has, too, that get its value again
+# Probabilities:
+OPTIONAL_SHARE = 0.3    # a call gives an optional parameter
+LINKED_SHARE = 0.75     # a later call takes a value over from an earlier result
+NEW_SHARE = 0.8         # such a call prefers a value that was no argument yet
+SAME_TOOL_SHARE = 0.2   # a later call that takes nothing over uses a tool of the chain again
+SAME_VALUE_SHARE = 0.3  # a parameter that an earlier call has, too, gets its value again
 
 # What a linked value is.
 NEW = "new"      # no call has an argument of its name and none has the value

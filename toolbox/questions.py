@@ -13,8 +13,9 @@ from toolbox.wording import ASIDES, ASK, DO, EXTRA, JOIN, NONE, REFER, TELL
 from toolbox.wording.samples import PEOPLE
 from toolbox.world.geography import CITIES
 
-DISTRACTED_SHARE = 0.2  # of the questions, that have a distractor
-WHOLE_SHARE = 0.4       # of the chains of several calls, that begin with a whole request of ASK
+# Probabilities:
+DISTRACTED_SHARE = 0.2  # a question has a distractor
+WHOLE_SHARE = 0.4       # the question for several calls begins with a whole request of ASK
 FRAMES = ("Please {0}.", "Could you {0}?", "Can you {0}?", "I need you to {0}.",
           "I'd like you to {0}.", "Would you {0}, please?", "Help me: {0}.")
 NEXT = ("Then {0}.", "After that, please {0}.", "And then, could you {0}?", "Next, {0}.",

@@ -52,9 +52,10 @@ SINGLE = 500  # with seen tools, and as many with unseen ones
 MULTI = 100
 NOISY_EVERY = 5
 MULTI_CALLS = (1, 2, 3, 2, 1, 3, 2, 4)  # calls of a task of heldout_multi.json, by turns
-ERROR_SHARE = 0.17   # of the trajectories, that hold an error and its recovery
-ASKING_SHARE = 0.05  # of the trajectories, that ask the user for a missing value
-LATER_SHARE = 0.3    # of the gold calls, that are not the first of their chain
+# Shares:
+ERROR_SHARE = 0.17   # trajectories with an error and its recovery
+ASKING_SHARE = 0.05  # trajectories that ask the user for a missing value
+LATER_SHARE = 0.3    # gold calls that are not the first of their chain
 KINDS = [kind for kind in Feedback if kind.is_error]
 
 
