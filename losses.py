@@ -210,7 +210,7 @@ def policy_loss(logp, old_logp, advantages, mask, clip=0.2):
     """PPO's clipped surrogate per token, and where the clip was active; both (B, T).
 
     max(-A rho, -A CLIP(rho, 1 - clip, 1 + clip)) with rho = p / p_old. The log-ratio is bounded by
-    20, beyond which its exponential would be the whole gradient.
+    20, beyond which its exponential would be the whole gradient. Outside mask both are 0.
     """
     log_ratio = torch.where(mask, logp - old_logp, 0).clamp(-20, 20)
     ratio = torch.exp(log_ratio)

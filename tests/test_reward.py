@@ -216,3 +216,14 @@ def test_the_printed_table_shows_where_the_released_rule_is_wrong(capsys):
     ("search(query='a') and more", "search(query='a')", 1)])
 def test_the_released_rule_is_told_truly(prediction, gold, value):
     assert module.released_rule(prediction, gold, TOOLS) == pytest.approx(value)
+
+
+@given(st.sampled_from([text for texts in module.EXAMPLES.values() for text in texts]),
+       st.sampled_from(list(module.EXAMPLES)))
+def test_a_call_that_was_read_is_judged_as_its_text_is(prediction, gold):
+    try:
+        call = module.parse_call(prediction, module.TOOLS, strict=True)
+    except module.ParseError:
+        return
+    wanted = module.parse_call(gold, module.TOOLS, strict=True)
+    assert classify(call, wanted, module.TOOLS) == classify(prediction, gold, module.TOOLS)
