@@ -1,8 +1,8 @@
 """Text to ids: SentencePiece, the conversation template, and the turn that every token belongs to.
 
 A conversation is `Role: content` for each turn, joined by newlines; a call ends in `</s>`. Turns
-are tokenised one by one ("\\n" + turn, without the dummy piece SentencePiece puts first), so that the
-span of a turn, a call or a tool's name is known by construction; no position is ever found by
+are tokenised one by one ("\\n" + turn, without the dummy piece SentencePiece puts first), so that
+the span of a turn, a call or a tool's name is known by construction; no position is ever found by
 looking for token strings (trl#1820: a template tokenised in context differs from the template
 alone). Training, rollout and evaluation all render here.
 """

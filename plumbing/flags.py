@@ -24,7 +24,7 @@ def cli(main):
         sys.exit(2)
 
 
-def flag(default, help, least=None, choices=None, on_resume="run", most=LARGEST, needs=""):
+def flag(default, help, least=None, choices=None, on_resume="run", most=LARGEST, needs="", group=""):
     """A dataclass field that is a command-line flag; numbers below `least` or above `most` are refused, and
     the flag itself where the one that it `needs` is off or empty.
 
