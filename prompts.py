@@ -1,7 +1,7 @@
 """Prompts with gold calls for stage 2: every good call of a trajectory file, or a file of pairs.
 
-A file of pairs is a JSON list of `{"conversations": [...], "gold": "name(...)"}`: a conversation as in
-data/trajectories.py that ends where the call is due; or of the released data's
+A file of pairs is a JSON list of `{"conversations": [...], "gold": "name(...)"}`: a conversation as
+in data/trajectories.py that ends where the call is due; or of the released data's
 `{"instruction": text, "output": call}`.
 """
 
@@ -69,7 +69,7 @@ def read(path, tokenizer, max_prompt=0, free_text=False):
 
 
 def draw(prompts, count, seed):
-    """`count` prompts drawn by seed, without replacement, in file order; all if there are no more."""
+    """`count` prompts drawn by seed, without replacement, in file order; all if no more."""
     if count >= len(prompts):
         return prompts
     places = np.random.default_rng(seed).choice(len(prompts), count, replace=False)
