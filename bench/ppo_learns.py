@@ -111,7 +111,7 @@ def answers_of(path, prompts, tokenizer, temperature, samples):
                                   temperature, generator)
             for i, answer in zip(rows, said):
                 answers[i] = answer
-        named, scores = ppo.score(prompts, answers, tokenizer)
+        named, scores = ppo.score_answers(prompts, answers, tokenizer)
         errors.append(named)
         rewards.append(scores)
     return errors, torch.stack(rewards)

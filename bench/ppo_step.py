@@ -58,7 +58,7 @@ def released_step(models, optimizers, prompts, tokenizer, flags, padded):
         ids, mask = torch.cat((ids, answers), 1), torch.cat((mask, torch.ones_like(answers)), 1)
         old, ref, old_values = (transformer(ids, mask, padded) for transformer in (actor, reference, critic))
     said = [ppo.model.Answer(answer, False) for answer in answers.tolist()]
-    _, scores = ppo.score(prompts, said, tokenizer)
+    _, scores = ppo.score_answers(prompts, said, tokenizer)
     here = torch.ones_like(answers, dtype=torch.bool)
     rewards = token_rewards(scores, old - ref, here, flags.beta, flags.score_clip)
     raw, returns = gae(rewards, old_values, here, flags.gamma, flags.lam)
@@ -97,9 +97,9 @@ def main():
                                         for models in (ours, theirs))
     work = {"ours": lambda: ppo.train_step(ours, our_optimizers, prompts, tokenizer, settings, 0, (0.0, 0.0)),
             "theirs": lambda: released_step(theirs, their_optimizers, prompts, tokenizer, settings, padded)}
-    metrics, _, rolled, _ = work["ours"]()
+    metrics, _, rollout, _ = work["ours"]()
     answers, numbers = work["theirs"]()
-    sides.same("answers", [answer.ids for answer in rolled.answers], answers)
+    sides.same("answers", [answer.ids for answer in rollout.answers], answers)
     for name, number in zip(("value_loss", "actor_grad_norm", "critic_grad_norm"), numbers):
         sides.agree(name, metrics[name], number, 1e-3)
     found = sides.alternate(work, 1 if flags.quick else flags.rounds)

@@ -9,9 +9,9 @@ import torch
 import model
 import ppo
 from data.tools import read_tools
-from monitor import describe
 from plumbing.files import InputError
 from plumbing.optimizer import make_optimizer
+from ppo import describe
 from prompts import Prompt, draw, read
 from reward import ErrorType, reward
 from tests.conftest import ITEMS, TOOLS, assert_one_line_error, item, real, run_script, schema
@@ -119,28 +119,28 @@ def test_before_any_update_ratio_is_one_and_kl_is_zero_bit_for_bit(model_dir, da
     """bf16 decoding against a bf16 forward differs (transformers#31267); here nothing comes from decoding."""
     flags, tokenizer, models, prompts, generator = setup(
         model_dir, data_file, dtype=dtype, actor_lr=0.0, **options)
-    rolled = ppo.rollout(models.actor, prompts, tokenizer, flags, generator)
-    _, scores = ppo.score(prompts, rolled.answers, tokenizer)
-    seen = ppo.advantages(models, rolled, scores, flags)
-    assert torch.equal(seen.old_logp, seen.ref_logp) and not seen.old_values.any()
+    rollout = ppo.make_rollout(models.actor, prompts, tokenizer, flags, generator)
+    _, scores = ppo.score_answers(prompts, rollout.answers, tokenizer)
+    experience = ppo.make_experience(models, rollout, scores, flags)
+    assert torch.equal(experience.old_logp, experience.ref_logp) and not experience.old_values.any()
     optimizers = [make_optimizer(t, 0.0) for t in (models[:1] if flags.shared_critic else models[:2])]
     for _ in range(2):  # with a learning rate of 0 still after an update
-        metrics = ppo.learn(models, optimizers, rolled, seen, flags, (0.0, 0.0))
+        metrics = ppo.update_step(models, optimizers, rollout, experience, flags, (0.0, 0.0))
         assert metrics["max_log_ratio"] == 0 and metrics["clip_fraction"] == 0
 
 
 def test_log_probabilities_equal_those_of_each_answer_alone(model_dir, data_file):
     flags, tokenizer, models, prompts, generator = setup(model_dir, data_file, temperature=0.7, micro_batch=3)
-    rolled = ppo.rollout(models.actor, prompts, tokenizer, flags, generator)
+    rollout = ppo.make_rollout(models.actor, prompts, tokenizer, flags, generator)
     scores = torch.zeros(len(prompts))
-    seen = ppo.advantages(models, rolled, scores, flags)
-    for row, (prompt, answer) in enumerate(zip(prompts, rolled.answers)):
+    experience = ppo.make_experience(models, rollout, scores, flags)
+    for row, (prompt, answer) in enumerate(zip(prompts, rollout.answers)):
         said = answer.ids + [tokenizer.eos_id] * answer.ended
         logp = (models.actor(torch.tensor([prompt.ids + said]))[0] / 0.7).log_softmax(-1)
         start = len(prompt.ids) - 1
         expected = logp[range(start, start + len(said)), said]
-        torch.testing.assert_close(seen.old_logp[row, :len(said)], expected, rtol=1e-4, atol=1e-5)
-        assert seen.mask[row].sum() == len(said)
+        torch.testing.assert_close(experience.old_logp[row, :len(said)], expected, rtol=1e-4, atol=1e-5)
+        assert experience.mask[row].sum() == len(said)
 
 
 def test_the_step_does_not_depend_on_micro_batches(model_dir, data_file):
@@ -161,7 +161,7 @@ def test_a_truncated_answer_cannot_be_parsed(model_dir):
     tokenizer = Tokenizer(model_dir)
     prompt = Prompt([1], "get_news()", read_tools([schema("get_news")]), "x")
     ids = tokenizer.encode("get_news()")
-    errors, scores = ppo.score(
+    errors, scores = ppo.score_answers(
         [prompt] * 3, [model.Answer(ids, True), model.Answer(ids, False), model.Answer([], True)], tokenizer)
     assert scores.tolist() == [1.0, -2.0, -2.0]
     assert errors[1] == errors[2] == frozenset({ErrorType.UNPARSABLE})
@@ -181,11 +181,11 @@ class Bandit:
         generator = torch.Generator()
         for step in range(steps):
             generator.manual_seed(step)
-            rolled = ppo.rollout(self.models.actor, prompts, self.tokenizer, self.flags, generator)
+            rollout = ppo.make_rollout(self.models.actor, prompts, self.tokenizer, self.flags, generator)
             scores = torch.tensor([reward(answer.ids[0] if answer.ids else self.tokenizer.eos_id)
-                                   for answer in rolled.answers])
-            self.seen = ppo.advantages(self.models, rolled, scores, self.flags)
-            ppo.learn(self.models, optimizers, rolled, self.seen, self.flags, (1e-2, 1e-2))
+                                   for answer in rollout.answers])
+            self.experience = ppo.make_experience(self.models, rollout, scores, self.flags)
+            ppo.update_step(self.models, optimizers, rollout, self.experience, self.flags, (1e-2, 1e-2))
         self.end = self.probabilities()
 
     @torch.no_grad()
@@ -219,13 +219,13 @@ def test_a_large_penalty_keeps_to_the_reference(model_dir):
 
 def test_the_critic_fits_fixed_returns(model_dir, data_file):
     flags, tokenizer, models, prompts, generator = setup(model_dir, data_file, beta=0.0, value_clip=100.0)
-    rolled = ppo.rollout(models.actor, prompts, tokenizer, flags, generator)
+    rollout = ppo.make_rollout(models.actor, prompts, tokenizer, flags, generator)
     scores = torch.tensor([1.0, -2.0, -0.5, -1.5, 1.0])
     optimizers = [make_optimizer(t, 0.0) for t in models[:2]]
     for _ in range(60):
-        seen = ppo.advantages(models, rolled, scores, flags)
-        ppo.learn(models, optimizers, rolled, seen, flags, (0.0, 3e-3))
-    explained = describe(rolled, [frozenset()] * 5, scores, ppo.advantages(models, rolled, scores, flags))
+        experience = ppo.make_experience(models, rollout, scores, flags)
+        ppo.update_step(models, optimizers, rollout, experience, flags, (0.0, 3e-3))
+    explained = describe(rollout, [frozenset()] * 5, scores, ppo.make_experience(models, rollout, scores, flags))
     assert explained["explained_variance"] > 0.95
 
 

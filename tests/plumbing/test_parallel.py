@@ -150,9 +150,9 @@ def ppo_gradient(model_dir, data_file, dtype, **options):
         mine.copy_(noise[:len(mine)])
     tokenizer = Tokenizer(model_dir)
     keeps = [Keep(t) for t in (models[:1] if flags.shared_critic else models[:2])]
-    metrics, _, rolled, _ = ppo.train_step(
+    metrics, _, rollout, _ = ppo.train_step(
         models, keeps, read(data_file, tokenizer)[0][:5], tokenizer, flags, 3, (0.0, 0.0))
-    return [g for keep in keeps for g in keep.gradients], metrics, [a.ids for a in rolled.answers]
+    return [g for keep in keeps for g in keep.gradients], metrics, [a.ids for a in rollout.answers]
 
 
 @pytest.fixture(scope="module")
