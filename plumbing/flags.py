@@ -23,6 +23,7 @@ class Parser(argparse.ArgumentParser):
     """argparse, but a wrong flag is an InputError like other wrong input: one line, status 2."""
 
     def error(self, message):
+        """What argparse calls for a wrong flag; its own would print the usage, too."""
         raise InputError(message)
 
 

@@ -129,7 +129,7 @@ def worst_moment(config, flags, processes, work, models, accumulates):
     all_gradients = FP32 * parameters.total
     own_gradients = all_gradients / processes
     not_summed = models * all_gradients
-    summed = (models - 1) * own_gradients  # of the models whose turn was before
+    summed = (models - 1) * own_gradients  # of the models whose backward passes are over
     begins = (not_summed if accumulates else summed) + sum(work.values())
     # Embeddings and head come last: gathered, their gradients, and these in fp32 to be summed.
     root = (2 * c + FP32) * parameters.root if processes > 1 else 0

@@ -163,7 +163,7 @@ def shard(transformer, device, dtype=None, offload=False):
     else:
         as_computed = MixedPrecisionPolicy(
             param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
-    if transformer.value_head is not None:  # computes in fp32 whatever the blocks compute in
+    if transformer.value_head is not None:  # in fp32, also where blocks compute in bf16
         fully_shard(transformer.value_head, mp_policy=as_parameters, **options)
     for block in transformer.model.layers:
         fully_shard(block, mp_policy=as_computed, **options)

@@ -293,7 +293,7 @@ class Run:
             shutil.rmtree(aside)
 
 
-# -------------------------------------------------------------------------- inside of a checkpoint
+# ------------------------------------------------------------------------------ inside a checkpoint
 
 def tensors(state):
     """{name: tensor} of all parameters and optimizer states.
