@@ -32,7 +32,7 @@ from examples import as_one_call, collate
 from losses import weighted_nll
 from plumbing.files import InputError
 from plumbing.flags import cli, flag, parse_flags
-from plumbing.optimizer import clip_and_step, learning_rate, make_optimizer
+from plumbing.optimizer import adamw, clip_and_step, learning_rate, make_optimizer
 from pretraining.documents import document, random_documents
 from pretraining.drills import choosing, copying
 from pretraining.nonsense import nonsense
@@ -178,8 +178,9 @@ def make_optimizers(transformer, muon):
     if not muon:
         return [make_optimizer(transformer, weight_decay=0.1)]
     matrices = [p for block in transformer.model.layers for p in block.parameters() if p.ndim == 2]
-    adamw = make_optimizer(transformer, weight_decay=0.1, without=matrices)
-    return [adamw, torch.optim.Muon(matrices, lr=0.0, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")]
+    taken = set(map(id, matrices))
+    others = [p for p in transformer.parameters() if id(p) not in taken]
+    return [adamw(others, weight_decay=0.1), torch.optim.Muon(matrices, lr=0.0, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")]
 
 
 def step(transformer, optimizers, lr):
