@@ -44,11 +44,12 @@ def classify(prediction, gold, tools):
     """
     tools = read_tools(tools)
     try:
-        wanted = parse_call(gold, tools, strict=True)
+        wanted = gold if isinstance(gold, Call) else parse_call(gold, tools, strict=True)
     except ParseError as error:
         raise ValueError(f"gold call {gold!r}: {error}") from None
     try:
-        call = parse_call(prediction, tools, strict=True)
+        is_read = isinstance(prediction, Call)
+        call = prediction if is_read else parse_call(prediction, tools, strict=True)
     except ParseError:
         return frozenset({ErrorType.UNPARSABLE})
     if call.name not in [tool.name for tool in tools]:

@@ -7,17 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evaluation.benchmarks import (
-    CATEGORIES,
-    LEVELS,
-    bfcl,
-    main,
-    read,
-    rotbench,
-    toolalpaca,
-    tooleyes,
-    unknowable,
-)
+from evaluation.benchmarks import read_tasks
+from evaluation.benchmarks.__main__ import main
+from evaluation.benchmarks.bfcl import CATEGORIES, read_bfcl
+from evaluation.benchmarks.rotbench import read_rotbench
+from evaluation.benchmarks.toolalpaca import read_toolalpaca
+from evaluation.benchmarks.tooleyes import read_tooleyes
+from evaluation.tasks import LEVELS, unknowable
 from plumbing.files import InputError
 from tests.conftest import real
 
@@ -55,7 +51,7 @@ def alpaca_api(**changes):
 
 def test_toolalpaca_schemas_steps_and_signature_order(tmp_path):
     folder = write(tmp_path / "eval_real.json", [alpaca_api()])
-    two, count = toolalpaca(folder)
+    two, count = read_toolalpaca(folder)
     assert [task.id for task in (two, count)] == ["Birds/0", "Birds/1"]
     assert [tool.name for tool in two.tools] == ["find-bird_get", "count"], "the order of Function_Projection"
     find, none = two.tools
@@ -68,14 +64,14 @@ def test_toolalpaca_schemas_steps_and_signature_order(tmp_path):
     assert two.turns[1].content == "Find two"
     assert plain(two) == [("find-bird_get", {"from": "a", "size": 2}), ("find-bird_get", {"from": "b"})]
     assert plain(count) == [("count", {})]
-    assert (two.kind, two.group, two.note) == ("steps", "Birds", "")
+    assert (two.gold_kind, two.group, two.note) == ("steps", "Birds", "")
     assert (two.free_text, two.finish) == (frozenset(), None)
 
 
 def test_toolalpaca_keeps_the_place_and_tool_of_a_gold_that_does_not_parse(tmp_path):
     steps = [{"Action": "count", "Action_Input": '{"a": "a": 1}'},
              {"Action": "find-bird_get", "Action_Input": '{"key": "secret", "from": "a"}'}]
-    [task] = toolalpaca(write(tmp_path / "eval_real.json",
+    [task] = read_toolalpaca(write(tmp_path / "eval_real.json",
                               [alpaca_api(Instructions=["Find"], Golden_Answers=[steps])]))
     assert plain(task) == [("find-bird_get", {"key": "secret", "from": "a"})]
     assert task.unread == ((0, "count"),)
@@ -97,7 +93,7 @@ def test_toolalpaca_keeps_the_place_and_tool_of_a_gold_that_does_not_parse(tmp_p
 def test_toolalpaca_errors_name_file_and_item(tmp_path, changes, message):
     folder = write(tmp_path / "eval_real.json", [alpaca_api(**changes)])
     with pytest.raises(InputError, match="eval_real.json: .*" + message):
-        toolalpaca(folder)
+        read_toolalpaca(folder)
 
 
 # ---- small files: RoTBench and ToolEyes ----
@@ -122,7 +118,7 @@ def rot_item(tools, golds, history=(), begin="\nBegin!\n"):
 
 def rot_first(tmp_path, *items):
     write(tmp_path / "First_Turn" / "heavy.json", items)
-    return rotbench(tmp_path, "heavy")
+    return read_rotbench(tmp_path, "heavy")
 
 
 def test_rotbench_first_turn_golds_are_alternatives(tmp_path):
@@ -134,7 +130,7 @@ def test_rotbench_first_turn_golds_are_alternatives(tmp_path):
     assert task.note == "gold 3 of 4 does not parse; gold 4 of 4 does not parse"
     assert [turn[:2] for turn in task.turns[1:]] == [("user", "Go [now].")]
     assert [tool["name"] for tool in json.loads(task.turns[0].content)] == ["f", "g", "ask_to_user", "finish"]
-    assert (task.id, task.group, task.kind) == ("heavy/0", "TG", "any")
+    assert (task.id, task.group, task.gold_kind) == ("heavy/0", "TG", "any")
 
 
 def test_rotbench_special_tools_are_known_by_position_not_by_name(tmp_path):
@@ -154,7 +150,7 @@ def test_rotbench_third_turn_shows_calls_feedback_and_the_users_answer(tmp_path)
                {"from": "function", "value": '{"error": "no"}'}]
     item = rot_item([schema("f", "a"), ASK, FINISH], [react("finish", '{"answer": "x"}')], history)
     write(tmp_path / "Third_Turn" / "clean.json", [item])
-    [task] = rotbench(tmp_path, "clean", "third")
+    [task] = read_rotbench(tmp_path, "clean", "third")
     assert [turn[:2] for turn in task.turns[1:]] == [
         ("user", "Go [now]."), ("assistant", 'ask_to_user(question="Which é?")'), ("user", "The first."),
         ("assistant", 'functions.f(a="1")'), ("function", '{"error": "no"}')]
@@ -185,15 +181,15 @@ def test_rotbench_errors_name_file_and_item(tmp_path, item, message):
 
 def test_rotbench_refuses_an_unknown_level_or_turn(tmp_path):
     with pytest.raises(InputError, match="level noisy: not one of clean, slight"):
-        rotbench(tmp_path, "noisy")
+        read_rotbench(tmp_path, "noisy")
     with pytest.raises(InputError, match="turn second"):
-        rotbench(tmp_path, "clean", "second")
+        read_rotbench(tmp_path, "clean", "second")
 
 
 def test_tooleyes_same_query_twice_gets_two_ids(tmp_path):
     item = rot_item([schema("f"), ASK, FINISH], [], begin="")
     item = {**item, "conversations": item["conversations"][:2], "path": "ToolEyes/Tool_Library/Random/Dice"}
-    tasks = tooleyes(write(tmp_path / "scenario_data_zero_processed.json", [item, item]))
+    tasks = read_tooleyes(write(tmp_path / "scenario_data_zero_processed.json", [item, item]))
     assert [task.id for task in tasks] == ["Random/Dice/0", "Random/Dice/1"]
     assert (tasks[0].golds, tasks[0].finish, tasks[0].free_text) == ((), "finish", {"ask_to_user", "finish"})
     assert tasks[0].turns[1].content == "Go [now]."
@@ -221,7 +217,7 @@ def test_bfcl_reads_ground_truth_from_the_record_or_beside_it(tmp_path, within):
             beside = [{"id": f"{category}_1", **truth},
                       {"id": f"{category}_0", "ground_truth": ["mean(numbers=[])"]}]
             write(tmp_path / "possible_answer" / path.name, beside, lines=True)
-    tasks = bfcl(tmp_path)
+    tasks = read_bfcl(tmp_path)
     assert [task.id for task in tasks] == [f"{category}_{i}" for category in CATEGORIES for i in range(2)]
     first, second = tasks[:2]
     assert [name for name, _ in plain(second)] == ["mean", "mean"]
@@ -229,7 +225,7 @@ def test_bfcl_reads_ground_truth_from_the_record_or_beside_it(tmp_path, within):
     assert json.loads(json.dumps(second.golds[1].arguments)) == {"numbers": [[2, "x"]]}
     assert second.unread == ((2, ""),) and second.note == "gold 3 of 3 does not parse"
     assert len(first.golds) == (2 if within else 1)
-    assert (first.kind, first.group, first.finish) == ("calls", "exec_simple", None)
+    assert (first.gold_kind, first.group, first.finish) == ("calls", "exec_simple", None)
     assert first.turns[1].content == "Line\u2028separator"
 
 
@@ -242,20 +238,20 @@ def test_bfcl_reads_ground_truth_from_the_record_or_beside_it(tmp_path, within):
 def test_bfcl_errors_name_file_and_line(tmp_path, record, message):
     write(tmp_path / "BFCL_v3_exec_simple.json", [record], lines=True)
     with pytest.raises(InputError, match="exec_simple.json: " + message):
-        bfcl(tmp_path)
+        read_bfcl(tmp_path)
 
 
 def test_bfcl_errors_name_the_line_that_is_no_json_and_the_answer_that_is_missing(tmp_path):
     path = tmp_path / "BFCL_v3_exec_simple.json"
     path.write_text("{}\n{\n")
     with pytest.raises(InputError, match="exec_simple.json: line 2"):
-        bfcl(tmp_path)
+        read_bfcl(tmp_path)
     write(path, [bfcl_record("a")], lines=True)
     with pytest.raises(InputError, match="possible_answer/BFCL_v3_exec_simple.json: no such file"):
-        bfcl(tmp_path)
+        read_bfcl(tmp_path)
     write(tmp_path / "possible_answer" / path.name, [{"id": "b", "ground_truth": []}], lines=True)
     with pytest.raises(InputError, match=r"line 1 \(a\): ground_truth is missing"):
-        bfcl(tmp_path)
+        read_bfcl(tmp_path)
 
 
 # ---- what no model can know; the way in ----
@@ -268,7 +264,7 @@ def test_alternatives_are_knowable_when_one_is_but_parallel_calls_when_all_are(t
     assert unknowable(both) == "" == unknowable(empty)
     assert unknowable(none) == "parameter b, c of f is not in the document"
     assert unknowable(gone) == "tool h is not in the document"
-    assert unknowable(both._replace(kind="calls")).endswith("not in the document (1 of 2 calls)")
+    assert unknowable(both._replace(gold_kind="calls")).endswith("not in the document (1 of 2 calls)")
 
 
 def test_a_doubled_tool_name_offers_the_parameters_of_both(tmp_path):
@@ -281,15 +277,15 @@ def test_a_doubled_tool_name_offers_the_parameters_of_both(tmp_path):
 @pytest.mark.parametrize("name", ["toolalpaca", "rotbench", "bfcl", "tooleyes"])
 def test_a_missing_file_says_which_command_gets_it(tmp_path, name):
     with pytest.raises(InputError, match=f"no such file; `python -m evaluation.download {name}` gets it"):
-        read(name, tmp_path)
+        read_tasks(name, tmp_path)
 
 
 def test_read_refuses_an_unknown_benchmark_and_files_without_items(tmp_path):
     with pytest.raises(InputError, match="mmlu: not one of"):
-        read("mmlu", tmp_path)
+        read_tasks("mmlu", tmp_path)
     for content in ({}, []):
         with pytest.raises(InputError, match="eval_real.json: must be a JSON list"):
-            read("toolalpaca", write(tmp_path / "eval_real.json", content))
+            read_tasks("toolalpaca", write(tmp_path / "eval_real.json", content))
 
 
 def test_the_command_prints_counts_odd_golds_and_unknowable_items(tmp_path, capsys):
@@ -337,7 +333,7 @@ def test_a_damaged_item_is_read_or_refused_by_name_but_never_crashes(tmp_path, n
     new = data.draw(st.sampled_from([None, True, 3, "", "x", [], [None], [[]], {}, {"a": None}, "\ud800"]))
     write(tmp_path / file, [replaced(item, path, new)], lines=name == "bfcl")
     try:
-        read(name, tmp_path)
+        read_tasks(name, tmp_path)
     except InputError as error:
         assert file.rsplit("/", 1)[-1] in str(error)
 
@@ -345,7 +341,7 @@ def test_a_damaged_item_is_read_or_refused_by_name_but_never_crashes(tmp_path, n
 # ---- the real files ----
 
 def test_real_toolalpaca_counts_and_golds():
-    tasks = toolalpaca(real("benchmarks/toolalpaca"))
+    tasks = read_toolalpaca(real("benchmarks/toolalpaca"))
     assert Counter(task.group for task in tasks) == {
         "Nager.Date": 17, "airportsapi": 8, "AviationAPI": 13, "chucknorris.io": 6, "Random Useless Facts": 6,
         "apilayer weatherstack": 10, "Free Dictionary": 7, "WolframAlpha": 13, "Fruityvice": 11, "Cataas": 12,
@@ -364,7 +360,7 @@ def test_real_toolalpaca_counts_and_golds():
 
 
 def test_real_toolalpaca_odd_items():
-    by_id = {task.id: task for task in toolalpaca(real("benchmarks/toolalpaca"))}
+    by_id = {task.id: task for task in read_toolalpaca(real("benchmarks/toolalpaca"))}
     assert {id: task.unread for id, task in by_id.items() if task.unread} == {
         f"CurrencyBeacon/{i}": ((0, "latest_get"),) for i in (4, 8, 9, 10)}
     assert [id for id, task in by_id.items() if not task.golds] == ["CurrencyBeacon/4", "CurrencyBeacon/8"]
@@ -381,7 +377,7 @@ def changed(tasks):
 
 def test_real_rotbench_first_turn_counts_positions_and_unknowable_items():
     folder = real("benchmarks/rotbench")
-    sets = {level: rotbench(folder, level) for level in LEVELS}
+    sets = {level: read_rotbench(folder, level) for level in LEVELS}
     assert {level: len(tasks) for level, tasks in sets.items()} == {
         "clean": 105, "slight": 210, "medium": 210, "heavy": 210, "union": 105}
     assert Counter(task.group for task in sets["clean"]) == dict.fromkeys("TG RS DU PL AM IR FT".split(), 15)
@@ -399,7 +395,7 @@ def test_real_rotbench_first_turn_counts_positions_and_unknowable_items():
 
 def test_real_rotbench_golds_and_prompts():
     folder = real("benchmarks/rotbench")
-    clean, heavy = rotbench(folder, "clean"), rotbench(folder, "heavy")
+    clean, heavy = read_rotbench(folder, "clean"), read_rotbench(folder, "heavy")
     assert plain(clean[0]) == [
         ("get_translation_nllb", {"input_text": "See you later", "tgt_lang": "jpn_Jpan",
                                   "src_lang": "eng_Latn", "max_length": "None"}),
@@ -416,7 +412,7 @@ def test_real_rotbench_golds_and_prompts():
 
 def test_real_rotbench_third_turn_roles_and_history():
     folder = real("benchmarks/rotbench")
-    sets = {level: rotbench(folder, level, "third") for level in LEVELS}
+    sets = {level: read_rotbench(folder, level, "third") for level in LEVELS}
     assert {level: len(tasks) for level, tasks in sets.items()} == {
         "clean": 70, "slight": 140, "medium": 140, "heavy": 140, "union": 70}
     roles = Counter(tuple(turn.role for turn in task.turns[2:]) for task in sets["clean"])
@@ -436,7 +432,7 @@ def test_real_rotbench_third_turn_roles_and_history():
 
 
 def test_real_bfcl_counts_golds_and_the_unknowable_item():
-    tasks = bfcl(real("benchmarks/bfcl_exec"))
+    tasks = read_bfcl(real("benchmarks/bfcl_exec"))
     assert Counter(task.group for task in tasks) == {
         "exec_simple": 100, "exec_multiple": 50, "exec_parallel": 50, "exec_parallel_multiple": 40}
     by_id = {task.id: task for task in tasks}
@@ -460,11 +456,11 @@ def test_real_bfcl_ground_truth_is_the_same_in_both_layouts(tmp_path):
         write(tmp_path / name, bare, lines=True)
         (tmp_path / "possible_answer").mkdir(exist_ok=True)
         (tmp_path / "possible_answer" / name).symlink_to(folder / "possible_answer" / name)
-    assert bfcl(tmp_path) == bfcl(folder)
+    assert read_bfcl(tmp_path) == read_bfcl(folder)
 
 
 def test_real_tooleyes_counts():
-    tasks = tooleyes(real("benchmarks/tooleyes"))
+    tasks = read_tooleyes(real("benchmarks/tooleyes"))
     assert Counter(task.group for task in tasks) == {
         "PL": 70, "TG": 58, "RS": 56, "IR": 54, "FT": 50, "DU": 49, "AM": 45}
     assert len({task.id for task in tasks}) == 382

@@ -12,19 +12,27 @@ import model
 from data.feedback import Feedback, classify
 from data.trajectories import Conversation, Turn, read_item
 from evaluation import dialogue_scores
-from evaluation.benchmarks import Task
+from evaluation.benchmarks.toolbox import run_toolbox
 from evaluation.dialogue import (
     LONGEST_FEEDBACK,
     NOT_A_CALL,
     USER,
-    choose,
+    choose_tools,
     converse,
     fit,
-    question,
-    run_toolbox,
+    make_question,
     speaker,
 )
-from evaluation.dialogue_scores import MAX_TURNS, count, holds, is_right, is_valid, transcript
+from evaluation.dialogue_scores import (
+    MAX_TURNS,
+    count_faults,
+    holds,
+    is_right,
+    is_valid,
+    make_transcript,
+    read_transcripts,
+)
+from evaluation.tasks import Task
 from plumbing.files import InputError
 from tests.conftest import ROOT
 from tokenizer import Tokenizer
@@ -76,7 +84,7 @@ def test_a_dialogue_goes_on_until_finish_and_the_model_sees_every_feedback():
     assert heard == list(held.turns[2:])
     assert [[len(c.turns) for c in each] for each in asked] == [[2], [4]]
     assert asked[1][0].turns == held.turns[:4]
-    assert count([transcript(held)]) | {"kinds": 0} == {
+    assert count_faults([make_transcript(held)]) | {"kinds": 0} == {
         "calls": 2, "DE": 0, "CE": 0, "queries": 1, "VA": 1, "kinds": 0}
 
 
@@ -93,8 +101,8 @@ def test_all_dialogues_that_still_run_are_answered_together():
 
     held = converse([task(id=str(i)) for i in range(5)], answer, run_toolbox)
     assert asked == [["0", "1", "2", "3", "4"], ["0", "2", "3", "4"], ["0", "2", "4"], *[["2", "4"]] * 6]
-    assert [len(transcript(each).steps) for each in held] == [3, 1, 9, 2, 9]
-    assert [is_valid(transcript(each)) for each in held] == [True, True, False, True, True]
+    assert [len(make_transcript(each).steps) for each in held] == [3, 1, 9, 2, 9]
+    assert [is_valid(make_transcript(each)) for each in held] == [True, True, False, True, True]
 
 
 def test_a_model_that_never_finishes_is_stopped_after_nine_turns():
@@ -114,7 +122,7 @@ def test_a_turn_that_is_no_call_gets_an_error_as_feedback_and_the_dialogue_goes_
     assert raw == text and role == "function" and feedback.startswith(NOT_A_CALL.partition("{")[0])
     assert classify(feedback).is_error
     assert rest == [("assistant", KENYA), ("function", NAIROBI), ("assistant", 'finish(answer="Nairobi")')]
-    assert count([transcript(held)])["kinds"]["unparsable"] == 1
+    assert count_faults([make_transcript(held)])["kinds"]["unparsable"] == 1
 
 
 @pytest.mark.parametrize("call, kind", [
@@ -133,7 +141,7 @@ def test_the_toolbox_answers_errors_as_real_servers_do(call, kind):
 def test_whoever_asks_the_user_is_told_the_same_each_time():
     held, turns = talk('ask_to_user(question="Which one?")', 'finish(answer="x")')
     assert turns[1] == ("user", USER)
-    assert count([transcript(held)])["CE"] == 0
+    assert count_faults([make_transcript(held)])["CE"] == 0
 
 
 def test_long_feedback_is_cut():
@@ -143,8 +151,8 @@ def test_long_feedback_is_cut():
 
 def test_a_finish_that_does_not_fit_its_schema_ends_the_dialogue_without_an_answer():
     held, turns = talk('finish(result="Nairobi")', KENYA)
-    assert len(turns) == 1 and not is_valid(transcript(held))
-    assert count([transcript(held)])["kinds"]["unknown parameter"] == 1
+    assert len(turns) == 1 and not is_valid(make_transcript(held))
+    assert count_faults([make_transcript(held)])["kinds"]["unknown parameter"] == 1
 
 
 # ---- the expected value ----
@@ -166,15 +174,15 @@ def test_an_answer_holds_a_value_as_a_word_of_its_own(answer, expected, right):
 
 def test_a_right_answer_is_a_valid_one_that_holds_the_value():
     def held(answer):
-        return transcript(talk(f"finish(answer={json.dumps(answer)})")[0], expected)
+        return make_transcript(talk(f"finish(answer={json.dumps(answer)})")[0], expected)
 
     expected = "nairobi"
     assert is_right(held("Nairobi")) and not is_right(held("Mombasa"))
     assert not is_right(held("I cannot handle the task: Nairobi"))
     assert is_right(held(42)._replace(expected="42"))
-    counts = count([held("Nairobi"), held("Mombasa"), held("")])
+    counts = count_faults([held("Nairobi"), held("Mombasa"), held("")])
     assert (counts["VA"], counts["VA_paper"], counts["queries"]) == (1, 2, 3)
-    lines = list(dialogue_scores.report([held("Nairobi"), held("Mombasa"), held("")]))
+    lines = list(dialogue_scores.fault_table([held("Nairobi"), held("Mombasa"), held("")]))
     assert lines[-2].split()[:3] == ["VA", "1", "33.33%"] and lines[-1].split()[-2:] == ["2", "66.67%"]
 
 
@@ -210,11 +218,11 @@ def test_a_model_answers_each_dialogue_as_it_would_alone(model_dir):
 # ---- one question ----
 
 def test_the_tools_for_a_question_are_those_that_share_its_rare_words():
-    assert set(choose("What will the weather be in Oslo on Friday?", 2)) <= {
+    assert set(choose_tools("What will the weather be in Oslo on Friday?", 2)) <= {
         name for name in TOOLS if name.startswith("get_weather")}
-    assert choose("Convert 20 EUR to another currency", 1) == ["convert_currency"]
-    assert len(choose("zzz")) == 4 == len(set(choose("the of a")))
-    assert [tool.name for tool in question("Weather?").tools[-2:]] == ["ask_to_user", "finish"]
+    assert choose_tools("Convert 20 EUR to another currency", 1) == ["convert_currency"]
+    assert len(choose_tools("zzz")) == 4 == len(set(choose_tools("the of a")))
+    assert [tool.name for tool in make_question("Weather?").tools[-2:]] == ["ask_to_user", "finish"]
 
 
 # ---- whole runs ----
@@ -242,8 +250,8 @@ def test_a_random_model_is_evaluated_and_its_dialogues_are_transcripts(folder, m
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert (scores["bench"], scores["queries"]) == ("toolbox", 5)
     assert 5 <= scores["calls"] <= 45 and scores["VA"] <= scores["VA_paper"] <= 5
-    saved = dialogue_scores.read(tmp_path / "dialogues.json")
-    assert {**dialogue_scores.count(saved), "bench": "toolbox"} == scores
+    saved = read_transcripts(tmp_path / "dialogues.json")
+    assert {**count_faults(saved), "bench": "toolbox"} == scores
     items = json.loads((tmp_path / "dialogues.json").read_text())
     assert sum(item["CE"] for item in items) == scores["CE"] and items[0]["expected"] == "Nairobi"
     again = ["--bench", "transcripts", "--predictions", str(tmp_path / "dialogues.json"), "--out"]

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from evaluation import download
-from evaluation.download import SOURCES, Source, fetch, main
+from evaluation.benchmarks.entry import Source
+from evaluation.download import SOURCES, fetch, main
 from plumbing.files import InputError
 from plumbing.flags import cli
 from tests.conftest import SHARED, real

@@ -10,9 +10,10 @@ import pytest
 import evaluate
 from data.calls import Call
 from data.feedback import Feedback, classify
-from evaluation import benchmarks, tool_library
+from evaluation import tool_library
+from evaluation.benchmarks import read_tasks
 from evaluation.dialogue import LONGEST_FEEDBACK, converse
-from evaluation.dialogue_scores import count, transcript
+from evaluation.dialogue_scores import count_faults, make_transcript
 from plumbing.files import InputError
 from tests.conftest import real, schema
 
@@ -127,7 +128,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def task(folder):
-    return tool_library.queries(folder, folder / "queries.json")[0]
+    return tool_library.read_queries(folder, folder / "queries.json")[0]
 
 
 def call(folder, task, name, seconds=60, **arguments):
@@ -207,7 +208,7 @@ def test_the_loop_goes_on_after_a_tool_that_raises_hangs_or_says_too_much(folder
     feedback = [turn.content for turn in held.turns if turn.role == "function"]
     assert feedback[:2] == ["Error: x", "Request timed out after 1.5 seconds."]
     assert len(feedback[2]) == LONGEST_FEEDBACK + 4
-    assert count([transcript(held)])["VA"] == 1
+    assert count_faults([make_transcript(held)])["VA"] == 1
 
 
 def test_a_library_is_evaluated_from_the_command_line(folder, model_dir, tmp_path, capsys):
@@ -225,17 +226,17 @@ def test_wrong_libraries_and_queries_are_named(folder, tmp_path, model_dir):
                              ([{"query": "x", "path": "Weather/Sea"}], "Weather/Sea has no config")):
         (tmp_path / "q.json").write_text(json.dumps(content))
         with pytest.raises(InputError, match=message):
-            tool_library.queries(folder, tmp_path / "q.json")
+            tool_library.read_queries(folder, tmp_path / "q.json")
     (tmp_path / "Weather" / "Local").mkdir(parents=True)
     (tmp_path / "Weather" / "Local" / "config.json").write_text("[]")
-    tasks = tool_library.queries(tmp_path, folder / "queries.json")
+    tasks = tool_library.read_queries(tmp_path, folder / "queries.json")
     with pytest.raises(InputError, match="has no Weather/Local/tool.py"):
         tool_library.check(tmp_path, tasks)
 
 
 def test_packages_that_the_tools_lack_are_named_before_anything_runs(folder, tmp_path):
     """Every call of such a tool counted as an error of the model."""
-    tasks = tool_library.queries(folder, folder / "queries.json")
+    tasks = tool_library.read_queries(folder, folder / "queries.json")
     tool_library.check(folder, tasks)
     where = tmp_path / "Weather" / "Local"
     where.mkdir(parents=True)
@@ -257,7 +258,7 @@ def test_queries_of_tooleyes_get_the_tools_that_its_processed_file_shows(tmp_pat
         path = Path(tmp_path, place)
         path.mkdir(parents=True)
         (path / "config_gpt4.json").write_text(json.dumps(schemas))
-    raw = tool_library.queries(tmp_path, real("benchmarks/tooleyes/scenario_data_raw.json"))
-    processed = benchmarks.read("tooleyes", real("benchmarks/tooleyes"))
+    raw = tool_library.read_queries(tmp_path, real("benchmarks/tooleyes/scenario_data_raw.json"))
+    processed = read_tasks("tooleyes", real("benchmarks/tooleyes"))
     assert len(raw) == 382
     assert [(t.id, t.tools, t.turns[1]) for t in raw] == [(t.id, t.tools, t.turns[1]) for t in processed]
