@@ -3,10 +3,10 @@
 DE, documentation error: the call names a tool that was not offered or a parameter that its schema
 lacks, or the feedback says so, or says that a parameter is missing; the tool's code may know fewer
 parameters than its schema, as that of 23 tools of ToolEyes. A parameter that only the schema calls
-required counts if the feedback reports an error, whatever it is: real tools often do without. CE,
-call error: any other error that the feedback reports, and a turn that is no call. VA, valid answer:
-`finish` within nine turns, with an answer that is not empty and no refusal; where the expected
-value is known, the stricter VA is that the answer holds it.
+required counts if the feedback reports any error: real tools often do without it. CE, call error:
+any other error that the feedback reports, and a turn that is no call. VA, valid answer: `finish`
+within nine turns, with an answer that is not empty and no refusal. Where the expected value is
+known, the stricter VA is that the answer holds it.
 
 `evaluate.py --bench transcripts --predictions FILE` prints and writes them for the dialogues of a
 file.
@@ -150,7 +150,9 @@ def find_fault(step, tools):
     if not schemas or found is Feedback.TOOL_HALLUCINATION:
         return "DE", "unknown tool"
     keys = step.call.arguments.keys()
-    known = {parameter.name for tool in schemas for parameter in tool.parameters}
+    known = set()
+    for tool in schemas:
+        known.update(parameter.name for parameter in tool.parameters)
     if keys - known or found is Feedback.PARAMETER_HALLUCINATION:
         return "DE", "unknown parameter"
     required = {parameter.name for parameter in schemas[0].parameters if parameter.required}
@@ -189,14 +191,15 @@ def holds(text, expected):
     >>> holds("17.5 degrees", "7.5"), holds("-3", "3")
     (False, False)
     """
-    text = _plain(text)
-    expected = _plain(expected)
+    text = plain_text(text)
+    expected = plain_text(expected)
     minus = r"(?<!(?<!\w)-)" if expected[:1].isdigit() else ""
     pattern = rf"(?<!\w)(?<!\d\.){minus}{re.escape(expected)}(?!\w|\.\d)"
     return bool(re.search(pattern, text))
 
 
-def _plain(text):
+def plain_text(text):
+    """A text in one case, without spare white space, thousands commas and trailing zeros."""
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", " ".join(text.casefold().split()))
     return re.sub(r"(?<=\d)(?:\.0+|(\.\d*[1-9])0+)(?!\d)", r"\1", text)
 

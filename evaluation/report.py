@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter
 
+from evaluation.dialogue_scores import plain_text
 from evaluation.scores import Score, closest_gold, wrong_parameters
 from evaluation.tasks import gold_names, knowable
 from plumbing.files import write_json
@@ -13,6 +14,7 @@ from tokenizer import render
 
 TOOL_ERRORS = (ErrorType.UNKNOWN_TOOL, ErrorType.WRONG_TOOL)
 PARAMETER_ERRORS = (ErrorType.REDUNDANT, ErrorType.MISSING, ErrorType.HALLUCINATED)
+WORD_OR_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?|[^\W_]+")
 
 
 def score_table(result, bench):
@@ -63,37 +65,6 @@ def bound_lines(tasks, items):
 
 # ------------------------------------------------------------------------------ the paper's Table 1
 
-def error_table(items, pieces, unit):
-    """Lines of the paper's Table 1: in percent of all items, and of the items of the same class.
-
-    pieces: function that cuts the name of a tool into `unit`. An item may count in several rows of
-    Parameter and of Content, so their shares may add up to more than 100%, as in the paper.
-
-    The class and the errors of an item are those that the reward names (name_errors): a tool or a
-    parameter that the document lacks is an error even where a gold has it.
-
-    Tool. "Prefix": the name of the wrong tool leaves that of a right one after a prefix that they
-    share; "First": it is wrong from the first token.
-
-    Content. "Synonyms" are "filled parameter values synonymous with standard values"; the paper
-    does not say how that was decided, and neither names nor values tell it: "car" and "automobile"
-    share nothing. What can be decided is whether two values have the same letters and digits
-    ("Oslo" and "oslo ", 3 and "3"). These are printed as "Synonyms, at least", the rest as "Others,
-    at most".
-    """
-    counts = Counter()
-    for item in items:
-        counts.update(_table_rows(item, pieces))
-    yield (f"errors, in % of {len(items)} items, and of the items of a class; "
-           f"names are cut into {unit}")
-    yield _error_row(ErrorType.UNPARSABLE.value, counts[ErrorType.UNPARSABLE.value], len(items))
-    for title, rows in TABLE_1.items():
-        yield _error_row(title, counts[title], len(items))
-        for row in rows:
-            yield _error_row(f"  {row}", counts[row], len(items), counts[title])
-    yield _error_row("none", counts["none"], len(items))
-
-
 FIRST = "First: wrong from the first token on"
 PREFIX = "Prefix: wrong after a shared prefix"
 TITLES = {
@@ -108,6 +79,37 @@ TABLE_1 = {  # class -> its rows
     "Parameter": tuple(TITLES.values()),
     "Content": (SYNONYMS, OTHERS),
 }
+
+
+def error_table(items, pieces, unit):
+    """Lines of the paper's Table 1: in percent of all items, and of the items of the same class.
+
+    pieces: function that cuts the name of a tool into `unit`. An item may count in several rows of
+    Parameter and of Content, so their shares may add up to more than 100%, as in the paper.
+
+    The class and the errors of an item are those that the reward names (name_errors): a tool or a
+    parameter that the document lacks is an error even where a gold has it.
+
+    Tool. "Prefix": the name of the wrong tool leaves that of a right one after a prefix that they
+    share; "First": it is wrong from the first token.
+
+    Content. "Synonyms" are "filled parameter values synonymous with standard values"; the paper
+    does not say how that was decided, and neither names nor values tell it: "car" and "automobile"
+    share nothing. What can be decided is whether two values have the same words and numbers
+    ("Oslo" and "oslo ", 3 and "3.0"). These are printed as "Synonyms, at least", the rest as
+    "Others, at most".
+    """
+    counts = Counter()
+    for item in items:
+        counts.update(_table_rows(item, pieces))
+    yield (f"errors, in % of {len(items)} items, and of the items of a class; "
+           f"names are cut into {unit}")
+    yield _error_row(ErrorType.UNPARSABLE.value, counts[ErrorType.UNPARSABLE.value], len(items))
+    for title, rows in TABLE_1.items():
+        yield _error_row(title, counts[title], len(items))
+        for row in rows:
+            yield _error_row(f"  {row}", counts[row], len(items), counts[title])
+    yield _error_row("none", counts["none"], len(items))
 
 
 def _table_rows(item, pieces):
@@ -145,18 +147,20 @@ def _same_start(a, b):
 
 
 def spelled_alike(value, gold):
-    """Whether two values have the same letters and digits, and any at all; case does not count.
+    """Whether two values have the same words and numbers in the same order, and any at all.
 
-    >>> spelled_alike("New-York ", "new york"), spelled_alike(3, "3"), spelled_alike("car", "bus")
-    (True, True, False)
+    >>> spelled_alike("New-York ", "new york"), spelled_alike(1000, "1,000.0")
+    (True, True)
+    >>> spelled_alike("car", "automobile"), spelled_alike(-1, "1"), spelled_alike([1, 5], 1.5)
+    (False, False, False)
     """
-    letters = _letters_and_digits(value)
-    return bool(letters) and letters == _letters_and_digits(gold)
+    words = _words_and_numbers(value)
+    return bool(words) and words == _words_and_numbers(gold)
 
 
-def _letters_and_digits(value):
+def _words_and_numbers(value):
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return re.sub(r"[\W_]", "", text.casefold())
+    return WORD_OR_NUMBER.findall(plain_text(text))
 
 
 def _error_row(title, n, whole, in_class=None):

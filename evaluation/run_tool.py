@@ -2,7 +2,7 @@
 
     echo '{"city": "Oslo"}' | PYTHONPATH=LIBRARY python -P evaluation/run_tool.py PLACE get_weather
 
-PLACE is Category/Name. The process ends with the first result or exception, whatever threads are
+PLACE is Category/Name. The process ends with the first result or exception, even with threads
 left, and hands back that alone: what a tool prints is not its result. `-P` keeps this folder out of
 the tool's imports.
 """
@@ -28,8 +28,10 @@ def main(place, name):
             file.write(text[:LONGEST])
         os._exit(status)
 
-    # As ToolEyes words an exception.
-    sys.excepthook = lambda kind, error, trace: end(str(error) or repr(error), 1)
+    def fail(kind, error, trace):
+        end(str(error) or repr(error), status=1)  # as ToolEyes words an exception
+
+    sys.excepthook = fail
     # The library is in PYTHONPATH: tools import each other as `.utils`, and their category as a
     # package.
     module = importlib.import_module(".".join([*place.split("/"), "tool"]))

@@ -30,6 +30,7 @@ class Item(NamedTuple):
 
     @property
     def call(self):
+        """The first call, or None."""
         return self.calls[0] if self.calls else None
 
 
@@ -119,7 +120,7 @@ def first_only(task):
 
 
 def same_tool(call, name, task):
-    """The call's tool is `name`; "finish" means the finishing tool, whatever noise named it."""
+    """The call's tool is `name`; "finish" means the finishing tool, though noise renamed it."""
     return call.name == name or (call.name == "finish" and name == task.finish)
 
 
@@ -181,19 +182,19 @@ NO_GOLD = Call("", {}, (0, 0))  # no call has its name
 
 
 def name_errors(call, task):
-    """The ErrorTypes of a call, as the reward names them against the closest gold; () for a right
-    one.
+    """The ErrorTypes of a call, as the reward names them against the closest gold.
 
-    A gold that does not parse has but its tool: a call of that tool has no error that could be
-    named.
+    () for a right one, by CF, and for the tool of a gold that does not parse: what else is wrong
+    cannot be told.
     """
     if call is None:
         return (ErrorType.UNPARSABLE,)
-    right = score(call, task)
-    if right.CF:
+    scored = score(call, task)
+    if scored.CF:
         return ()
     gold = closest_gold(call, task)
-    if right.TS and not same_tool(call, gold.name, task):
+    has_gold = same_tool(call, gold.name, task)
+    if scored.TS and not has_gold:
         return ()
     found = errors_against(gold, call, task)
     return tuple(error for error in ErrorType if error in found)
@@ -248,7 +249,7 @@ def count_scores(items, scorer):
     scores = [scorer(item) for item in items]
     counts = {"n": len(scores)}
     for measure in Score._fields:
-        counts[measure] = sum(getattr(score, measure) for score in scores)
+        counts[measure] = sum(getattr(each, measure) for each in scores)
     rewards = [item.reward for item in items if item.reward is not None]
     if rewards:
         counts["reward"] = sum(rewards) / len(rewards)

@@ -22,12 +22,12 @@ class Task(NamedTuple):
     turns: tuple[Turn, ...]   # what the model is shown; turns[0] is the system turn, a JSON list
     golds: tuple[Call, ...]   # the right calls, as far as they parse; see `gold_kind`
     free_text: frozenset[str] = frozenset()  # tools whose values are prose and are not compared
-    finish: str | None = None  # the tool that ends the dialogue, whatever its name
+    finish: str | None = None  # the tool that ends the dialogue, under any name
     group: str = ""           # API, scenario or category: the rows of a table by group
     note: str = ""            # what is odd about the golds
     gold_kind: str = "any"    # "any": alternatives; "steps": in turn; "calls": at once; "one"
     unread: tuple[tuple[int, str], ...] = ()  # golds that do not parse: (place among all, tool)
-    hidden: tuple[Call, ...] = ()  # the golds with a value of which the prompt says nothing
+    hidden: tuple[Call, ...] = ()  # the golds with a value that the prompt does not tell
     expected: str = ""        # dialogues: what the final answer must hold, where that is known
 
 

@@ -116,7 +116,7 @@ def _imports(file):
 def run(library, task, call, seconds):
     """Execute a call in a process of its own -> the feedback, a text for any call and any tool.
 
-    After `seconds` the process is killed, and with it those that it started, but for one that has
+    After `seconds` the process is killed, and with it those that it started, except one that has
     made a session of its own.
     """
     if call.name not in {tool.name for tool in task.tools}:

@@ -1,8 +1,8 @@
 """RoTBench: the next call under five levels of noise in names, of the first or the third turn.
 
 Golds are alternatives. The third turn shows two calls with their feedback before it. `ask_to_user`
-and `finish` are the last two tools, in this order, whatever names noise gave them; a real tool may
-then bear the name "finish".
+and `finish` are the last two tools, in this order, under any name that noise gave them; a real tool
+may then bear the name "finish".
 
 ToolEyes is by the same authors, and its messages are read by the functions here.
 """

@@ -56,7 +56,7 @@ def _read_steps(steps, where):
 
 
 def _hidden(golds, key, instruction):
-    """The golds whose parameter `key` has a value of which the instruction says nothing."""
+    """The golds whose parameter `key` has a value that the instruction does not tell."""
     return [gold for gold in golds
             if key in gold.arguments and str(gold.arguments[key]) not in instruction]
 

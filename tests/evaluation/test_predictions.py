@@ -1,6 +1,7 @@
 """Files of predictions, and the calls in them, in every form in which models write calls."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -36,7 +37,8 @@ def test_indexes_may_come_in_any_order(tmp_path):
 
 def test_rotbench_own_records_go_by_their_place(tmp_path):
     own = [{"id": "x",
-            "conversations": [{"from": "user", "value": "?"}, {"from": "assistant", "value": "one"}]},
+            "conversations": [{"from": "user", "value": "?"},
+                              {"from": "assistant", "value": "one"}]},
            {"id": "x", "result": "two"}]
     (tmp_path / "p.json").write_text(json.dumps(own, indent=1))
     assert read_predictions(tmp_path / "p.json", 2) == ["one", "two"]
@@ -59,14 +61,16 @@ def test_an_index_counts_for_a_text_under_result_too(tmp_path):
     ([(None, "a")], 1, "index is missing or not an integer"),
     ([(0, None)], 1, "prediction is missing or not text"),
 ])
-def test_a_wrong_index_or_count_is_an_error_and_never_a_silent_zero(tmp_path, records, count, message):
+def test_a_wrong_index_or_count_is_an_error_and_never_a_silent_zero(
+        tmp_path, records, count, message):
     path = lines(tmp_path / "p.jsonl", [{"index": i, "prediction": text} for i, text in records])
     with pytest.raises(InputError, match=message):
         read_predictions(path, count)
 
 
 def test_files_that_are_no_predictions(tmp_path):
-    for text, message in (("{", "line 1"), ("[1]", "must be a JSON object"), ('{"index": 0}', "prediction"),
+    for text, message in (("{", "line 1"), ("[1]", "must be a JSON object"),
+                          ('{"index": 0}', "prediction"),
                           ('[{"conversations": []}]', "prediction"), ("call()\n", "p: line 1")):
         (tmp_path / "p").write_text(text)
         with pytest.raises(InputError, match=message):
@@ -84,15 +88,18 @@ def test_files_that_are_no_predictions(tmp_path):
     'Call: foo(a=1, b="x") \nThought: y',
     '[foo(a=1, b="x")]', '```python\nfoo(a=1, b="x")\n```', 'foo(1, "x")',
     'foo(a=1, b="x")\nOutput: bar(a=2)',
-    '{"name": "foo", "arguments": {"a": 1, "b": "x"}}', '[{"name": "foo", "arguments": {"a": 1, "b": "x"}}]',
+    '{"name": "foo", "arguments": {"a": 1, "b": "x"}}',
+    '[{"name": "foo", "arguments": {"a": 1, "b": "x"}}]',
     '```json\n{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n```',
     '{"name": "foo", "arguments": "{\\"a\\": 1, \\"b\\": \\"x\\"}"} and so on',
     '{"name": "foo", "parameters": {"a": 1, "b": "x"}}',
-    '[{"type": "function", "function": {"name": "foo", "arguments": "{\\"a\\": 1, \\"b\\": \\"x\\"}"}}]',
+    '[{"type": "function", "function": '
+    '{"name": "foo", "arguments": "{\\"a\\": 1, \\"b\\": \\"x\\"}"}}]',
     '{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n{"name": "foo", "argum',
     '{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n[Output]: fine',
     '[{"name": "foo", "arguments": {"a": 1, "b": "x"}}, {"name": "foo", "argum',
-    '<tool_call>{"name": "foo", "arguments": {"a": 1, "b": "x"}}</tool_call>\n<tool_call>{"name": "fo',
+    '<tool_call>{"name": "foo", "arguments": {"a": 1, "b": "x"}}</tool_call>\n'
+    '<tool_call>{"name": "fo',
     'I look it up.\n<tool_call>\n{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n</tool_call>',
     '<tool_call>{"name": "foo", "arguments": {"a": 1, "b": "x"}}',
     'Thought:\nAction: foo\nAction Input: {"a": 1, "b": "x"}',
@@ -132,16 +139,20 @@ def test_several_calls(text):
 @pytest.mark.parametrize("form, text", [
     ("auto", ""), ("auto", "   "), ("auto", "I cannot do (that)"), ("auto", "foo"),
     ("auto", 'foo(a="1", b="x"'), ("auto", "<think>\nfoo(a=1)"),  # cut off while it thinks
-    ("auto", "Thought: x"), ("auto", "Action: foo"), ("auto", "Action: foo\nAction Input: "), ("auto", "[]"),
-    ("auto", "Action: foo\nAction Input: {'a': 1}"), ("auto", "Action: foo\nAction Input: {} "
-                                                              "\nObservation: done"),
-    *(("react", f"Action: foo\nAction Input: {value}") for value in ("null", "5", '"x"', "[{}]", "NaN", "{")),
-    ("react", "foo(a=1)"), ("react", "Action Input: {}"), ("json", "foo(a=1)"), ("json", "{}"), ("json", "{"),
-    ("json", '{"name": 1, "arguments": {}}'), ("json", '{"name": "foo", "arguments": [1]}'), ("json", "[1]"),
-    ("json", '{"name": "foo", "arguments": {"a": NaN}}'), ("json", '{"name": "foo", "arguments": null}'),
+    ("auto", "Thought: x"), ("auto", "Action: foo"), ("auto", "Action: foo\nAction Input: "),
+    ("auto", "[]"), ("auto", "Action: foo\nAction Input: {'a': 1}"),
+    ("auto", "Action: foo\nAction Input: {} \nObservation: done"),
+    *(("react", f"Action: foo\nAction Input: {value}")
+      for value in ("null", "5", '"x"', "[{}]", "NaN", "{")),
+    ("react", "foo(a=1)"), ("react", "Action Input: {}"), ("json", "foo(a=1)"), ("json", "{}"),
+    ("json", "{"), ("json", "[1]"), ("json", '{"name": 1, "arguments": {}}'),
+    ("json", '{"name": "foo", "arguments": [1]}'),
+    ("json", '{"name": "foo", "arguments": {"a": NaN}}'),
+    ("json", '{"name": "foo", "arguments": null}'),
     ("json", '{"name": "foo", "arguments": {"a": ' + "9" * 5000 + "}}"), ("json", "[" * 100_000),
     ("json", '{"name": "foo", "arguments": {"a": ' + "[" * 500 + "]" * 500 + "}}"),
-    ("json", '{"name": "foo", "args": {"a": 1}}'), ("json", '{"name": "foo", "arguments": {"a": 1e999}}'),
+    ("json", '{"name": "foo", "args": {"a": 1}}'),
+    ("json", '{"name": "foo", "arguments": {"a": 1e999}}'),
     ("json", '{"name": "foo", "arguments": {"a": "\\ud83d"}}'),
     ("json", '{"name": "f\\ud83d", "arguments": {}}'),
     ("react", 'Action: foo\nAction Input: {"a": "\\ud83d"}'),
@@ -174,17 +185,16 @@ def test_calls_survive_every_form(arguments):
     for text in (", ".join(python), f"[{', '.join(python)}]", json.dumps(objects),
                  "\n".join(map(json.dumps, objects))):
         assert plain(text) == expected
-    assert plain(f"Thought: x\nAction: foo\nAction Input: {json.dumps(arguments[0])}") == expected[:1]
+    react = f"Thought: x\nAction: foo\nAction Input: {json.dumps(arguments[0])}"
+    assert plain(react) == expected[:1]
 
 
 @settings(max_examples=300)
 @given(st.text() | st.text("fo(a=1,)[]{}\"'`\n:<>_call Action Input name arguments"),
        st.sampled_from(["auto", "call", "json", "react"]))
 def test_any_text_gives_calls_or_a_parse_error(text, form):
-    try:
+    with suppress(ParseError):
         assert read_calls(text, TOOLS, form)
-    except ParseError:
-        pass
 
 
 # ---- answers of a model, kept as they come ----
