@@ -176,7 +176,7 @@ def read_tasks(flags, entry):
     if folder and (folder / flags.bench).is_dir():
         folder = folder / flags.bench
     tasks = []
-    for level in LEVELS if flags.level == "all" else (flags.level,):
+    for level in entry.levels if flags.level == "all" else (flags.level,):
         tasks += first_of_groups(entry.tasks(folder, level, flags.turn), flags.limit)
     return tasks
 

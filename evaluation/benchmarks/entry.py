@@ -29,6 +29,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Benchmark:
+    """An entry of the list. CONTRIBUTING.md, "Add a benchmark", shows a small one."""
     name: str          # of --bench
     kind: str          # one of FLAGS_OF_KIND
     # Function of the folder of the files, and of `level` and `turn` where the benchmark takes them,

@@ -1,4 +1,4 @@
-"""The one list of benchmarks: its hints are commands that run, its example in CONTRIBUTING works."""
+"""The one list of benchmarks: its hints run, and so does its example in CONTRIBUTING.md."""
 
 import json
 import re
