@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import reward as module
 from data import trajectories
 from data.tools import write_call
-from evaluation import benchmarks
+from evaluation.benchmarks import read_tasks
+from evaluation.tasks import LEVELS, unknowable
 from reward import REWARDS, ErrorType, classify, reward, same_value
 from tests.conftest import real
 
@@ -175,13 +176,13 @@ def test_every_recorded_call_scores_one_against_itself_and_mutations_what_they_c
 
 @pytest.mark.parametrize("name, folder, levels, total, off", [
     ("toolalpaca", "toolalpaca", ("clean",), 139, 6), ("bfcl", "bfcl_exec", ("clean",), 450, 1),
-    ("rotbench", "rotbench", benchmarks.LEVELS, 1328, 8)])
+    ("rotbench", "rotbench", LEVELS, 1328, 8)])
 def test_golds_of_the_benchmarks_score_one_but_those_off_their_own_document(name, folder, levels, total, off):
-    tasks = [task for level in levels for task in benchmarks.read(name, real(f"benchmarks/{folder}"), level)]
+    tasks = [task for level in levels for task in read_tasks(name, real(f"benchmarks/{folder}"), level)]
     golds = [(write_call(gold.name, gold.arguments), task) for task in tasks for gold in task.golds]
     wrong = [task.id for call, task in golds if reward(call, call, task.tools) != 1]
     assert (len(golds), len(wrong)) == (total, off)
-    assert set(wrong) == {task.id for task in tasks if benchmarks.unknowable(task)}
+    assert set(wrong) == {task.id for task in tasks if unknowable(task)}
 
 
 def test_the_same_on_a_small_conversation():
