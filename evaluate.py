@@ -25,7 +25,7 @@ from evaluation.predictions import Reply
 from evaluation.scores import judge, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from plumbing.files import InputError, write_json
-from plumbing.flags import cli, flag, parse_flags
+from plumbing.flags import cli, flag, flag_name, parse_flags
 from plumbing.parallel import processes
 from plumbing.runs import make_folder, newest_run
 from tokenizer import Tokenizer
@@ -37,37 +37,61 @@ DEFAULT_LEVELS = ", ".join(f"{entry.name} {entry.default_level}"
 
 @dataclass(frozen=True)
 class Flags:
-    bench: str = flag("embedded", "what to evaluate on", choices=tuple(BENCHMARKS))
-    level: str = flag("", f"noise in names (default: {DEFAULT_LEVELS})", choices=("all", *LEVELS))
-    turn: str = flag("first", "rotbench: the query alone, or after two calls", choices=TURNS)
-    limit: int = flag(0, "take the first N items of each group and level only; 0: all", least=0)
-    data: str = flag("", "directory of the benchmark's files "
-                         "(default: where evaluation/download.py puts them)")
-    tool_library: str = flag("", "tooleyes: directory of tools, Category/Name/tool.py, "
-                                 "which are executed")
-    queries: str = flag("", "tooleyes: other queries for these tools; "
-                            "see evaluation/tool_library.py")
-    tool_timeout: float = flag(30.0, "tooleyes: seconds that a call may take",
-                               least=0.1, most=86400)
-    ask: str = flag("", "a question: hold one dialogue about it with the embedded tools, "
-                        "and print it")
-    show: int = flag(0, "toolbox, tooleyes: print the first N dialogues", least=0)
-    model: str = flag("", "checkpoint in HF layout "
-                          "(default: the newest under runs/, else data/tiny)")
-    predictions: str = flag("", "file of predictions to score in place of a model; "
-                                "see evaluation/predictions.py")
-    format: str = flag("auto", "form of the predictions", choices=call_formats.FORMATS,
-                       needs="predictions")
-    out: str = flag("", "directory for scores and items or dialogues; "
-                        "an interrupted run goes on there")
-    compat: bool = flag(False, "rotbench: scores.json has the figures by upstream's rules, "
-                               "bugs included")
-    errors: bool = flag(False, "also print which errors were made, the paper's Table 1")
-    released: bool = flag(False, "transcripts: also list where the authors' released rules differ")
-    dtype: str = flag("fp32", "of the weights", choices=("fp32", "bf16"))
-    device: str = flag("auto", "cpu, cuda, or auto")
-    batch_size: int = flag(8, "prompts answered at once", least=1)
-    max_new_tokens: int = flag(512, "longest answer", least=1)
+    bench: str = flag(
+        "embedded", "what to evaluate on", group="benchmark", choices=tuple(BENCHMARKS))
+    level: str = flag(
+        "", f"noise in names (default: {DEFAULT_LEVELS})",
+        group="benchmark", choices=("all", *LEVELS))
+    turn: str = flag(
+        "first", "rotbench: the query alone, or after two calls",
+        group="benchmark", choices=TURNS)
+    limit: int = flag(
+        0, "take the first N items of each group and level only; 0: all",
+        group="benchmark", least=0)
+    data: str = flag(
+        "", "directory of the benchmark's files (default: where evaluation/download.py puts them)",
+        group="files")
+    tool_library: str = flag(
+        "", "tooleyes: directory of tools, Category/Name/tool.py, which are executed",
+        group="files")
+    queries: str = flag(
+        "", "tooleyes: other queries for these tools; see evaluation/tool_library.py",
+        group="files")
+    tool_timeout: float = flag(
+        30.0, "tooleyes: seconds that a call may take", group="hardware", least=0.1, most=86400)
+    ask: str = flag(
+        "", "a question: hold one dialogue about it with the embedded tools, and print it",
+        group="benchmark")
+    show: int = flag(
+        0, "toolbox, tooleyes: print the first N dialogues", group="benchmark", least=0)
+    model: str = flag(
+        "", "checkpoint in HF layout (default: the newest under runs/, else data/tiny)",
+        group="files")
+    predictions: str = flag(
+        "", "file of predictions to score in place of a model; see evaluation/predictions.py",
+        group="files")
+    format: str = flag(
+        "auto", "form of the predictions",
+        group="benchmark", choices=call_formats.FORMATS, needs="predictions")
+    out: str = flag(
+        "", "directory for scores and items or dialogues; an interrupted run goes on there",
+        group="files")
+    compat: bool = flag(
+        False, "rotbench: scores.json has the figures by upstream's rules, bugs included",
+        group="benchmark")
+    errors: bool = flag(
+        False, "also print which errors were made, the paper's Table 1", group="benchmark")
+    released: bool = flag(
+        False, "transcripts: also list where the authors' released rules differ",
+        group="benchmark")
+    dtype: str = flag(
+        "fp32", "of the weights", group="hardware", choices=("fp32", "bf16"))
+    device: str = flag(
+        "auto", "cpu, cuda, or auto", group="hardware")
+    batch_size: int = flag(
+        8, "prompts answered at once", group="hardware", least=1)
+    max_new_tokens: int = flag(
+        512, "longest answer", group="hardware", least=1)
 
 
 def main(argv=None):
@@ -94,20 +118,15 @@ def check_flags(flags, entry):
     """Raises InputError unless the flags fit each other and the benchmark."""
     for name, what in entry.needs.items():
         if not getattr(flags, name):
-            raise InputError(f"{as_typed(name)}: {what}")
+            raise InputError(f"{flag_name(name)}: {what}")
     if flags.predictions and (flags.ask or entry.kind == "dialogues"):
         raise InputError("--predictions: a model must answer; "
                          "finished dialogues are for --bench transcripts")
     own = set().union(*(other.own_flags for other in BENCHMARKS.values()))
     names = [field.name for field in fields(Flags) if field.name in own - set(entry.own_flags)]
-    odd = [as_typed(name) for name in names if getattr(flags, name) != getattr(Flags, name)]
+    odd = [flag_name(name) for name in names if getattr(flags, name) != getattr(Flags, name)]
     if odd:
         raise InputError(f"{', '.join(odd)}: not for {flags.bench}")
-
-
-def as_typed(name):
-    """A field of Flags as it is typed: --tool-library."""
-    return f"--{name.replace('_', '-')}"
 
 
 def evaluate_calls(flags, entry):

@@ -31,6 +31,7 @@ from evaluation.dialogue_scores import (
     read_call,
 )
 from evaluation.tasks import Task
+from examples import newest_turns
 from plumbing.files import write_json
 from tokenizer import Tokenizer
 from toolbox import execute
@@ -103,17 +104,12 @@ def speaker(transformer, tokenizer, max_new_tokens):
 def fit(tokenizer, conversation, longest):
     """Ids of the prompt for the next turn, at most `longest` unless two turns alone are longer.
 
-    As in training (examples.py) System and the first User turn stay, the oldest later turns go
-    first.
+    What goes is what training drops: the oldest turns after System and the first User turn.
     """
-    turns = conversation.turns
-    first_user = next((i for i, turn in enumerate(turns) if turn.role == "user"), 0)
-    head = turns[:first_user + 1]
-    for oldest in range(len(head), len(turns) + 1):
-        prompt = tokenizer.prompt(conversation.tools, head + turns[oldest:])
-        if len(prompt) <= longest:
-            break
-    return prompt
+    encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
+    room = longest - len(tokenizer.call_prefix)
+    kept = newest_turns(encoded.turn, conversation.turns, room)
+    return encoded.ids[kept].tolist() + tokenizer.call_prefix
 
 
 def hold_dialogues(flags, folder, tasks, execute):
