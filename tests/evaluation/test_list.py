@@ -12,6 +12,7 @@ from evaluation.benchmarks import BENCHMARKS, ENTRIES, WITH_TASKS, read_tasks
 from evaluation.benchmarks.entry import DATA, FLAGS_OF_KIND, HOME
 from evaluation.download import SOURCES
 from plumbing.files import InputError
+from plumbing.flags import flag_name
 from tests.conftest import ROOT, run_script
 
 
@@ -60,14 +61,14 @@ def test_a_flag_for_some_benchmarks_is_refused_by_all_others():
             others.remove("toolbox")  # which then is tooleyes
         assert others
         for bench in others:
-            argv = ["--bench", bench, evaluate.as_typed(name), *([value] if value else [])]
+            argv = ["--bench", bench, flag_name(name), *([value] if value else [])]
             if bench == "transcripts" or name == "format":
                 argv += ["--predictions", "x"]
             if bench == "tooleyes":
                 argv += ["--tool-library", "x"]
             with pytest.raises(InputError) as caught:
                 evaluate.main(argv)
-            refused = f"{evaluate.as_typed(name)}: not for {bench}"
+            refused = f"{flag_name(name)}: not for {bench}"
             assert str(caught.value) == refused or "a model must answer" in str(caught.value)
 
 
