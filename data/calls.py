@@ -318,8 +318,8 @@ class _Reader:
         edge = 3 if quoted.startswith(('"""', "'''")) else 1
         try:
             text = ESCAPE.sub(_unescape, quoted[edge:-edge])
-            # UTF-16 makes one character of the two escapes of a surrogate pair, and refuses half a
-            # pair
+            # in UTF-16 the two escapes of a surrogate pair become one character, and half a pair
+            # is an error
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except (ValueError, OverflowError):
             self.fail("broken escape")
