@@ -26,11 +26,6 @@ class Example(NamedTuple):
         return int((self.weights > 0).sum())
 
 
-def as_one_call(ids, labels, weights):
-    """An Example of the base model's training: its weights count together, as those of one call do."""
-    return Example(ids, labels, weights, np.zeros(len(ids), int), n_calls=1, item=0)
-
-
 class Batch(NamedTuple):
     """A micro-batch of right-padded rows; padding has weight 0, and its ids influence nothing."""
     ids: torch.Tensor      # (B, T) int64

@@ -40,7 +40,9 @@ def _points(team):
     total = 0
     for match in MATCHES.values():
         if team in (match["home"], match["away"]):
-            lead = (match["home_score"] - match["away_score"]) * (1 if team == match["home"] else -1)
+            lead = match["home_score"] - match["away_score"]
+            if team == match["away"]:
+                lead = -lead
             total += 3 if lead > 0 else lead == 0
     return total
 
@@ -93,6 +95,8 @@ def get_league_table(league: str, places: int = 3) -> dict:
     league: football or basketball
     places: how many teams to show
     """
-    league, places = choose(LEAGUES, league, "league"), whole(places, 1, 6, "places")
+    league = choose(LEAGUES, league, "league")
+    places = whole(places, 1, 6, "places")
     teams = sorted((-_points(team), team) for team, row in TEAMS.items() if row["league"] == league)
-    return {"league": league, "teams": [{"team": team, "points": -points} for points, team in teams[:places]]}
+    best = [{"team": team, "points": -points} for points, team in teams[:places]]
+    return {"league": league, "teams": best}
