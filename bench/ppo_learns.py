@@ -158,7 +158,7 @@ def answers_of(path, prompts, tokenizer, temperature, samples):
             batch = model.generate(transformer, ids, 96, tokenizer.eos_id, temperature, generator)
             for i, answer in zip(rows, batch, strict=True):
                 answers[i] = answer
-        named, scores = ppo.score(prompts, answers, tokenizer)
+        named, scores = ppo.score_answers(prompts, answers, tokenizer)
         errors.append(named)
         rewards.append(scores)
     return errors, torch.stack(rewards)

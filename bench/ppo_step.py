@@ -73,7 +73,7 @@ def released_step(models, optimizers, prompts, tokenizer, flags, padded):
         ref = reference(ids, mask, padded)
         old_values = critic(ids, mask, padded)
     ended = [model.Answer(answer, False) for answer in answers.tolist()]
-    _, scores = ppo.score(prompts, ended, tokenizer)
+    _, scores = ppo.score_answers(prompts, ended, tokenizer)
     whole = torch.ones_like(answers, dtype=torch.bool)
     rewards = token_rewards(scores, old - ref, whole, flags.beta, flags.score_clip)
     advantages, returns = gae(rewards, old_values, whole, flags.gamma, flags.lam)

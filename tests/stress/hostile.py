@@ -40,7 +40,8 @@ import model
 import ppo
 import sft
 import tokenizer
-from evaluation import benchmarks
+from evaluation.benchmarks import __main__ as benchmarks
+from evaluation.benchmarks.bfcl import CATEGORIES
 from plumbing import runs
 from plumbing.flags import cli
 from tests.conftest import CONFIG, ITEMS, schema
@@ -122,7 +123,7 @@ def _write_benchmarks(folder, system, user, call, query):
         {"scenario": "weather", "conversations": [*shown, {"from": "assistant", "value": [react]}]}] * 3)
     write(folder / "scenario_data_zero_processed.json", [
         {"path": "x/Weather/Now", "scenario": "weather", "conversations": shown}] * 2)
-    for category in benchmarks.CATEGORIES:
+    for category in CATEGORIES:
         write(folder / f"BFCL_v3_{category}.json", "".join(json.dumps({
             "id": f"{category}_{i}", "question": [[user]], "ground_truth": [call],
             "function": [schema("get_weather", "", ["city"], city="string")["function"]]}) + "\n"
