@@ -111,7 +111,10 @@ def show(outs):
             digits = 0
         elif row.startswith("reward"):
             digits = 3
-        cells = [cell([table[stage][row] for table in tables], digits) for stage in STAGES]
+        cells = []
+        for stage in STAGES:
+            values = [table[stage][row] for table in tables]
+            cells.append(cell(values, digits))
         print(f"| {row} | " + " | ".join(cells) + " |")
 
 

@@ -51,10 +51,12 @@ def read_files(folder):
 
 
 def load_ours(folder):
+    """The checkpoint as a Transformer."""
     return model.load(folder, torch.bfloat16)
 
 
 def load_theirs(folder):
+    """The checkpoint as a LlamaForCausalLM."""
     return LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True)
 
 

@@ -54,6 +54,7 @@ class Released(nn.Module):
 
 
 def set_to_zero(module):
+    """Set all parameters of a module to 0."""
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
 

@@ -28,6 +28,11 @@ from examples import collate
 from losses import weighted_nll
 
 
+def last_calls(part):
+    """The Examples of a part, each with its last call as the only trained one."""
+    return [last_call(example) for example in part]
+
+
 def last_call(example):
     """The Example with its last call as the only trained one, at weight 1."""
     last = example.call == example.call.max()
@@ -76,7 +81,7 @@ def main():
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     parts, shape = sft_epoch.choose(arguments)
-    parts = [[last_call(example) for example in part] for part in parts]
+    parts = [last_calls(part) for part in parts]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for dtype in ("fp32", "bf16"):

@@ -125,9 +125,12 @@ def _is_tellable(steps):
     names = [step.name for step in steps]
     if len(set(names)) > MOST_TOOLS:
         return False
-    optional = [step.name for step in steps
-                if any(defaults(step.name)[key] is not None for key in step.arguments)]
+    optional = [step.name for step in steps if _has_optional(step)]
     return not optional or len(optional) == names.count(optional[0]) == 1
+
+
+def _has_optional(step):
+    return any(defaults(step.name)[key] is not None for key in step.arguments)
 
 
 def _draw_missing(rng, step):

@@ -84,9 +84,13 @@ def expected_value(steps, question):
     tellings = [text for text in tellings if text]
     if not tellings:
         return None
-    values = [str(value) for value in scalars(steps[-1].result) if not isinstance(value, bool)]
-    certain = [value for value in values if not _holds(question, value)
-               and all(value in text for text in tellings)]
+    certain = []
+    for value in scalars(steps[-1].result):
+        text = str(value)
+        if isinstance(value, bool) or _holds(question, text):
+            continue
+        if all(text in telling for telling in tellings):
+            certain.append(text)
     return max(certain, key=len, default=None)
 
 

@@ -91,10 +91,15 @@ EXTRA = {
         "Only books from after {newer_than}.", "The books should be newer than {newer_than}.",
         "Nothing from {newer_than} or before, please."),
 }
+
+
+def _every_branch_has(book_id):
+    return all(get_book_copies(book_id, branch)["copies"] for branch in BRANCHES)
+
+
 VALUES = {
     "subject": SUBJECTS, "newer_than": range(1975, 2016), "author": AUTHORS,
     "title": tuple(row["book"] for row in BOOKS.values()), "book_id": tuple(BOOKS),
     "branch": BRANCHES,
-    "reserve_book.book_id": tuple(  # those that every branch has
-        key for key in BOOKS if all(get_book_copies(key, branch)["copies"] for branch in BRANCHES)),
+    "reserve_book.book_id": tuple(key for key in BOOKS if _every_branch_has(key)),
     "member": PEOPLE}

@@ -31,6 +31,11 @@ def table(columns, *rows):
     return {row[0]: dict(zip(columns.split(), row, strict=True)) for row in rows}
 
 
+def keyed(column, rows):
+    """{value of a column: row} of rows that are dicts."""
+    return {row[column]: row for row in rows}
+
+
 def find(rows, key, kind):
     """The row of a table under a key, in capital or small letters. Raises Refusal for no row."""
     return rows[choose(rows, key, kind)]

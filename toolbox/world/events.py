@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from toolbox.world import Refusal, choose, code, day, filled, find, pick, varied, whole
+from toolbox.world import Refusal, choose, code, day, filled, find, keyed, pick, varied, whole
 from toolbox.world.geography import CITIES
 
 KINDS = ("concert", "exhibition", "festival", "marathon", "theatre", "fair")
@@ -24,8 +24,7 @@ def _event(city, number):
             "seats_left": varied(range(2, 60), city, number)}
 
 
-EVENTS = {event["event_id"]: event for event in (
-    _event(city, number) for city in CITIES for number in range(3))}
+EVENTS = keyed("event_id", (_event(city, number) for city in CITIES for number in range(3)))
 
 
 def search_events(city: str, kind: str = "") -> dict:

@@ -2,7 +2,7 @@
 
 from itertools import permutations
 
-from toolbox.world import Refusal, choose, find, pick, table, varied, whole
+from toolbox.world import Refusal, choose, find, keyed, pick, table, varied, whole
 
 TEAMS = table(
     "team league city coach stadium capacity",
@@ -30,9 +30,9 @@ def _match(number, home, away):
             "away_score": varied(scores, home, away, "away")}
 
 
-MATCHES = {match["match_id"]: match for match in (
+MATCHES = keyed("match_id", (
     _match(number, home, away) for number, (home, away) in enumerate(permutations(TEAMS, 2))
-    if TEAMS[home]["league"] == TEAMS[away]["league"])}
+    if TEAMS[home]["league"] == TEAMS[away]["league"]))
 
 
 def _points(team):

@@ -2,7 +2,7 @@
 
 from itertools import permutations
 
-from toolbox.world import between, choose, code, filled, find, pick, varied, whole
+from toolbox.world import between, choose, code, filled, find, keyed, pick, varied, whole
 from toolbox.world.geography import CITIES
 
 AIRLINES = ("Northwind", "Skylark", "Meridian", "Bluebird", "Albatross")
@@ -27,12 +27,12 @@ def _hotel(number, city, name):
             "price": varied(range(50, 320, 5), city, name)}
 
 
-FLIGHTS = {row["flight_id"]: row for row in (
-    _flight(number, *cities) for number, cities in enumerate(permutations(CITIES, 2)))}
+FLIGHTS = keyed("flight_id", (
+    _flight(number, *cities) for number, cities in enumerate(permutations(CITIES, 2))))
 CITIES_TWICE = [city for city in CITIES for _ in range(2)]
-HOTELS = {row["hotel_id"]: row for row in (
+HOTELS = keyed("hotel_id", (
     _hotel(number, city, HOTELS_OF_A_CITY[(number + number // 8) % 8])
-    for number, city in enumerate(CITIES_TWICE))}
+    for number, city in enumerate(CITIES_TWICE)))
 
 
 def search_flights(origin: str, destination: str) -> dict:
