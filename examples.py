@@ -12,7 +12,7 @@ WINDOW = 64  # conversations sorted by length at a time: 6.6% padding on real da
 
 
 class Example(NamedTuple):
-    """One conversation; all arrays (n,). `weights`: the paper's w; `call`: the call a weight is of, or -1."""
+    """One conversation; arrays (n,). weights: the paper's w; call: whose weight it is, or -1."""
     ids: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
@@ -26,11 +26,6 @@ class Example(NamedTuple):
         return int((self.weights > 0).sum())
 
 
-def as_one_call(ids, labels, weights):
-    """An Example of the base model's training: its weights count together, as those of one call do."""
-    return Example(ids, labels, weights, np.zeros(len(ids), int), n_calls=1, item=0)
-
-
 class Batch(NamedTuple):
     """A micro-batch of right-padded rows; padding has weight 0, and its ids influence nothing."""
     ids: torch.Tensor      # (B, T) int64
@@ -40,17 +35,21 @@ class Batch(NamedTuple):
     n_tokens: int          # without padding
 
 
+# ----------------------------------------------------------------------- conversations to examples
+
 def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0):
     """Conversations -> (Examples, counts of what was left out and why). max_length 0: no limit.
 
-    Conversations without a trained call are skipped. Raises InputError if nothing is left to train on.
+    Conversations without a trained call are skipped. Raises InputError if nothing is left.
     """
     examples = []
-    counts = dict.fromkeys(("conversations", "skipped: no trained call", "skipped: no call fits",
-                            "calls", "erroneous calls", "calls cut off", "trained calls"), 0)
+    counts = dict.fromkeys((
+        "conversations", "skipped: no trained call", "skipped: no call fits", "calls",
+        "erroneous calls", "calls cut off", "trained calls"), 0)
     for item, conversation in enumerate(conversations):
         encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
-        weights, call = token_weights(encoded, conversation, tokenizer.name_ids, mae, pkt, w_max)
+        weights, call = token_weights(
+            encoded, conversation, tokenizer.name_ids, mae, pkt, w_max)
         trained = np.unique(call[call >= 0])
         counts["conversations"] += 1
         counts["calls"] += len(encoded.calls)
@@ -58,55 +57,66 @@ def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0)
         if not len(trained):
             counts["skipped: no trained call"] += 1
             continue
-        kept = fit(encoded, conversation.turns, trained, max_length or len(encoded.ids))
+        limit = max_length or len(encoded.ids)
+        kept = up_to_last_call(encoded, conversation.turns, trained, limit)
         n_calls = len(np.unique(call[kept][call[kept] >= 0]))
         counts["calls cut off"] += len(trained) - n_calls
-        counts["skipped: no call fits"] += n_calls == 0
         counts["trained calls"] += n_calls
-        if n_calls:
-            examples.append(Example(encoded.ids[kept], encoded.labels[kept], weights[kept], call[kept],
-                                    n_calls, item))
+        if not n_calls:
+            counts["skipped: no call fits"] += 1
+            continue
+        examples.append(Example(
+            encoded.ids[kept], encoded.labels[kept], weights[kept], call[kept], n_calls, item))
     if not examples and counts["skipped: no call fits"]:
         raise InputError(f"--max-length {max_length}: no call fits")
     if not examples:
         raise InputError("no trainable call in any conversation")
-    return examples, {key: count for key, count in counts.items() if count}
+    return examples, {reason: count for reason, count in counts.items() if count}
 
 
-def fit(encoded, turns, trained, max_length):
-    """Indices of the tokens to keep, at most max_length, ending at the last trained call that fits.
+def up_to_last_call(encoded, turns, trained, max_length):
+    """Places of the tokens to keep, at most max_length, up to the last trained call that fits.
 
-    System and the first User turn stay, the oldest later turns go first, whole; a call is never cut. Empty
-    when no trained call fits beside these two turns. trained: numbers of the trained calls, ascending.
+    A call is never cut. Empty when no trained call fits beside System and the first User turn.
+    trained: numbers of the trained calls, ascending.
     """
-    tokens = np.arange(len(encoded.ids))
-    first_user = next((i for i, turn in enumerate(turns) if turn.role == "user"), 0)
-    starts = np.searchsorted(encoded.turn, np.arange(len(turns)))
-    for number in trained[::-1]:
+    for number in reversed(trained):
         call = encoded.calls[number]
-        upto = tokens[:call.stop]
-        if call.stop <= max_length:
-            return upto
-        turn = encoded.turn[:call.stop]
-        stays = (turn == 0) | (turn == first_user)
-        for oldest in range(1, call.turn + 1):  # the oldest turn that is kept
-            kept = upto[stays | (upto >= starts[oldest])]
-            if len(kept) <= max_length:
-                return kept
-    return tokens[:0]
+        kept = newest_turns(encoded.turn[:call.stop], turns, max_length)
+        if len(kept) <= max_length and kept[-1] == call.stop - 1:
+            return kept
+    return np.arange(0)
 
+
+def newest_turns(turn_of, turns, max_length):
+    """Places of the tokens to keep so that at most max_length are left.
+
+    turn_of (n,): the turn of each token. System and the first User turn stay, even where they alone
+    are longer; the oldest later turns go first, whole.
+    """
+    first_user = next((i for i, turn in enumerate(turns) if turn.role == "user"), 0)
+    stays = (turn_of == 0) | (turn_of == first_user)
+    for oldest in range(1, turn_of[-1] + 2):  # the oldest turn that is kept; at last none
+        kept = np.flatnonzero(stays | (turn_of >= oldest))
+        if len(kept) <= max_length:
+            break
+    return kept
+
+
+# ---------------------------------------------------------------------- examples to steps, tensors
 
 def epoch_steps(examples, batch_size, seed, epoch):
-    """Steps of an epoch: lists of examples with `batch_size` trained calls or more (the last may have fewer).
+    """Steps of an epoch: lists of examples with `batch_size` trained calls or more, but the last.
 
-    Conversations are shuffled, sorted by length within windows, gathered into steps, and the steps are
-    shuffled. The order is a function of (seed, epoch) alone, so that a resumed run sees the same one.
+    Conversations are shuffled, sorted by length within windows, gathered into steps, and the steps
+    are shuffled. The order is a function of (seed, epoch) alone: a resumed run sees the same one.
     """
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(examples))
-    windows = [order[i:i + WINDOW] for i in range(0, len(order), WINDOW)]
-    steps, step = [], []
-    for window in windows:
+    steps = []
+    step = []
+    for start in range(0, len(order), WINDOW):
+        window = order[start:start + WINDOW]
         for i in sorted(window, key=lambda i: len(examples[i].ids)):
             step.append(examples[i])
             if sum(example.n_calls for example in step) >= batch_size:
@@ -118,7 +128,7 @@ def epoch_steps(examples, batch_size, seed, epoch):
 
 
 def micro_batches(step, max_tokens):
-    """Split a step into lists of examples whose padded size, rows times longest, stays within `max_tokens`.
+    """Split a step into lists of examples of a padded size, rows x longest, up to max_tokens.
 
     A conversation longer than that is a micro-batch of its own.
     """
@@ -132,16 +142,23 @@ def micro_batches(step, max_tokens):
 
 
 def collate(examples, device="cpu", dtype=torch.float32, pad=0):
-    """Examples -> Batch of right-padded rows, weights normalised per call; of none, a token of weight 0."""
+    """Examples -> Batch of right-padded rows, weights normalised per call.
+
+    Without examples: a row of one token with weight 0.
+    """
     longest = max((len(example.ids) for example in examples), default=1)
+    weights = [normalise(example.weights, example.call) for example in examples]
+    return Batch(
+        ids=_padded([e.ids for e in examples], longest, pad).to(device, torch.int64),
+        labels=_padded([e.labels for e in examples], longest, pad).to(device, torch.int64),
+        weights=_padded(weights, longest, 0.0).to(device, dtype),
+        n_calls=sum(example.n_calls for example in examples),
+        n_tokens=sum(len(example.ids) for example in examples))
 
-    def rows(arrays, dtype, fill):
-        padded = np.full((max(len(arrays), 1), longest), fill)
-        for row, array in zip(padded, arrays):
-            row[:len(array)] = array
-        return torch.from_numpy(padded).to(device, dtype)
 
-    return Batch(rows([e.ids for e in examples], torch.int64, pad),
-                 rows([e.labels for e in examples], torch.int64, pad),
-                 rows([normalise(e.weights, e.call) for e in examples], dtype, 0.0),
-                 sum(e.n_calls for e in examples), sum(len(e.ids) for e in examples))
+def _padded(arrays, longest, fill):
+    """Arrays (n,) -> a tensor (B, longest), at least one row, filled up on the right."""
+    rows = np.full((max(len(arrays), 1), longest), fill)
+    for row, array in zip(rows, arrays, strict=False):  # without arrays there is a row all the same
+        row[:len(array)] = array
+    return torch.from_numpy(rows)

@@ -1,6 +1,7 @@
-"""The losses of both stages: a weight per token (paper: 3.1, 3.2), the weighted likelihood, PPO's (3.3).
+"""The losses of both stages: a weight per token (paper: 3.1, 3.2), the weighted likelihood, and
+PPO's losses (3.3).
 
-B batch, T time, N weighted positions, D width, V vocabulary; in the PPO part T counts tokens of the answers.
+B batch, T time, N weighted positions, D width, V vocabulary; for PPO, T counts tokens of answers.
 """
 
 import numpy as np
@@ -10,39 +11,54 @@ from torch.utils.checkpoint import checkpoint
 
 from data.feedback import classify
 
-# --------------------------------------------------------------------- MAE and PKT: a weight for every token
+# ---------------------------------------------------------- MAE and PKT: a weight for every token
 
 
 def is_erroneous(conversation, turn):
-    """MAE (section 3.1): is the call of assistant turn `turn` followed by feedback that reports an error?
+    """MAE (section 3.1): is the call of assistant turn `turn` followed by feedback with an error?
 
     `finish` has no feedback and `ask_to_user` is answered by a user turn: neither can be erroneous.
     """
-    following = conversation.turns[turn + 1:turn + 2]
-    return bool(following) and following[0].role == "function" and classify(
-        following[0].content, conversation.turns[turn].name, conversation.tools).is_error
+    if turn + 1 == len(conversation.turns):
+        return False
+    answer = conversation.turns[turn + 1]
+    if answer.role != "function":
+        return False
+    called = conversation.turns[turn].name
+    return classify(answer.content, called, conversation.tools).is_error
 
 
 def key_tokens(name, others):
-    """PKT (section 3.2): offsets, from the name's first token, of the tokens that decide between the tools.
+    """PKT (section 3.2): the tokens that decide between tools, as offsets from the name's first.
 
-    name: ids of the called tool's name; others: ids of the names of the other offered tools, all as they
-    stand in a call. K holds the first token, and for every other name with a common prefix the token after
-    that prefix: at the latest the one after the name, which opens the bracket.
+    name: ids of the called tool's name; others: ids of the names of the other offered tools, all as
+    they stand in a call. K holds the first token, and for every other name that shares a prefix of
+    one token or more, the token after that prefix: at the latest the one after the name, which
+    opens the bracket.
 
     >>> sorted(key_tokens([5, 6, 7], [[5, 6, 8], [9], [5]])), sorted(key_tokens([5], [[5, 6]]))
     ([0, 1, 2], [0, 1])
     """
-    shared = (_common_prefix(name, other) for other in others)
-    return {0} | {length for length in shared if length}
+    keys = {0}
+    for other in others:
+        shared = _common_prefix(name, other)
+        if shared:
+            keys.add(shared)
+    return keys
 
 
 def _common_prefix(a, b):
-    return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+    """The number of leading elements that two sequences share."""
+    length = 0
+    for x, y in zip(a, b, strict=False):  # up to the end of the shorter one
+        if x != y:
+            break
+        length += 1
+    return length
 
 
 def call_weights(length, keys, w_max=9.0):
-    """w of a call's `length` tokens, `</s>` among them: CLIP(|NK| / |K|, 1, w_max) on `keys`, 1 elsewhere.
+    """w of a call's `length` tokens with its `</s>`: CLIP(|NK| / |K|, 1, w_max) on `keys`, else 1.
 
     >>> call_weights(6, {0, 3})
     array([2., 1., 1., 2., 1., 1.])
@@ -55,31 +71,38 @@ def call_weights(length, keys, w_max=9.0):
 def token_weights(encoded, conversation, name_ids, mae=True, pkt=True, w_max=9.0):
     """The weight vector of a conversation -> (weights (n,) float64, call (n,) int64).
 
-    weights[t] says how much predicting labels[t] matters: 0 for context, tool output and erroneous calls, 1
-    for the tokens of a good call and its `</s>`, up to w_max for its key tokens. call[t] is the place in
-    `encoded.calls` of the call that position t is trained on, -1 elsewhere. name_ids: `Tokenizer.name_ids`.
+    weights[t] says how much predicting labels[t] matters: 0 for context, tool output and erroneous
+    calls, 1 for the tokens of a good call and its `</s>`, up to w_max for its key tokens. call[t]
+    is the place in `encoded.calls` of the call that position t is trained on, -1 elsewhere.
+    name_ids: `Tokenizer.name_ids`.
     """
-    weights, owner = np.zeros(len(encoded.ids)), np.full(len(encoded.ids), -1)
+    weights = np.zeros(len(encoded.ids))
+    call_at = np.full(len(encoded.ids), -1)
     offered = dict.fromkeys(tool.name for tool in conversation.tools)  # distinct names
     for number, call in enumerate(encoded.calls):
         if mae and is_erroneous(conversation, call.turn):
             continue
-        keys = set()
+        predicting = slice(call.start - 1, call.stop)  # the colon predicts the first token ...
+        length = call.stop - call.start + 1            # ... and the last token predicts </s>
+        weights[predicting] = 1.0
+        call_at[predicting] = number
         if pkt:
+            called = conversation.turns[call.turn].name
             name = encoded.ids[call.name_start:call.name_stop].tolist()
-            others = [name_ids(other) for other in offered if other != conversation.turns[call.turn].name]
-            keys = {call.name_start - call.start + offset for offset in key_tokens(name, others)}
-        predicting = slice(call.start - 1, call.stop)  # the colon predicts the first token, the last one </s>
-        length = call.stop - call.start + 1
-        weights[predicting] = call_weights(length, keys, w_max) if keys else 1.0
-        owner[predicting] = number
-    return weights, owner
+            others = [name_ids(other) for other in offered if other != called]
+            before_name = call.name_start - call.start
+            keys = {before_name + offset for offset in key_tokens(name, others)}
+            weights[predicting] = call_weights(length, keys, w_max)
+    return weights, call_at
 
 
-# ------------------------------------------------------------------------ the weighted likelihood of stage 1
+# -------------------------------------------------------------- the weighted likelihood of stage 1
 
 def normalise(weights, call):
-    """Divide each weight by the sum over its call, so that every call counts once. weights, call: (n,)."""
+    """Divide each weight by the sum over its call, so that every call counts once. Both (n,).
+
+    The division is the released code's; the paper writes plain sums (docs/deviations.md).
+    """
     total = np.bincount(call + 1, weights=weights)  # [0]: positions of no call
     return np.divide(weights, total[call + 1], out=np.zeros(len(weights)), where=call >= 0)
 
@@ -87,19 +110,21 @@ def normalise(weights, call):
 def token_nll(hidden, weight, labels, temperature=1.0, chunk=1024):
     """-log p(label), p = softmax(logits / temperature), in fp32 or wider -> (N,).
 
-    hidden (N, D), output matrix weight (V, D), labels (N,). At most `chunk` rows of logits exist at a time:
-    fp32 logits of 8,192 positions are 1 GB with V = 32,016, and their gradient as much again. More rows than
-    that are recomputed in the backward pass, chunk by chunk.
+    hidden (N, D), output matrix weight (V, D), labels (N,). At most `chunk` rows of logits exist at
+    a time: fp32 logits of 8,192 positions are 1 GB with V = 32,016, and their gradient is as large.
+    More rows than that are recomputed in the backward pass, chunk by chunk.
     """
     if len(hidden) <= chunk:
-        return _nll(hidden, weight, labels, temperature)
-    pieces = zip(hidden.split(chunk), labels.split(chunk))
-    return torch.cat([checkpoint(_nll, h, weight, y, temperature, use_reentrant=False,
-                                 preserve_rng_state=False) for h, y in pieces])
+        return _chunk_nll(hidden, weight, labels, temperature)
+    chunks = zip(hidden.split(chunk), labels.split(chunk), strict=True)
+    return torch.cat([
+        checkpoint(_chunk_nll, some_hidden, weight, some_labels, temperature,
+                   use_reentrant=False, preserve_rng_state=False)
+        for some_hidden, some_labels in chunks])
 
 
-def _nll(hidden, weight, labels, temperature):
-    logits = F.linear(hidden, weight)
+def _chunk_nll(hidden, weight, labels, temperature):
+    logits = F.linear(hidden, weight)  # (N, V)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
     return F.cross_entropy(logits, labels, reduction="none")
 
@@ -107,34 +132,46 @@ def _nll(hidden, weight, labels, temperature):
 def weighted_nll(transformer, batch):
     """Sum over the batch's calls of the weighted NLL, and the plain NLL of its trained tokens.
 
-    batch: ids, labels, weights (B, T), with weights normalised per call. Only positions with a weight go
-    through the output head (about one in ten). Returns (loss, nll), both sums; the caller divides by the
-    global number of calls and of trained tokens. A batch with no weight gives 0, and gradients of 0.
+    batch: ids, labels, weights (B, T), with weights normalised per call. Only positions with a
+    weight go through the output head (about one in ten). Returns (loss, nll), both sums; the caller
+    divides by the global number of calls and of trained tokens. A batch with no weight gives 0, and
+    gradients of 0.
     """
-    trained = batch.weights > 0
+    trained = batch.weights > 0  # (B, T), N of them
     labels = batch.labels[trained]
-    nll = transformer(batch.ids, head=lambda hidden, weight: token_nll(hidden[trained], weight, labels))
+    nll = transformer(
+        batch.ids, head=lambda hidden, weight: token_nll(hidden[trained], weight, labels))  # (N,)
     return (batch.weights[trained] * nll).sum(), nll.detach().sum()
 
 
-# ---------------------------------------------------------------------------------------------- PPO, stage 2
+# ----------------------------------------------------------------------------------- PPO, stage 2
 
 def kl(logp, ref_logp):
-    """Estimates of KL(policy || reference) from samples of the policy: k1, unbiased; k3, never negative."""
+    """Estimates of KL(policy || reference) from samples of the policy, per token: (k1, k3).
+
+    k1 = log p - log p_ref is unbiased; k3 = exp(-k1) - 1 + k1 is never negative.
+    """
     k1 = logp - ref_logp
-    return k1, torch.expm1(-k1) + k1
+    k3 = torch.expm1(-k1) + k1
+    return k1, k3
 
 
 def token_rewards(score, k1, mask, beta, clip=5.0):
-    """-beta * k1 at every token and the score, clipped, at the answer's last. score (B,), k1, mask (B, T)."""
-    is_last = mask & (mask.cumsum(-1) == mask.sum(-1, keepdim=True))
-    return torch.where(mask, -beta * k1, 0) + is_last * score.clamp(-clip, clip)[:, None]
+    """-beta * k1 at every token, and the clipped score at the answer's last one -> (B, T).
+
+    score (B,), k1, mask (B, T).
+    """
+    tokens_so_far = mask.cumsum(-1)
+    is_last = mask & (tokens_so_far == mask.sum(-1, keepdim=True))
+    penalty = torch.where(mask, -beta * k1, 0)
+    return penalty + is_last * score.clamp(-clip, clip)[:, None]
 
 
 def gae(rewards, values, mask, gamma, lam):
-    """Generalised advantage estimation (Schulman et al., 2016), fp32 or wider -> advantages, returns (B, T).
+    """Generalised advantage estimation (Schulman et al., 2016) -> advantages, returns (B, T).
 
-    The end of an answer is terminal, truncated or not: V = 0 after it. Nothing outside `mask` has influence.
+    delta_t = r_t + gamma V_{t+1} - V_t, A_t = delta_t + gamma lambda A_{t+1}, in fp32 or wider. The
+    end of an answer is terminal, truncated or not: V = 0 after it. Nothing outside `mask` counts.
 
     >>> r, v = torch.tensor([[0., 0., 1.]]), torch.tensor([[.5, .5, .5]])
     >>> [x.tolist() for x in gae(r, v, torch.tensor([[True, True, True]]), gamma=1.0, lam=1.0)]
@@ -142,12 +179,15 @@ def gae(rewards, values, mask, gamma, lam):
     """
     mask = mask.bool()
     wide = torch.promote_types(rewards.dtype, torch.float32)
-    r, v = (torch.where(mask, x.to(wide), 0) for x in (rewards, values))
-    advantages, following = torch.zeros_like(r), torch.zeros_like(r[:, 0])
-    v_next = torch.zeros_like(following)
+    r = torch.where(mask, rewards.to(wide), 0)
+    v = torch.where(mask, values.to(wide), 0)
+    advantages = torch.zeros_like(r)
+    a_next = torch.zeros_like(r[:, 0])  # (B,)
+    v_next = torch.zeros_like(a_next)
     for t in reversed(range(r.shape[1])):
         delta = r[:, t] + gamma * v_next - v[:, t]
-        advantages[:, t] = following = torch.where(mask[:, t], delta + gamma * lam * following, 0)
+        a_next = torch.where(mask[:, t], delta + gamma * lam * a_next, 0)
+        advantages[:, t] = a_next
         v_next = v[:, t]
     return advantages, advantages + v
 
@@ -158,23 +198,31 @@ def whiten(advantages, mask, total=lambda x: x):
     total: sums a tensor over processes that hold other rows of the batch.
     """
     count = total(mask.sum()).clamp(min=1)
-    centred = torch.where(mask, advantages - total(torch.where(mask, advantages, 0).sum()) / count, 0)
+    mean = total(torch.where(mask, advantages, 0).sum()) / count
+    centred = torch.where(mask, advantages - mean, 0)
     std = (total(centred.square().sum()) / count).sqrt()
-    return (centred / std if std > 1e-4 else centred).to(advantages.dtype)
+    if std <= 1e-4:  # dividing would amplify rounding
+        return centred.to(advantages.dtype)
+    return (centred / std).to(advantages.dtype)
 
 
 def policy_loss(logp, old_logp, advantages, mask, clip=0.2):
-    """PPO's clipped surrogate per token, and where the clip was active; both (B, T), 0 outside mask.
+    """PPO's clipped surrogate per token, and where the clip was active; both (B, T).
 
-    The log-ratio is bounded by 20, beyond which its exponential would be the whole gradient.
+    max(-A rho, -A CLIP(rho, 1 - clip, 1 + clip)) with rho = p / p_old. The log-ratio is bounded by
+    20, beyond which its exponential would be the whole gradient. Outside mask both are 0.
     """
-    ratio = torch.exp(torch.where(mask, logp - old_logp, 0).clamp(-20, 20))
-    plain, clipped = -advantages * ratio, -advantages * ratio.clamp(1 - clip, 1 + clip)
-    return torch.where(mask, torch.maximum(plain, clipped), 0), mask & (clipped > plain)
+    log_ratio = torch.where(mask, logp - old_logp, 0).clamp(-20, 20)
+    ratio = torch.exp(log_ratio)
+    plain = -advantages * ratio
+    clipped = -advantages * ratio.clamp(1 - clip, 1 + clip)
+    loss = torch.where(mask, torch.maximum(plain, clipped), 0)
+    return loss, mask & (clipped > plain)
 
 
 def value_loss(values, old_values, returns, mask, clip=0.2):
-    """Half the squared error of values that count as moved by `clip` at most; (B, T), 0 outside mask."""
+    """Half the squared error of values, of which a change beyond `clip` gains nothing; (B, T)."""
     near = old_values + (values - old_values).clamp(-clip, clip)
-    worse = torch.maximum((values - returns).square(), (near - returns).square())
-    return torch.where(mask, 0.5 * worse, 0)
+    squared = (values - returns).square()
+    squared_near = (near - returns).square()
+    return torch.where(mask, 0.5 * torch.maximum(squared, squared_near), 0)

@@ -1,14 +1,19 @@
-"""Stage 2 (paper, section 3.3): PPO on the kinds of error a call can have, held near the fine-tuned model.
+"""Stage 2 (paper, section 3.3): PPO on the kinds of error a call can have.
 
-    python ppo.py                                          # from the newest run of sft.py, embedded data
+    python ppo.py                                     # from the newest run of sft.py, embedded data
     python ppo.py --data raw_data.json
     torchrun --nproc_per_node 8 ppo.py --preset codellama-7b --model runs/sft --data raw_data.json
 
-Each step: rollout (the actor answers a batch of prompts), score (the reward's table), advantages (KL penalty,
-GAE), update (clipped losses). Actor, critic and reference all start from the fine-tuned model. Left out:
-adaptive KL, since the paper fixes beta, and reward whitening, since the scale is known.
+Each step has four phases: rollout (the actor answers a batch of prompts), score (the reward's
+table), advantages (KL penalty, GAE), update (clipped losses). Actor, critic and reference all start
+from the fine-tuned model, near which the KL penalty holds the actor. Left out: adaptive KL, since
+the released script fixes beta, and reward whitening, since the scale is known.
+
+B answers of this process in a step, b of them in a micro-batch, S tokens of a prompt with its
+answer, T tokens of the step's longest answer.
 """
 
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -18,12 +23,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 import model
-from answers import Group, forward, forward_critic, group_answers
-from losses import gae, kl, policy_loss, token_rewards, value_loss, whiten
-from model import warn_of_length
-from monitor import count, describe, show, warn
+from losses import gae, kl, policy_loss, token_nll, token_rewards, value_loss, whiten
 from plumbing import memory
 from plumbing.files import InputError
 from plumbing.flags import cli, flag, parse_flags
@@ -50,61 +53,100 @@ HERE = Path(__file__).parent
 @dataclass(frozen=True)
 class Flags:
     model: str = flag(
-        "", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)", on_resume="files")
-    data: str = flag(str(HERE / "data/rl.json"),
-                     "trajectories, or pairs of prompt and gold call; see prompts.py", on_resume="files")
+        "", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)",
+        group="files", on_resume="files")
+    data: str = flag(
+        str(HERE / "data/rl.json"),
+        "trajectories, or pairs of prompt and gold call; see prompts.py",
+        group="files", on_resume="files")
     eval_data: str = flag(
-        "", "held-out prompts, answered greedily before and after training", on_resume="files")
-    out: str = flag("runs/ppo", "where the run goes; one that was cut short is continued", on_resume="nothing")
-    num_prompts: int = flag(1194, "prompts drawn from --data", least=1)
-    max_prompt: int = flag(0, "leave out prompts of more tokens (0: none)", least=0)
-    free_text: bool = flag(False, "keep prompts whose gold is finish, ask_to_user or respond: prose")
-    epochs: int = flag(3, "passes over the prompts", least=1)
-    batch_size: int = flag(8, "prompts in a step, of all processes together", least=1)
-    micro_batch: int = flag(8, "rows in one forward pass; bounds memory, changes no result", least=1,
-                            on_resume="bits")
-    ppo_epochs: int = flag(1, "updates on each batch of answers", least=1)
-    max_new_tokens: int = flag(512, "longest answer; one without </s> cannot be parsed", least=1)
-    temperature: float = flag(1.0, "of the softmax, in rollouts and log-probabilities", least=1e-3)
-    greedy: bool = flag(False, "greedy rollouts, as in the released run")
-    actor_lr: float = flag(2e-6, "peak learning rate of the policy", least=0)
-    critic_lr: float = flag(1e-6, "peak learning rate of the critic", least=0)
-    warmup_ratio: float = flag(0.05, "share of steps with rising learning rate", least=0, most=1)
-    critic_warmup: int = flag(0, "first steps in which only the critic learns", least=0)
-    shared_critic: bool = flag(False, "a value head on the actor is the critic: less memory")
-    value_coef: float = flag(0.1, "weight of the value loss with --shared-critic", least=0,
-                             needs="shared_critic")
-    offload_reference: bool = flag(False, "keep the reference model on the CPU between uses",
-                                   on_resume="bits")
-    beta: float = flag(0.3, "KL penalty per token", least=0)
-    gamma: float = flag(1.0, "discount", least=0, most=1)
-    lam: float = flag(0.95, "lambda of GAE", least=0, most=1)
-    clip: float = flag(0.2, "of the probability ratio", least=0)
-    value_clip: float = flag(0.2, "of the change of a value", least=0)
-    score_clip: float = flag(5.0, "of the score", least=0)
-    whiten: str = flag("global", "advantages: over the batch, or (released) not", choices=("global", "none"))
-    grad_clip: float = flag(1.0, "largest norm of a gradient (0: no clipping)", least=0)
-    dtype: str = flag("fp32", "of the computation; weights are fp32", choices=("bf16", "fp32"))
-    checkpoint_activations: bool = flag(False, "recompute them in the backward pass: less memory",
-                                        on_resume="bits")
-    device: str = flag("auto", "cpu, cuda, or auto", on_resume="bits")
-    seed: int = flag(0, "of the prompts, their order and the sampling", least=0)
-    show_every: int = flag(25, "steps between two sampled answers on the terminal (0: never)", least=0,
-                           on_resume="nothing")
-    save_every: int = flag(50, "steps between checkpoints to go on from (0: none)", least=0, on_resume="nothing")
-    keep: int = flag(1, "how many of these to keep", least=1, on_resume="nothing")
-    eval_every: int = flag(0, "steps between --eval-data (0: before and after)", least=0, needs="eval_data")
-    plan: int = flag(0, "print the memory that each of this many processes will need, and end", least=0,
-                     on_resume="nothing")
+        "", "held-out prompts, answered greedily before and after training",
+        group="files", on_resume="files")
+    out: str = flag(
+        "runs/ppo", "where the run goes; one that was cut short is continued",
+        group="files", on_resume="nothing")
+
+    num_prompts: int = flag(1194, "prompts drawn from --data", group="method", least=1)
+    max_prompt: int = flag(
+        0, "leave out prompts of more tokens (0: none)", group="method", least=0)
+    free_text: bool = flag(
+        False, "keep prompts whose gold is finish, ask_to_user or respond: prose", group="method")
+    max_new_tokens: int = flag(
+        512, "longest answer; one without </s> cannot be parsed", group="method", least=1)
+    temperature: float = flag(
+        1.0, "of the softmax, in rollouts and log-probabilities", group="method", least=1e-3)
+    greedy: bool = flag(False, "greedy rollouts, as in the released run", group="method")
+    beta: float = flag(0.3, "KL penalty per token", group="method", least=0)
+    gamma: float = flag(1.0, "discount", group="method", least=0, most=1)
+    lam: float = flag(0.95, "lambda of GAE", group="method", least=0, most=1)
+    clip: float = flag(0.2, "of the probability ratio", group="method", least=0)
+    value_clip: float = flag(0.2, "of the change of a value", group="method", least=0)
+    score_clip: float = flag(5.0, "of the score", group="method", least=0)
+    whiten: str = flag(
+        "global", "advantages: over the batch, or (released) not",
+        group="method", choices=("global", "none"))
+    shared_critic: bool = flag(
+        False, "a value head on the actor is the critic: less memory", group="method")
+    value_coef: float = flag(
+        0.1, "weight of the value loss with --shared-critic",
+        group="method", least=0, needs="shared_critic")
+
+    epochs: int = flag(3, "passes over the prompts", group="optimisation", least=1)
+    batch_size: int = flag(
+        8, "prompts in a step, of all processes together", group="optimisation", least=1)
+    ppo_epochs: int = flag(
+        1, "updates on each batch of answers", group="optimisation", least=1)
+    actor_lr: float = flag(
+        2e-6, "peak learning rate of the policy", group="optimisation", least=0)
+    critic_lr: float = flag(
+        1e-6, "peak learning rate of the critic", group="optimisation", least=0)
+    warmup_ratio: float = flag(
+        0.05, "share of steps with rising learning rate", group="optimisation", least=0, most=1)
+    critic_warmup: int = flag(
+        0, "first steps in which only the critic learns", group="optimisation", least=0)
+    grad_clip: float = flag(
+        1.0, "largest norm of a gradient (0: no clipping)", group="optimisation", least=0)
+
+    micro_batch: int = flag(
+        8, "rows in one forward pass; bounds memory, changes no result",
+        group="hardware", least=1, on_resume="bits")
+    dtype: str = flag(
+        "fp32", "of the computation; weights are fp32", group="hardware", choices=("bf16", "fp32"))
+    checkpoint_activations: bool = flag(
+        False, "recompute them in the backward pass: less memory",
+        group="hardware", on_resume="bits")
+    offload_reference: bool = flag(
+        False, "keep the reference model on the CPU between uses",
+        group="hardware", on_resume="bits")
+    device: str = flag("auto", "cpu, cuda, or auto", group="hardware", on_resume="bits")
+
+    seed: int = flag(0, "of the prompts, their order and the sampling", group="run", least=0)
+    show_every: int = flag(
+        25, "steps between two sampled answers on the terminal (0: never)",
+        group="run", least=0, on_resume="nothing")
+    save_every: int = flag(
+        50, "steps between checkpoints to go on from (0: none)",
+        group="run", least=0, on_resume="nothing")
+    keep: int = flag(
+        1, "how many of these to keep", group="run", least=1, on_resume="nothing")
+    eval_every: int = flag(
+        0, "steps between --eval-data (0: before and after)",
+        group="run", least=0, needs="eval_data")
+    plan: int = flag(
+        0, "print the memory that each of this many processes will need, and end",
+        group="run", least=0, on_resume="nothing")
 
 
 PRESETS = {
-    # Minutes on a CPU. With so few samples an actor takes in noise, whose harm grows with the square of the
-    # rate: at 4e-5 held-out rewards fell. At temperature 1 slips that greedy answers never make add to it.
+    # Minutes on a CPU. With so few samples an actor takes in noise, whose harm grows with the
+    # square of the rate: at 4e-5 held-out rewards fell. At temperature 1 slips that greedy answers
+    # never make add to it.
     "tiny": Flags(
         epochs=2, max_new_tokens=96, temperature=0.6, actor_lr=1e-5, critic_lr=3e-4, beta=0.1),
-    "codellama-7b": Flags(  # the paper's rates; 100 of 450 steps warm up, as released
-        warmup_ratio=100 / 450, micro_batch=2, dtype="bf16", checkpoint_activations=True)}
+    # the paper's rates; 100 of 450 steps warm up, as released
+    "codellama-7b": Flags(
+        warmup_ratio=100 / 450, micro_batch=2, dtype="bf16", checkpoint_activations=True),
+}
 PHASES = ("rollout", "score", "advantages", "update")
 
 
@@ -114,12 +156,25 @@ class Models(NamedTuple):
     reference: model.Transformer  # the fine-tuned model, frozen
 
 
+class MicroBatch(NamedTuple):
+    """b answers with their prompts, for one forward pass."""
+    rows: torch.Tensor    # (b,) which answers of the step
+    ids: torch.Tensor     # (b, S) prompt, answer, padding
+    at: torch.Tensor      # (b, T) the position that predicts each token of the answer
+    labels: torch.Tensor  # (b, T) the answer, with its </s> if it ended
+    mask: torch.Tensor    # (b, T) whether there is such a token
+
+
 class Rollout(NamedTuple):
-    """This process's share of a step: B rows. Every process has as many groups; some may hold no row."""
+    """This process's share of a step: B answers.
+
+    Every process has as many micro-batches; some may hold no row. Old, reference and new
+    log-probabilities use the same micro-batches, so that they are equal before any update.
+    """
     prompts: list[Prompt]
     answers: list[model.Answer]
-    groups: list[Group]  # old, reference and new log-probabilities use the same: equal before any update
-    mask: torch.Tensor   # (B, T)
+    micro_batches: list[MicroBatch]
+    mask: torch.Tensor  # (B, T)
 
 
 class Experience(NamedTuple):
@@ -132,100 +187,274 @@ class Experience(NamedTuple):
     mask: torch.Tensor
 
 
-# ------------------------------------------------------------------------------------------------ 1. rollout
+# --------------------------------------------------------------------------------------- 1. rollout
 
-def rollout(actor, prompts, tokenizer, flags, generator):
-    """The actor answers `prompts`: sampled from the plain softmax, ids never edited, lengths kept."""
+def make_rollout(actor, prompts, tokenizer, flags, generators):
+    """The actor answers `prompts`: sampled from the plain softmax, ids never edited -> Rollout."""
     temperature = 0.0 if flags.greedy else flags.temperature
-    answers = model.generate(actor, [prompt.ids for prompt in prompts], flags.max_new_tokens,
-                             tokenizer.eos_id, temperature, generator)
-    said = [answer.ids + [tokenizer.eos_id] * answer.ended for answer in answers]
-    lengths = torch.tensor([len(ids) for ids in said], device=actor.model.embed_tokens.weight.device)
-    mask = torch.arange(max(map(len, said), default=1), device=lengths.device) < lengths[:, None]
-    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row].ids) + len(said[row]))
-    starts = range(0, int(all_max(len(order))), flags.micro_batch)
-    groups = [group_answers(order[i:i + flags.micro_batch], prompts, said, mask) for i in starts]
-    return Rollout(prompts, answers, groups, mask)
+    answers = model.generate(
+        actor, [prompt.ids for prompt in prompts], flags.max_new_tokens, tokenizer.eos_id,
+        temperature, generators)
+    answer_ids = []
+    for answer in answers:
+        end = [tokenizer.eos_id] if answer.ended else []
+        answer_ids.append(answer.ids + end)
+    device = actor.model.embed_tokens.weight.device
+    lengths = torch.tensor([len(ids) for ids in answer_ids], device=device)  # (B,)
+    longest = max(map(len, answer_ids), default=1)
+    mask = torch.arange(longest, device=device) < lengths[:, None]  # (B, T)
+    by_length = sorted(
+        range(len(prompts)), key=lambda row: len(prompts[row].ids) + len(answer_ids[row]))
+    micro_batches = []
+    for start in range(0, int(all_max(len(prompts))), flags.micro_batch):
+        rows = by_length[start:start + flags.micro_batch]
+        micro_batches.append(make_micro_batch(rows, prompts, answer_ids, mask))
+    return Rollout(prompts, answers, micro_batches, mask)
 
 
-# -------------------------------------------------------------------------------------------------- 2. score
+def make_micro_batch(rows, prompts, answer_ids, mask):
+    """The MicroBatch of these rows of a step. answer_ids: those of all answers; mask (B, T)."""
+    T = mask.shape[1]
+    device = mask.device
+    texts = [prompts[row].ids + answer_ids[row] for row in rows]
+    if not texts:  # a forward pass for nothing, in which all processes must take part
+        texts = [[0]]
+    S = max(map(len, texts))
+    ids = torch.tensor([text + [0] * (S - len(text)) for text in texts], device=device)
+    labels = torch.zeros(len(rows), T, dtype=torch.int64, device=device)
+    for label, row in zip(labels, rows, strict=True):
+        label[:len(answer_ids[row])] = torch.tensor(answer_ids[row])
+    prompt_lengths = torch.tensor(
+        [len(prompts[row].ids) for row in rows], dtype=torch.int64, device=device)
+    at = prompt_lengths[:, None] - 1 + torch.arange(T, device=device)  # (b, T)
+    at = at.clamp(max=S - 1)  # beyond the answer, where the mask is 0, any position will do
+    rows = torch.tensor(rows, dtype=torch.int64, device=device)
+    return MicroBatch(rows, ids, at, labels, mask[rows])
 
-def score(prompts, answers, tokenizer):
-    """The named errors of each answer, and its reward. A truncated answer cannot be parsed: it has no end."""
-    errors = [classify(tokenizer.decode(answer.ids), prompt.gold, prompt.tools) if answer.ended
-              else frozenset({ErrorType.UNPARSABLE}) for prompt, answer in zip(prompts, answers)]
+
+def answer_logprobs(transformer, batch, temperature):
+    """log p of the answers' tokens (b, T) and, with a value head, the values before them (b, T).
+
+    Both are 0 outside mask; without a value head the values are None. batch: a MicroBatch.
+    """
+    mask = batch.mask
+    row = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
+    at = batch.at[mask]
+    labels = batch.labels[mask]
+    out = transformer(batch.ids, head=lambda hidden, weight: -token_nll(
+        hidden[row, at], weight, labels, temperature))
+    values = None
+    if transformer.value_head is not None:
+        out, all_values = out
+        values = _at_answers(all_values, batch)
+    logp = torch.zeros(mask.shape, dtype=out.dtype, device=mask.device).masked_scatter(mask, out)
+    return logp, values
+
+
+def answer_values(critic, batch):
+    """The values (b, T) of a critic that is a model of its own; its output head is not used."""
+    _, all_values = critic(batch.ids, head=lambda hidden, weight: None)
+    return _at_answers(all_values, batch)
+
+
+def _at_answers(all_values, batch):
+    """Values (b, S) of all positions -> those before the answers' tokens (b, T), 0 outside mask."""
+    return torch.where(batch.mask, all_values.gather(1, batch.at), 0)
+
+
+# ----------------------------------------------------------------------------------------- 2. score
+
+def score_answers(prompts, answers, tokenizer):
+    """The named errors of each answer, and its reward -> (list of frozensets, (B,)).
+
+    A truncated answer cannot be parsed: it has no end.
+    """
+    errors = []
+    for prompt, answer in zip(prompts, answers, strict=True):
+        if answer.ended:
+            errors.append(classify(tokenizer.decode(answer.ids), prompt.gold, prompt.tools))
+        else:
+            errors.append(frozenset({ErrorType.UNPARSABLE}))
     return errors, torch.tensor([total_reward(named) for named in errors])
 
 
-# --------------------------------------------------------------------------------------------- 3. advantages
+# ------------------------------------------------------------------------------------ 3. advantages
 
 @torch.no_grad()
-def advantages(models, rolled, scores, flags):
+def make_experience(models, rollout, scores, flags):
     """KL penalty and score as rewards of tokens, then GAE -> Experience."""
-    weight, device = models.actor.model.embed_tokens.weight, rolled.mask.device
-    old_logp, ref_logp, old_values = (
-        torch.zeros(rolled.mask.shape, dtype=weight.dtype, device=device) for _ in range(3))
-    moves = flags.offload_reference and processes()[1] == 1  # shards are moved block by block
-    if moves:
+    dtype = models.actor.model.embed_tokens.weight.dtype
+    device = rollout.mask.device
+    old_logp = torch.zeros(rollout.mask.shape, dtype=dtype, device=device)
+    ref_logp = torch.zeros_like(old_logp)
+    old_values = torch.zeros_like(old_logp)
+    moves_reference = flags.offload_reference and processes()[1] == 1  # shards move by block
+    if moves_reference:
         models.reference.to(device)
-    for group in rolled.groups:
-        old_logp[group.rows], values = forward(models.actor, group, flags.temperature)
-        ref_logp[group.rows], _ = forward(models.reference, group, flags.temperature)
-        old_values[group.rows] = forward_critic(models.critic, group) if values is None else values
-    if moves:
+    for batch in rollout.micro_batches:
+        old_logp[batch.rows], values = answer_logprobs(models.actor, batch, flags.temperature)
+        ref_logp[batch.rows], _ = answer_logprobs(models.reference, batch, flags.temperature)
+        if not flags.shared_critic:
+            values = answer_values(models.critic, batch)
+        old_values[batch.rows] = values
+    if moves_reference:
         models.reference.to("cpu")
     k1, _ = kl(old_logp, ref_logp)
-    rewards = token_rewards(scores.to(device), k1, rolled.mask, flags.beta, flags.score_clip)
-    raw, returns = gae(rewards, old_values, rolled.mask, flags.gamma, flags.lam)
-    gain = whiten(raw, rolled.mask, all_sum) if flags.whiten == "global" else raw
-    return Experience(old_logp, ref_logp, old_values, gain, returns, rolled.mask)
+    rewards = token_rewards(
+        scores.to(device), k1, rollout.mask, flags.beta, flags.score_clip)
+    advantages, returns = gae(rewards, old_values, rollout.mask, flags.gamma, flags.lam)
+    if flags.whiten == "global":
+        advantages = whiten(advantages, rollout.mask, all_sum)
+    return Experience(old_logp, ref_logp, old_values, advantages, returns, rollout.mask)
 
 
-# ------------------------------------------------------------------------------------------------- 4. update
+# ---------------------------------------------------------------------------------------- 4. update
 
-def learn(models, optimizers, rolled, seen, flags, rates):
-    """One PPO update on all groups; losses are token means over the batch of all processes.
+def update_step(models, optimizers, rollout, experience, flags, rates):
+    """One PPO update on all micro-batches -> metrics.
 
-    rates: (actor's, critic's). Raises NotFinite before the update.
+    Losses are token means over the batch of all processes. rates: (actor's, critic's). Raises
+    NotFinite before the update.
     """
-    tokens, sums, widest = all_sum(seen.mask.sum()).item(), Counter(), 0.0
-    share = processes()[1] / tokens  # gradients are averaged over the processes
-    for i, group in enumerate(rolled.groups):
-        for transformer in models[:2]:
-            reduce_gradients(transformer, i + 1 == len(rolled.groups))
-        old_logp, old_values, gain, returns = (x[group.rows] for x in (
-            seen.old_logp, seen.old_values, seen.advantages, seen.returns))
-        logp, values = forward(models.actor, group, flags.temperature)
-        per_token, clipped = policy_loss(logp, old_logp, gain, group.mask, flags.clip)
-        loss = per_token.sum() * share
-        if not flags.shared_critic:  # the actor's graph is gone before the critic's is built
+    tokens = all_sum(experience.mask.sum()).item()
+    share = processes()[1] / tokens  # FSDP averages gradients over the processes
+    sums = Counter()
+    max_log_ratio = 0.0
+    for i, batch in enumerate(rollout.micro_batches):
+        is_last = i + 1 == len(rollout.micro_batches)
+        reduce_gradients(models.actor, is_last)
+        reduce_gradients(models.critic, is_last)
+        old_logp = experience.old_logp[batch.rows]
+        old_values = experience.old_values[batch.rows]
+        advantages = experience.advantages[batch.rows]
+        returns = experience.returns[batch.rows]
+
+        logp, values = answer_logprobs(models.actor, batch, flags.temperature)
+        pg_losses, is_clipped = policy_loss(logp, old_logp, advantages, batch.mask, flags.clip)
+        pg_loss = pg_losses.sum()
+        if flags.shared_critic:
+            value_losses = value_loss(values, old_values, returns, batch.mask, flags.value_clip)
+            squared = value_losses.sum()
+            loss = pg_loss * share + flags.value_coef * squared * share
             loss.backward()
-            loss, values = 0.0, forward_critic(models.critic, group)
-        squared = value_loss(values, old_values, returns, group.mask, flags.value_clip).sum()
-        (loss + (flags.value_coef if flags.shared_critic else 1.0) * squared * share).backward()
-        log_ratio = torch.where(group.mask, logp - old_logp, 0).detach()
-        sums.update({"policy_loss": per_token.sum().item(), "value_loss": squared.item(),
-                     "clip_fraction": clipped.sum().item(),
-                     "approx_kl": 0.5 * log_ratio.square().sum().item()})
-        widest = max([widest, *log_ratio.abs().amax(1).tolist()])
+        else:
+            (pg_loss * share).backward()  # the actor's graph is gone before the critic's is built
+            values = answer_values(models.critic, batch)
+            value_losses = value_loss(values, old_values, returns, batch.mask, flags.value_clip)
+            squared = value_losses.sum()
+            (squared * share).backward()
+
+        log_ratio = torch.where(batch.mask, logp - old_logp, 0).detach()
+        sums["policy_loss"] += pg_loss.item()
+        sums["value_loss"] += squared.item()
+        sums["clip_fraction"] += is_clipped.sum().item()
+        sums["approx_kl"] += 0.5 * log_ratio.square().sum().item()
+        max_log_ratio = max([max_log_ratio, *log_ratio.abs().amax(1).tolist()])
     metrics = {name: value / tokens for name, value in all_sums(sums).items()}
     finite(metrics["policy_loss"] + metrics["value_loss"], "loss")
-    for name, transformer, optimizer, rate in zip(models._fields, models, optimizers, rates):
-        metrics[f"{name}_grad_norm"] = clip_and_step(transformer, optimizer, rate, flags.grad_clip)
-    return metrics | {"max_log_ratio": all_max(widest)}
+    metrics["actor_grad_norm"] = clip_and_step(
+        models.actor, optimizers[0], rates[0], flags.grad_clip)
+    if not flags.shared_critic:
+        metrics["critic_grad_norm"] = clip_and_step(
+            models.critic, optimizers[1], rates[1], flags.grad_clip)
+    return metrics | {"max_log_ratio": all_max(max_log_ratio)}
 
 
-# ------------------------------------------------------------------------------------------------- the loop
+# -------------------------------------------------------------------------- the metrics of a step
+
+def describe(rollout, errors, scores, experience):
+    """What the answers of all processes were like: reward, errors, KL, entropy, values.
+
+    docs/metrics.md defines every key.
+    """
+    counts = count_errors(errors)
+    rows = counts.pop("n")
+    mask = experience.mask
+    k1, k3 = kl(experience.old_logp, experience.ref_logp)
+    residual = experience.returns - experience.old_values  # what the critic did not foresee
+    per_token = {
+        "k1": k1,
+        "k3": k3,
+        "logp": experience.old_logp,
+        "returns": experience.returns,
+        "residual": residual,
+        "returns²": experience.returns.square(),
+        "residual²": residual.square(),
+    }
+    tokens = all_sum(mask.sum()).item()
+    sums = all_sums({name: x[mask].double().sum() for name, x in per_token.items()})
+    mean = {name: value / tokens for name, value in sums.items()}
+    variance = mean["returns²"] - mean["returns"] ** 2
+    unexplained = mean["residual²"] - mean["residual"] ** 2
+    highest = all_max(max(scores.tolist(), default=-math.inf))  # a process may have no answer
+    lowest = -all_max(max((-scores).tolist(), default=-math.inf))
+    ended = sum(answer.ended for answer in rollout.answers)
+    return {
+        "reward": all_sum(scores.double().sum()).item() / rows,
+        "reward_spread": highest - lowest,
+        **counts,
+        "k1": mean["k1"],
+        "k3": mean["k3"],
+        "kl_per_answer": mean["k1"] * tokens / rows,
+        "entropy": -mean["logp"],  # estimated from the sampled tokens
+        "explained_variance": 1 - unexplained / variance if variance > 1e-12 else 0.0,
+        "answer_length": tokens / rows,
+        "ended": all_sum(ended) / rows,
+    }
+
+
+def count_errors(errors):
+    """{name: number} over all processes' answers: all (n), the correct ones, each named error."""
+    counts = {"n": len(errors), "correct": sum(not named for named in errors)}
+    for error in ErrorType:
+        counts[error.name.lower()] = sum(error in named for named in errors)
+    return {name: int(number) for name, number in all_sums(counts).items()}
+
+
+def warn(metrics, notes):
+    """Each of three signs of trouble, once. notes: scores of the last ten steps, signs so far."""
+    this_step = [metrics["reward"], metrics["reward_spread"]]
+    notes["recent"] = [*notes["recent"], this_step][-10:]
+    is_stuck = notes["recent"] == [[metrics["reward"], 0.0]] * 10
+    signs = {
+        "old and new log-probabilities differ before any update":
+            metrics["first_log_ratio"] > 1e-3,
+        "no answer ends with </s>: raise --max-new-tokens, or fine-tune longer":
+            metrics["ended"] == 0,
+        "ten steps without two different scores: there is nothing to learn from": is_stuck,
+    }
+    for sign, is_there in signs.items():
+        if is_there and sign not in notes["warned"]:
+            notes["warned"].append(sign)
+            tqdm.write(f"warning: {sign}")
+
+
+def show(rollout, errors, tokenizer):
+    """Print the first two answers of a step beside their gold calls."""
+    answers = zip(rollout.prompts, rollout.answers, errors, strict=True)
+    for prompt, answer, named in list(answers)[:2]:
+        names = ", ".join(error.value for error in named) or "correct"
+        tqdm.write(f"  gold   {prompt.gold[:160]!r}")
+        tqdm.write(f"  answer {tokenizer.decode(answer.ids)[:160]!r} [{names}]")
+
+
+# ----------------------------------------------------------------------------------------- the loop
 
 def load_models(flags, device):
     """Tokenizer and Models, all from the fine-tuned checkpoint; the value head starts at zero."""
-    tokenizer, dtype = Tokenizer(flags.model), model.DTYPES[flags.dtype]
-    trained = partial(model.load, flags.model, torch.float32, device,
-                      shard=partial(shard, device=device, dtype=dtype))
-    actor = trained(value_head=flags.shared_critic)
-    critic = actor if flags.shared_critic else trained(value_head=True)
-    reference = model.load(flags.model, dtype, "cpu" if flags.offload_reference else device,
-                             shard=partial(shard, device=device, offload=flags.offload_reference))
+    dtype = model.DTYPES[flags.dtype]
+    tokenizer = Tokenizer(flags.model)
+    load_trained = partial(model.load, flags.model, torch.float32, device,
+                           shard=partial(shard, device=device, dtype=dtype))
+    if flags.shared_critic:
+        actor = load_trained(value_head=True)
+        critic = actor
+    else:
+        actor = load_trained()
+        critic = load_trained(value_head=True)
+    reference = model.load(
+        flags.model, dtype, "cpu" if flags.offload_reference else device,
+        shard=partial(shard, device=device, offload=flags.offload_reference))
     tokenizer.must_fit(actor.config, flags.max_new_tokens)
     for transformer in (actor, critic):
         transformer.compute_dtype = dtype
@@ -234,76 +463,109 @@ def load_models(flags, device):
 
 
 def load_prompts(flags, tokenizer, config):
-    """(prompts to learn from, held-out ones); says which are too long for a model of this Config."""
-    prompts, held_out = (load(path, tokenizer, flags.max_prompt, flags.free_text) if path else []
-                         for path in (flags.data, flags.eval_data))
+    """(prompts to learn from, held-out ones); says how many are too long for the model."""
+    prompts = load(flags.data, tokenizer, flags.max_prompt, flags.free_text)
     prompts = draw(prompts, flags.num_prompts, flags.seed)
-    warn_of_length([len(prompt.ids) + flags.max_new_tokens for prompt in prompts + held_out], config,
-                   "prompts with their answers", flags.model)
+    held_out = []
+    if flags.eval_data:
+        held_out = load(flags.eval_data, tokenizer, flags.max_prompt, flags.free_text)
+    lengths = [len(prompt.ids) + flags.max_new_tokens for prompt in prompts + held_out]
+    model.warn_of_length(lengths, config, "prompts with their answers", flags.model)
     return prompts, held_out
 
 
 def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
     """Step `number` on a batch of prompts -> (metrics, seconds of each phase, Rollout, errors).
 
-    A row's luck is a function of (seed, number, row): neither a resumed run nor the number of processes
-    changes an answer. Raises NotFinite before an update.
+    What a row draws is a function of (seed, number, row): neither a resumed run nor the number of
+    processes changes an answer. Raises NotFinite before an update.
     """
-    clock, mine = [time.perf_counter()], share_evenly([len(prompt.ids) for prompt in batch])
-    seeds = [int(np.random.default_rng((flags.seed, number, row)).integers(2**63)) for row in mine]
-    rolled = rollout(models.actor, [batch[row] for row in mine], tokenizer, flags,
-                     [torch.Generator().manual_seed(seed) for seed in seeds])
+    clock = [time.perf_counter()]
+    mine = share_evenly([len(prompt.ids) for prompt in batch])
+    generators = [_generator(flags.seed, number, row) for row in mine]
+    rollout = make_rollout(
+        models.actor, [batch[row] for row in mine], tokenizer, flags, generators)
     clock.append(time.perf_counter())
-    errors, scores = score(rolled.prompts, rolled.answers, tokenizer)
+    errors, scores = score_answers(rollout.prompts, rollout.answers, tokenizer)
     clock.append(time.perf_counter())
-    seen = advantages(models, rolled, scores, flags)
+    experience = make_experience(models, rollout, scores, flags)
     clock.append(time.perf_counter())
-    metrics = describe(rolled, errors, scores, seen)
+    metrics = describe(rollout, errors, scores, experience)
     for epoch in range(flags.ppo_epochs):
-        learned = learn(models, optimizers, rolled, seen, flags, rates)
-        metrics |= learned if epoch else {**learned, "first_log_ratio": learned["max_log_ratio"]}
+        updated = update_step(models, optimizers, rollout, experience, flags, rates)
+        if epoch == 0:
+            metrics["first_log_ratio"] = updated["max_log_ratio"]
+        metrics |= updated
     clock.append(time.perf_counter())
-    seconds = {phase: end - begin for phase, begin, end in zip(PHASES, clock, clock[1:])}
-    return metrics, seconds, rolled, errors
+    seconds = {phase: clock[i + 1] - clock[i] for i, phase in enumerate(PHASES)}
+    return metrics, seconds, rollout, errors
+
+
+def _generator(seed, number, row):
+    """The random numbers of one answer."""
+    mixed = np.random.default_rng((seed, number, row)).integers(2**63)
+    return torch.Generator().manual_seed(int(mixed))
 
 
 def evaluate(actor, prompts, tokenizer, flags):
-    """Greedy answers to held-out prompts -> mean reward and its standard error, correct calls, errors.
+    """Greedy answers to held-out prompts -> mean reward with its standard error, and error counts.
 
-    As many at once as a rollout has, which is what --plan counts with.
+    A process answers as many at once as in a rollout, which is what --plan counts with.
     """
-    actor, (rank, ranks) = model.gather(actor), processes()
-    rows, order = -(-flags.batch_size // ranks), sorted(prompts, key=lambda prompt: len(prompt.ids))
-    batches = [order[i:i + rows] for i in range(0, len(order), rows)][rank::ranks]
-    answers = [answer for batch in batches for answer in model.generate(
-        actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)]
-    errors, scores = score([prompt for batch in batches for prompt in batch], answers, tokenizer)
-    counts, n = count(errors), len(prompts)
+    actor = model.gather(actor)
+    rank, ranks = processes()
+    rows = -(-flags.batch_size // ranks)
+    by_length = sorted(prompts, key=lambda prompt: len(prompt.ids))
+    batches = [by_length[i:i + rows] for i in range(0, len(by_length), rows)]
+    answered = []
+    answers = []
+    for batch in batches[rank::ranks]:
+        answered += batch
+        answers += model.generate(
+            actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)
+    errors, scores = score_answers(answered, answers, tokenizer)
+    n = len(prompts)
     mean = all_sum(scores.double().sum()).item() / n
     squares = all_sum((scores.double() - mean).square().sum()).item()
-    return {"eval_reward": mean, "eval_reward_se": (squares / max(n - 1, 1) / n) ** 0.5,
-            **{f"eval_{name}": number for name, number in counts.items()}}
+    metrics = {
+        "eval_reward": mean,
+        "eval_reward_se": (squares / max(n - 1, 1) / n) ** 0.5,
+    }
+    for name, number in count_errors(errors).items():
+        metrics[f"eval_{name}"] = number
+    return metrics
 
 
 def all_batches(prompts, flags):
     """All batches of all epochs; the order is a function of (seed, epoch) alone."""
+    batches = []
     for epoch in range(flags.epochs):
         order = np.random.default_rng((flags.seed, epoch)).permutation(len(prompts))
-        for i in range(0, len(order), flags.batch_size):
-            yield [prompts[j] for j in order[i:i + flags.batch_size]]
+        for start in range(0, len(order), flags.batch_size):
+            batches.append([prompts[i] for i in order[start:start + flags.batch_size]])
+    return batches
 
 
 def read_flags():
-    """The command line -> Flags, with the newest run of sft.py for a --model that is not given."""
+    """The command line -> Flags; a --model that is not given is the newest run of sft.py."""
     flags = parse_flags(PRESETS, "Stage 2: PPO on the kinds of error a call can have.")
     if flags.shared_critic and flags.critic_warmup:
-        raise InputError("--critic-warmup: the critic is not a model of its own with --shared-critic")
+        raise InputError(
+            "--critic-warmup: the critic is not a model of its own with --shared-critic")
     if flags.model:
         return flags
     newest = newest_run("sft")
     if newest is None:
-        raise InputError("--model: no finished run under runs/ to start from; python sft.py makes one")
+        raise InputError(
+            "--model: no finished run under runs/ to start from; python sft.py makes one")
     return replace(flags, model=str(newest))
+
+
+def step_rates(number, steps, flags):
+    """(actor's, critic's) learning rates of step `number` of `steps`."""
+    actor_peak = 0.0 if number < flags.critic_warmup else flags.actor_lr
+    return (learning_rate(number, steps, actor_peak, flags.warmup_ratio),
+            learning_rate(number, steps, flags.critic_lr, flags.warmup_ratio))
 
 
 def main():
@@ -313,37 +575,43 @@ def main():
         config = model.read_config(Path(flags.model, "config.json"))
         print(*memory.report(memory.plan_ppo, config, flags), sep="\n")
         return
-    device, run = join(flags.device), Run(flags, "ppo")
+    device = join(flags.device)
+    run = Run(flags, "ppo")
     print(f"starting from {flags.model}")
     tokenizer, models = load_models(flags, device)
     prompts, held_out = load_prompts(flags, tokenizer, models.actor.config)
     # no weight decay: the KL penalty holds the weights already
-    state = {name: (getattr(models, name), make_optimizer(getattr(models, name), weight_decay=0.0))
-             for name in (("actor",) if flags.shared_critic else ("actor", "critic"))}
+    state = {"actor": (models.actor, make_optimizer(models.actor, weight_decay=0.0))}
+    if not flags.shared_critic:
+        state["critic"] = (models.critic, make_optimizer(models.critic, weight_decay=0.0))
     optimizers = [optimizer for _, optimizer in state.values()]
-    batches, spent, notes = list(all_batches(prompts, flags)), Counter(), {"recent": [], "warned": []}
+    batches = all_batches(prompts, flags)
+    spent = Counter()
+    notes = {"recent": [], "warned": []}
     for number in run.steps(len(batches), state, notes):
         if held_out and number == 0:
             run.log(0, evaluate(models.actor, held_out, tokenizer, flags), {})
-        done, batch = number + 1, batches[number]
-        rates = [learning_rate(number, len(batches), peak, flags.warmup_ratio)
-                 for peak in (flags.actor_lr * (number >= flags.critic_warmup), flags.critic_lr)]
+        done = number + 1
+        batch = batches[number]
+        rates = step_rates(number, len(batches), flags)
         try:
-            metrics, seconds, rolled, errors = train_step(
+            metrics, seconds, rollout, errors = train_step(
                 models, optimizers, batch, tokenizer, flags, number, rates)
         except NotFinite as error:
             items = "; ".join(prompt.where for prompt in batch)
             raise InputError(f"step {done}, prompts {items}: {error}") from None
-        if held_out and (done == len(batches) or flags.eval_every and done % flags.eval_every == 0):
+        is_due = done == len(batches) or (flags.eval_every and done % flags.eval_every == 0)
+        if held_out and is_due:
             metrics |= evaluate(models.actor, held_out, tokenizer, flags)
         speed = metrics["answer_length"] * len(batch) / seconds["rollout"]
+        timings = {f"{phase}_s": seconds[phase] for phase in PHASES}
         run.log(done, {"actor_lr": rates[0], "critic_lr": rates[1], **metrics},
-                {**{f"{phase}_s": seconds[phase] for phase in PHASES}, "rollout_tokens_per_s": speed},
+                {**timings, "rollout_tokens_per_s": speed},
                 f"reward {metrics['reward']:+.2f}, k1 {metrics['k1']:.3f}, {speed:,.0f} tokens/s")
         spent.update(seconds)
         warn(metrics, notes)
         if flags.show_every and done % flags.show_every == 0:
-            show(rolled, errors, tokenizer)
+            show(rollout, errors, tokenizer)
     print("seconds: " + ", ".join(f"{phase} {spent[phase]:.1f}" for phase in PHASES))
     model.export(models.actor, tokenizer, run.path)
     leave()

@@ -1,12 +1,14 @@
 """Stage 1 (paper, sections 3.1 and 3.2): fine-tuning with MAE and PKT, one pass per conversation.
 
-    python sft.py                                             # the embedded model and data, on a CPU
-    python sft.py --model DIR --data raw_data.json            # CPU or one GPU, settings of a small model
-    torchrun --nproc_per_node 8 sft.py --preset codellama-7b --model CodeLlama-7b-hf --data raw_data.json
+    python sft.py                                       # the embedded model and data, on a CPU
+    python sft.py --model DIR --data raw_data.json      # CPU or one GPU, settings of a small model
+    torchrun --nproc_per_node 8 sft.py --preset codellama-7b --model CodeLlama-7b-hf \\
+        --data raw_data.json                            # eight GPUs
 
-MAE drops the calls whose feedback reports an error from the loss, PKT weighs the tokens that decide which
-tool is called; the SFT rows of the paper's Table 5 are --no-mae --no-pkt, --no-pkt, --no-mae, and neither.
-Left out: packing several conversations into one row (length-grouped batches pad under 10%), and dropout.
+MAE drops the calls whose feedback reports an error from the loss, PKT weighs the tokens that decide
+which tool is called; the SFT rows of the paper's Table 5 are --no-mae --no-pkt, --no-pkt, --no-mae,
+and neither. Left out: packing several conversations into one row, since length-grouped batches pad
+under 10%; and dropout.
 """
 
 import time
@@ -20,7 +22,6 @@ import model
 from data import trajectories
 from examples import build, collate, epoch_steps, micro_batches
 from losses import weighted_nll
-from model import warn_of_length
 from plumbing import memory
 from plumbing.files import InputError
 from plumbing.flags import cli, flag, parse_flags
@@ -44,51 +45,81 @@ HERE = Path(__file__).parent
 @dataclass(frozen=True)
 class Flags:
     model: str = flag(
-        str(HERE / "data/tiny"), "checkpoint to start from, a directory in HF layout", on_resume="files")
-    tokenizer: str = flag("", "SentencePiece model (default: the one in --model)", on_resume="files")
-    data: str = flag(str(HERE / "data/train.json"),
-                     "trajectories to train on, TL-Training's raw_data.json format", on_resume="files")
-    eval_data: str = flag("", "held-out trajectories; their loss is reported every --eval-every steps and at "
-                          "the end", on_resume="files")
-    out: str = flag("runs/sft", "where the run goes; one that was cut short is continued", on_resume="nothing")
-    mae: bool = flag(True, "MAE: drop erroneous calls from the loss")
-    pkt: bool = flag(True, "PKT: weigh the tokens that decide which tool is called")
-    w_max: float = flag(9.0, "PKT: largest weight", least=1, needs="pkt")
+        str(HERE / "data/tiny"), "checkpoint to start from, a directory in HF layout",
+        group="files", on_resume="files")
+    tokenizer: str = flag(
+        "", "SentencePiece model (default: the one in --model)", group="files", on_resume="files")
+    data: str = flag(
+        str(HERE / "data/train.json"),
+        "trajectories to train on, TL-Training's raw_data.json format",
+        group="files", on_resume="files")
+    eval_data: str = flag(
+        "", "held-out trajectories; their loss is reported every --eval-every steps and at the end",
+        group="files", on_resume="files")
+    out: str = flag(
+        "runs/sft", "where the run goes; one that was cut short is continued",
+        group="files", on_resume="nothing")
+
+    mae: bool = flag(True, "MAE: drop erroneous calls from the loss", group="method")
+    pkt: bool = flag(
+        True, "PKT: weigh the tokens that decide which tool is called", group="method")
+    w_max: float = flag(9.0, "PKT: largest weight", group="method", least=1, needs="pkt")
     max_length: int = flag(
-        4096, "tokens of a conversation; the oldest turns are dropped beyond (0: no limit)", least=0)
-    epochs: int = flag(1, "passes over the data", least=1)
-    batch_size: int = flag(4, "trained calls in a step, at least, of all processes together", least=1)
-    micro_tokens: int = flag(4096, "padded tokens in one forward pass; bounds memory, changes no result",
-                             least=1, on_resume="bits")
-    lr: float = flag(1e-6, "peak learning rate", least=0)
-    warmup_ratio: float = flag(0.01, "share of steps with rising learning rate", least=0, most=1)
-    weight_decay: float = flag(0.01, "of matrices", least=0)
-    grad_clip: float = flag(1.0, "largest norm of the gradient (0: no clipping)", least=0)
-    dtype: str = flag("bf16", "of the computation; master weights are fp32", choices=("bf16", "fp32"))
+        4096, "tokens of a conversation; the oldest turns are dropped beyond (0: no limit)",
+        group="method", least=0)
+
+    epochs: int = flag(1, "passes over the data", group="optimisation", least=1)
+    batch_size: int = flag(
+        4, "trained calls in a step, at least, of all processes together",
+        group="optimisation", least=1)
+    lr: float = flag(1e-6, "peak learning rate", group="optimisation", least=0)
+    warmup_ratio: float = flag(
+        0.01, "share of steps with rising learning rate", group="optimisation", least=0, most=1)
+    weight_decay: float = flag(0.01, "of matrices", group="optimisation", least=0)
+    grad_clip: float = flag(
+        1.0, "largest norm of the gradient (0: no clipping)", group="optimisation", least=0)
+
+    micro_tokens: int = flag(
+        4096, "padded tokens in one forward pass; bounds memory, changes no result",
+        group="hardware", least=1, on_resume="bits")
+    dtype: str = flag(
+        "bf16", "of the computation; master weights are fp32",
+        group="hardware", choices=("bf16", "fp32"))
     checkpoint_activations: bool = flag(
-        False, "recompute activations in the backward pass: less memory, 1/3 more time", on_resume="bits")
-    device: str = flag("auto", "cpu, cuda, or auto", on_resume="bits")
-    seed: int = flag(0, "of the order of the data", least=0)
-    save_every: int = flag(100, "steps between checkpoints to go on from (0: none)", least=0,
-                           on_resume="nothing")
-    keep: int = flag(1, "how many of these to keep", least=1, on_resume="nothing")
-    eval_every: int = flag(0, "steps between evaluations on --eval-data (0: only at the end)", least=0,
-                           needs="eval_data")
-    plan: int = flag(0, "print the memory that each of this many processes will need, and end", least=0,
-                     on_resume="nothing")
+        False, "recompute activations in the backward pass: less memory, 1/3 more time",
+        group="hardware", on_resume="bits")
+    device: str = flag("auto", "cpu, cuda, or auto", group="hardware", on_resume="bits")
+
+    seed: int = flag(0, "of the order of the data", group="run", least=0)
+    save_every: int = flag(
+        100, "steps between checkpoints to go on from (0: none)",
+        group="run", least=0, on_resume="nothing")
+    keep: int = flag(
+        1, "how many of these to keep", group="run", least=1, on_resume="nothing")
+    eval_every: int = flag(
+        0, "steps between evaluations on --eval-data (0: only at the end)",
+        group="run", least=0, needs="eval_data")
+    plan: int = flag(
+        0, "print the memory that each of this many processes will need, and end",
+        group="run", least=0, on_resume="nothing")
 
 
-PRESETS = {  # tiny: at its width bf16 took twice the time of fp32, on a CPU with AVX-512
+PRESETS = {
+    # fp32: at the tiny model's width bf16 took twice the time, on a CPU with AVX-512
     "tiny": Flags(lr=5e-5, epochs=3, dtype="fp32"),
-    "codellama-7b": Flags(  # the paper's rate and single epoch; length and checkpointing as released
-        max_length=8192, micro_tokens=8192, checkpoint_activations=True)}
+    # the paper's rate and single epoch; length and checkpointing as released
+    "codellama-7b": Flags(max_length=8192, micro_tokens=8192, checkpoint_activations=True),
+}
 
+
+# ------------------------------------------------------------------------------------------ loading
 
 def load_model(flags, device):
-    """Tokenizer and Transformer to train, fp32 master weights. Raises InputError if they do not fit."""
-    tokenizer, dtype = Tokenizer(flags.tokenizer or flags.model), model.DTYPES[flags.dtype]
-    transformer = model.load(flags.model, torch.float32, device,
-                               shard=partial(shard, device=device, dtype=dtype))
+    """Tokenizer and Transformer to train, with fp32 master weights. Raises InputError."""
+    dtype = model.DTYPES[flags.dtype]
+    tokenizer = Tokenizer(flags.tokenizer or flags.model)
+    transformer = model.load(
+        flags.model, torch.float32, device, shard=partial(shard, device=device, dtype=dtype))
     tokenizer.must_fit(transformer.config)
     transformer.compute_dtype = dtype
     transformer.checkpoint_activations = flags.checkpoint_activations
@@ -96,59 +127,91 @@ def load_model(flags, device):
 
 
 def load_examples(path, tokenizer, config, flags):
-    """A trajectory file -> Examples; prints what was left out. Raises InputError if nothing is left."""
+    """A trajectory file -> Examples; prints what was left out. Raises InputError if all is."""
     conversations = trajectories.read(path)
     try:
-        examples, counts = build(conversations, tokenizer, flags.mae, flags.pkt, flags.w_max,
-                                 flags.max_length)
+        examples, counts = build(
+            conversations, tokenizer, flags.mae, flags.pkt, flags.w_max, flags.max_length)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     print(f"{path}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
-    warn_of_length([len(example.ids) for example in examples], config, "conversations", flags.model)
+    lengths = [len(example.ids) for example in examples]
+    model.warn_of_length(lengths, config, "conversations", flags.model)
     return examples
 
 
-def my_batches(examples, flags, device):
-    """This process's share of `examples` as micro-batches; as many of them in every process.
+def all_steps(examples, flags):
+    """All steps of all epochs; says how many cannot keep every process busy."""
+    steps = []
+    for epoch in range(flags.epochs):
+        steps += epoch_steps(examples, flags.batch_size, flags.seed, epoch)
+    _, ranks = processes()
+    idle = sum(len(step) < ranks for step in steps)
+    if idle:
+        print(f"{idle} of {len(steps)} steps have fewer conversations than there are processes: "
+              "with a larger --batch-size all of them would work")
+    return steps
 
-    A forward pass gathers parameters, so all must take part: those with less to do run one token of weight 0.
+
+# ----------------------------------------------------------------------------------------- training
+
+def my_batches(examples, flags, device):
+    """This process's share of `examples` as micro-batches; every process has as many of them.
+
+    A forward pass gathers parameters, so all processes must take part: those with less to do run
+    one token of weight 0.
     """
-    mine = [examples[i] for i in share_evenly([len(example.ids) for example in examples])]
+    lengths = [len(example.ids) for example in examples]
+    mine = [examples[i] for i in share_evenly(lengths)]
     groups = micro_batches(mine, flags.micro_tokens)
-    groups += [[]] * int(all_max(len(groups)) - len(groups))
+    missing = int(all_max(len(groups))) - len(groups)
+    groups += [[]] * missing
     return [collate(group, device) for group in groups]
 
 
 def train_step(transformer, optimizer, step, flags, lr, device):
-    """One update on the examples of `step` -> metrics. Loss: the mean over calls of the weighted mean NLL.
+    """One update on the examples of `step` -> metrics.
 
-    Raises NotFinite before the update.
+    Loss: the mean over the step's calls of the weighted mean NLL of each, with both counts taken
+    over all processes before the first forward. Raises NotFinite before the update.
     """
     batches = my_batches(step, flags, device)
-    n_calls, n_trained = sum(e.n_calls for e in step), sum(e.n_trained for e in step)
-    sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss and NLL
+    n_calls = sum(example.n_calls for example in step)
+    n_trained = sum(example.n_trained for example in step)
+    _, ranks = processes()
+    sums = torch.zeros(2, dtype=torch.float64, device=device)  # of the loss and of the NLL
     for i, batch in enumerate(batches):
         loss, nll = weighted_nll(transformer, batch)
         reduce_gradients(transformer, i + 1 == len(batches))
-        (loss * processes()[1] / n_calls).backward()  # gradients are averaged over the processes
+        (loss * ranks / n_calls).backward()  # FSDP averages gradients over the processes
         sums += torch.stack((loss.detach(), nll))
-    loss, nll = all_sum(sums).tolist()
-    finite(loss, "loss")
+    loss_sum, nll_sum = all_sum(sums).tolist()
+    finite(loss_sum, "loss")
     grad_norm = clip_and_step(transformer, optimizer, lr, flags.grad_clip)
-    return {"loss": loss / n_calls, "nll": nll / n_trained, "lr": lr, "grad_norm": grad_norm,
-            "calls": n_calls, "trained_tokens": n_trained, "tokens": sum(len(e.ids) for e in step),
-            "padded_tokens": int(all_sum(sum(b.ids.numel() for b in batches)))}
+    padded_tokens = all_sum(sum(batch.ids.numel() for batch in batches))
+    return {
+        "loss": loss_sum / n_calls,
+        "nll": nll_sum / n_trained,
+        "lr": lr,
+        "grad_norm": grad_norm,
+        "calls": n_calls,
+        "trained_tokens": n_trained,
+        "tokens": sum(len(example.ids) for example in step),
+        "padded_tokens": int(padded_tokens),
+    }
 
 
 @torch.no_grad()
 def evaluate(transformer, examples, flags, device):
-    """Held-out loss (mean over calls, weighted as in training) and plain NLL (mean over trained tokens)."""
+    """Held-out loss (mean over calls, weighted as in training), NLL (mean over trained tokens)."""
     sums = torch.zeros(2, dtype=torch.float64, device=device)
     for batch in my_batches(examples, flags, device):
         sums += torch.stack(weighted_nll(transformer, batch))
-    loss, nll = all_sum(sums).tolist()
-    return {"eval_loss": loss / sum(e.n_calls for e in examples),
-            "eval_nll": nll / sum(e.n_trained for e in examples)}
+    loss_sum, nll_sum = all_sum(sums).tolist()
+    return {
+        "eval_loss": loss_sum / sum(example.n_calls for example in examples),
+        "eval_nll": nll_sum / sum(example.n_trained for example in examples),
+    }
 
 
 def main():
@@ -158,18 +221,19 @@ def main():
         config = model.read_config(Path(flags.model, "config.json"))
         print(*memory.report(memory.plan_sft, config, flags), sep="\n")
         return
-    device, run = join(flags.device), Run(flags, "sft")
+    device = join(flags.device)
+    run = Run(flags, "sft")
     tokenizer, transformer = load_model(flags, device)
-    examples, held_out = (load_examples(path, tokenizer, transformer.config, flags) if path else []
-                          for path in (flags.data, flags.eval_data))
-    steps = [step for epoch in range(flags.epochs)
-             for step in epoch_steps(examples, flags.batch_size, flags.seed, epoch)]
-    if idle := sum(len(step) < processes()[1] for step in steps):
-        print(f"{idle} of {len(steps)} steps have fewer conversations than there are processes: "
-              "with a larger --batch-size all of them would work")
+    examples = load_examples(flags.data, tokenizer, transformer.config, flags)
+    held_out = []
+    if flags.eval_data:
+        held_out = load_examples(flags.eval_data, tokenizer, transformer.config, flags)
+    steps = all_steps(examples, flags)
     optimizer = make_optimizer(transformer, flags.weight_decay)
     for number in run.steps(len(steps), {"model": (transformer, optimizer)}, notes={}):
-        started, step, done = time.perf_counter(), steps[number], number + 1
+        started = time.perf_counter()
+        step = steps[number]
+        done = number + 1
         lr = learning_rate(number, len(steps), flags.lr, flags.warmup_ratio)
         try:
             metrics = train_step(transformer, optimizer, step, flags, lr, device)
@@ -177,7 +241,8 @@ def main():
             items = ", ".join(str(example.item) for example in step)
             raise InputError(f"{flags.data}, step {done}, items {items}: {error}") from None
         seconds = time.perf_counter() - started
-        if held_out and (done == len(steps) or flags.eval_every and done % flags.eval_every == 0):
+        is_due = done == len(steps) or (flags.eval_every and done % flags.eval_every == 0)
+        if held_out and is_due:
             metrics |= evaluate(transformer, held_out, flags, device)
         speed = metrics["tokens"] / seconds
         run.log(done, metrics, {"seconds": seconds, "tokens_per_s": speed},

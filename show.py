@@ -25,24 +25,27 @@ PAGE = """<!doctype html>
 @media (prefers-color-scheme: dark) {{
   :root {{ --ink: #ececf0; --page: #17171a; --faint: #98989f; --line: #3a3a40;
            --key: 255, 140, 50; --plain: #7db4ff; }} }}
-body {{ margin: 0 auto; max-width: 62rem; padding: 1.5rem; color: var(--ink); background: var(--page);
+body {{ margin: 0 auto; max-width: 62rem; padding: 1.5rem;
+       color: var(--ink); background: var(--page);
        font: 16px/1.5 system-ui, sans-serif; }}
 h1 {{ font-size: 1.2rem; }}
 .legend {{ display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; padding: .6rem 0;
            border-bottom: 1px solid var(--line); }}
 summary {{ cursor: pointer; color: var(--faint); padding: .5rem 0; }}
 pre {{ border-bottom: 1px solid var(--line); padding: .5rem 0; }}
-pre, .legend span {{ font: 14px/1.7 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap;
-                    overflow-wrap: anywhere; margin: 0; }}
+pre, .legend span {{ font: 14px/1.7 ui-monospace, Menlo, Consolas, monospace;
+                    white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }}
 .w0 {{ color: var(--faint); }}
 .w1 {{ color: var(--plain); }}
-.key {{ color: var(--ink); font-weight: 600; border-radius: 3px; border-bottom: 2px solid rgb(var(--key)); }}
+.key {{ color: var(--ink); font-weight: 600; border-radius: 3px;
+        border-bottom: 2px solid rgb(var(--key)); }}
 .error {{ color: var(--faint); text-decoration: line-through; }}
 pre span:hover {{ outline: 1px solid var(--ink); }}
 </style></head><body>
 <h1>{title}</h1>
 <p>{summary}</p>
-<div class="legend"><span class="w0">context: weight 0</span><span class="w1">trained: weight 1</span>
+<div class="legend"><span class="w0">context: weight 0</span>
+<span class="w1">trained: weight 1</span>
 <span class="key" style="background: rgba(var(--key), .2)">key token: weight above 1</span>
 <span class="key" style="background: rgba(var(--key), .6)">weight {w_max:g}</span>
 <span class="error">erroneous call: weight 0</span></div>
@@ -51,35 +54,44 @@ pre span:hover {{ outline: 1px solid var(--ink); }}
 
 
 def page(conversation, tokenizer, mae=True, pkt=True, w_max=9.0):
-    """A conversation -> self-contained HTML. A token's colour is the weight with which it is predicted."""
+    """A conversation -> self-contained HTML. A token's colour is the weight of its prediction.
+
+    mae, pkt, w_max: as in losses.py:token_weights (sections 3.1 and 3.2).
+    """
     encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
     weights, call = token_weights(encoded, conversation, tokenizer.name_ids, mae, pkt, w_max)
     dropped = {span.turn for number, span in enumerate(encoded.calls) if number not in call}
-    last_of = {span.turn: span.stop - 1 for span in encoded.calls}
+    last_of = {span.turn: span.stop - 1 for span in encoded.calls}  # where `</s>` is predicted
     turns = []
     for i, turn in enumerate(conversation.turns):
         where = np.flatnonzero(encoded.turn == i)[1:]  # without <s>, or the newline between turns
+        # weights[t] is that of the token after t
         spans = _spans(encoded.ids[where], weights[where - 1], tokenizer, i in dropped, w_max)
         if i in last_of:
             spans.append(_span("</s>", weights[last_of[i]], i in dropped, w_max))
         text = f'<pre>{"".join(spans)}</pre>'
-        head = f"<summary>System: {len(conversation.tools)} tools, {len(where)} tokens</summary>"
-        turns.append(f"<details>{head}{text}</details>" if turn.role == "system" else text)
+        if turn.role == "system":
+            title = f"System: {len(conversation.tools)} tools, {len(where)} tokens"
+            text = f"<details><summary>{title}</summary>{text}</details>"
+        turns.append(text)
     trained = weights[weights > 0]
     summary = (f"{len(encoded.ids):,} tokens, {len(trained):,} trained, "
                f"{(trained > 1).sum()} of them key tokens; {len(encoded.calls)} calls, "
                f"{len(dropped)} erroneous. Point at a token for its weight.")
-    return PAGE.format(title=html.escape(conversation.id or "conversation"), summary=summary, w_max=w_max,
-                       turns="\n".join(turns))
+    title = html.escape(conversation.id or "conversation")
+    return PAGE.format(title=title, summary=summary, w_max=w_max, turns="\n".join(turns))
 
 
 def _spans(ids, weights, tokenizer, dropped, w_max):
     """One HTML span per token; byte pieces that make up one character share a span."""
-    spans, data = [], b""
-    for id, weight in zip(ids, weights):
+    spans = []
+    data = b""
+    for id, weight in zip(ids, weights, strict=True):
         piece = tokenizer.pieces.id_to_piece(int(id))
-        is_byte = tokenizer.pieces.is_byte(int(id))
-        data += bytes([int(piece[3:5], 16)]) if is_byte else piece.replace("▁", " ").encode()
+        if tokenizer.pieces.is_byte(int(id)):
+            data += bytes([int(piece[3:5], 16)])  # "<0xE2>"
+        else:
+            data += piece.replace("▁", " ").encode()
         text = data.decode(errors="ignore")
         if len(text.encode()) == len(data):  # no character is cut
             spans.append(_span(text, weight, dropped, w_max))
@@ -88,25 +100,39 @@ def _spans(ids, weights, tokenizer, dropped, w_max):
 
 
 def _span(text, weight, dropped, w_max):
-    kind = "error" if dropped else "w0" if weight == 0 else "w1" if weight == 1 else "key"
-    strength = 0.15 + 0.45 * (weight - 1) / max(w_max - 1, 1e-9)
-    style = f' style="background: rgba(var(--key), {strength:.2f})"' if kind == "key" else ""
+    kind = _kind(weight, dropped)
+    style = ""
+    if kind == "key":
+        strength = 0.15 + 0.45 * (weight - 1) / max(w_max - 1, 1e-9)
+        style = f' style="background: rgba(var(--key), {strength:.2f})"'
     return f'<span class="{kind}" title="weight {weight:.3g}"{style}>{html.escape(text)}</span>'
 
 
+def _kind(weight, dropped):
+    """The CSS class of a token."""
+    if dropped:
+        return "error"
+    if weight == 0:
+        return "w0"
+    return "w1" if weight == 1 else "key"
+
+
 def main():
-    """The command line; see the top of this file."""
-    parser = Parser(description="One conversation, every token coloured by its weight, as an HTML page.")
+    """The command line; see the top of this file. Raises InputError."""
+    parser = Parser(
+        description="One conversation, every token coloured by its weight, as an HTML page.")
     parser.add_argument("file", help="trajectories in TL-Training's raw format")
     parser.add_argument("--index", type=int, default=0, help="which conversation, from 0")
-    parser.add_argument("--tokenizer", help="SentencePiece model (default: that of the model to evaluate)")
+    parser.add_argument("--tokenizer",
+                        help="SentencePiece model (default: that of the model to evaluate)")
     parser.add_argument("--mae", action=BooleanOptionalAction, default=True)
     parser.add_argument("--pkt", action=BooleanOptionalAction, default=True)
     parser.add_argument("--w-max", type=float, default=9.0)
     flags = parser.parse_args()
     conversations = trajectories.read(flags.file)
     if not 0 <= flags.index < len(conversations):
-        raise InputError(f"--index {flags.index}: {flags.file} has items 0 to {len(conversations) - 1}")
+        last = len(conversations) - 1
+        raise InputError(f"--index {flags.index}: {flags.file} has items 0 to {last}")
     tokenizer = Tokenizer(flags.tokenizer or find_model(""))
     print(page(conversations[flags.index], tokenizer, flags.mae, flags.pkt, flags.w_max))
 

@@ -1,8 +1,25 @@
-"""A call as a model writes it, read back: one hand-written parser for the reward and for every benchmark."""
+r"""A call as a model writes it, read back: one parser, for the reward and for every benchmark.
+
+The grammar ({x}: x any number of times; [x]: x or nothing; space may follow any token):
+
+    call      = name "(" arguments
+    arguments = { argument "," } ")"            here and below the last comma may be left out
+    argument  = [ parameter "=" ] value
+    value     = operand { operator value }      ** binds tighter than a sign, then * /, then + -
+    operand   = number | string | constant | sign value | list | object | tuple | unquoted
+    constant  = true | false | null | True | False | None
+    list      = "[" { value "," } "]"
+    object    = "{" { key ":" value "," } "}"
+    key       = value                           that is a string
+    tuple     = "(" { value "," } ")"           one value without a comma is that value itself
+    unquoted  = word [ "(" arguments ]          in lenient reading only
+
+The parser is written by hand because Python's `ast` cannot read `preferred-routes_get(...)`,
+`from="EUR"`, `code:="x"`, `true` or a raw newline in a string, and crashes on deep nesting.
+"""
 
 import functools
 import math
-import operator
 import re
 import sys
 from typing import NamedTuple
@@ -15,171 +32,312 @@ class ParseError(ValueError):
 
 
 class Call(NamedTuple):
+    """A tool's name, its arguments, and where the name stands in the text that was read."""
+
     name: str
     arguments: dict             # parameter -> JSON value
     name_span: tuple[int, int]  # characters of the name in the text
 
 
-MAX_LENGTH, MAX_DEPTH, MAX_SIGNS = 200_000, 64, 64  # characters, values in one another, arithmetic signs
-LARGEST = sys.float_info.max
-SPACE, COMMA, OPERATOR = re.compile(r"\s*"), re.compile(r"(?:,\s*)?"), re.compile(r"(\*\*|[-+*/])\s*")
-VALUE = re.compile(r"""(?:(?P<number> (?:[0-9][0-9_]*\.?[0-9_]* | \.[0-9][0-9_]*)(?:[eE][-+]?[0-9_]+)?)
-    | (?P<mark> [-+*([{]) | (?P<word> [^\W\d][\w.]*)
-    | (?P<string> \"{3}(?:[^\\]|\\.)*?\"{3} | '{3}(?:[^\\]|\\.)*?'{3} | "[^"\\]*(?:\\.[^"\\]*)*"
-        | '[^'\\]*(?:\\.[^'\\]*)*' | “[^”\\]*(?:\\.[^”\\]*)*” | ‘[^’\\]*(?:\\.[^’\\]*)*’))\s*""",
-                   re.VERBOSE | re.DOTALL)
-WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
+# Bounds, so that a hostile text costs little and cannot exhaust Python's recursion.
+MAX_LENGTH = 200_000            # characters in the text
+MAX_DEPTH = 64                  # values in one another
+MAX_OPERATORS = 64              # of arithmetic, in the whole call
+LARGEST = sys.float_info.max    # magnitude of a number
+
+# What may stand before the call. Strict: only space.
+BEFORE_STRICT = r"\s*"
+# Lenient: anything, as long as the call's own line begins with the call, after spaces and backticks
+# (of a code block) and `Assistant:`. The call may be on the line after `Assistant:`.
+BEFORE_LENIENT = r"^(?:[^\S\n]|`)*(?:Assistant:(?:[^\S\n]|`)*)?"
+# The name of a tool that is not offered: of word characters, dots and hyphens.
+NAME = r"\w[\w.-]*"
+# The bracket that opens the arguments, on the line of the name.
+OPEN = r"[ \t]*\(\s*"
+# The name of a parameter that the tool does not have: an identifier, with dots, colons and hyphens.
+PARAMETER = r"[^\W\d][\w.:-]*"
+EQUALS = r"\s*=\s*"
+
+# 12  1_000  3.5  5.  .5  1e-3; int() and float() refuse what is no number, such as 1__0.
+NUMBER = r"(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9_]+)?"
+# A constant or, leniently, unquoted text: identifiers with dots between.
+WORD = r"[^\W\d][\w.]*"
+# A string in triple quotes, straight quotes or (leniently) curly quotes; a backslash takes the next
+# character with it. What repeats matches a character in one way only: the time is linear.
+STRING = "|".join((
+    r'"{3}(?:[^\\]|\\.)*?"{3}',
+    r"'{3}(?:[^\\]|\\.)*?'{3}",
+    r'"[^"\\]*(?:\\.[^"\\]*)*"',
+    r"'[^'\\]*(?:\\.[^'\\]*)*'",
+    r"“[^”\\]*(?:\\.[^”\\]*)*”",
+    r"‘[^’\\]*(?:\\.[^’\\]*)*’",
+))
+# The first token of an operand, and the space after it. A mark is a sign or opens a bracket; the
+# mark * is no operand, but has an error of its own.
+OPERAND = re.compile(
+    rf"(?:(?P<number>{NUMBER})|(?P<mark>[-+*(\[{{])|(?P<word>{WORD})|(?P<string>{STRING}))\s*",
+    re.DOTALL)
+OPERATOR = re.compile(r"(\*\*|[-+*/])\s*")
+SPACE = re.compile(r"\s*")
+
+CONSTANTS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
+# Words that Python and JavaScript write for numbers that are no JSON: never unquoted text.
+NOT_JSON = ("nan", "inf", "infinity")
+
+# How tightly an operator binds: the operands of a tighter one are put together first.
+PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
+SIGN_PRECEDENCE = 3  # -2**2 is -4, and 2**-1 is 0.5
+
+# An escape in a string: of a character's code (\u \U \x, octal), or a backslash and one character.
 ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.DOTALL)
-ESCAPES = dict(zip("ntrbfav\\/\"'\n", [*"\n\t\r\b\f\a\v\\/\"'", ""]))
-BINDS = {"+": 1, "-": 1, "*": 2, "/": 2, "sign": 3, "**": 4}
-FOLD = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
-        "**": lambda a, b: float(a) ** b and a ** b}  # the float overflows before the integer costs anything
+ESCAPES = {
+    "n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "a": "\a", "v": "\v",
+    "\\": "\\", "/": "/", '"': '"', "'": "'",
+    "\n": "",  # a backslash at the end of a line joins it to the next, as in Python
+}
 
 
 def parse_call(text, tools=(), strict=False):
-    """The call in `text`, in linear time; nothing is evaluated. Raises ParseError.
+    r"""The Call in `text`, in linear time. Nothing is evaluated. Raises ParseError.
 
-    Names of `tools` (schemas or Tools; of two of one name the first counts) and of their parameters may hold
-    any character, though not begin with `)`; positional arguments are named by the signature. Strict:
-    one call, then only space and `</s>`. Lenient: the first line that begins with a call, after space,
-    backticks and `Assistant:`, up to the closing bracket; there an unquoted word or call is read as
-    `{"unquoted": text}`, and curly quotes as straight ones.
-    Values are literals of JSON or Python: a tuple becomes a list, 01 is 1, `\\/` a slash, an unknown escape
-    keeps its backslash, arithmetic is folded, keys are strings and the last of two counts. Not read: prefixed
-    or adjacent strings, sets, nan, half a surrogate pair, a keyword twice.
+    tools: the offered tools, as schemas or Tools; of two with one name the first counts. Their
+    names, and those of their parameters, may hold any character, though not begin with `)`.
+    Arguments without a name take the names of the signature, in its order.
 
-    >>> parse_call('search(query = "caf\\\\u00e9", n=2*5, tags=("a", None))')
+    Strict: one call, then only space and `</s>`. Lenient: the call on the first line that begins
+    with one, after space, backticks and `Assistant:`, up to the closing bracket; an unquoted word
+    or call in place of a value is read as `{"unquoted": text}`, and curly quotes as straight ones.
+
+    Values are literals of JSON or Python. A tuple becomes a list; 01 is 1; `\/` is a slash; an
+    unknown escape keeps its backslash; arithmetic is folded; the keys of an object are strings, and
+    the last of two equal keys counts. Not read: prefixed or adjacent strings, sets, nan, half a
+    surrogate pair, a parameter given twice.
+
+    >>> parse_call('search(query = "caf\\u00e9", n=2*5, tags=("a", None))')
     Call(name='search', arguments={'query': 'café', 'n': 10, 'tags': ['a', None]}, name_span=(0, 6))
     """
     if len(text) > MAX_LENGTH:
         raise ParseError(f"longer than {MAX_LENGTH} characters")
     offered = {tool.name: tool.parameters for tool in reversed(read_tools(tools))}
-    before = r"\s*" if strict else r"^(?:[^\S\n]|`)*(?:Assistant:(?:[^\S\n]|`)*)?"
-    pattern = _named(before, tuple(offered), r"\w[\w.-]*", r"[ \t]*\(\s*")
-    found = pattern.match(text) if strict else pattern.search(text)
+    if strict:
+        found = _one_of(tuple(offered), NAME, BEFORE_STRICT, OPEN).match(text)
+    else:
+        found = _one_of(tuple(offered), NAME, BEFORE_LENIENT, OPEN).search(text)
     if not found:
         raise ParseError("no name with a bracket where a call may begin")
-    name, reader = found[1], _Reader(text, found.end(), strict)
-    arguments = reader.arguments(tuple(parameter.name for parameter in offered.get(name, ())))
+    name = found[1]
+    parameters = tuple(parameter.name for parameter in offered.get(name, ()))
+    reader = _Reader(text, found.end(), strict)
+    arguments = reader.arguments(parameters)
     if strict and text[reader.pos:].strip() not in ("", "</s>"):
         reader.fail("text after the call")
     return Call(name, arguments, found.span(1))
 
 
 @functools.lru_cache(1024)
-def _named(before, names, otherwise, after):
-    """Pattern: one of the names, the longest that fits, else `otherwise`; between `before` and `after`."""
-    choices = [*map(re.escape, sorted(names, key=len, reverse=True)), otherwise]
-    return re.compile(f"{before}({'|'.join(choices)}){after}", re.MULTILINE)
+def _one_of(names, otherwise, before, after):
+    """Pattern of `before`, a name (group 1) and `after`.
+
+    The name is the longest of `names` that fits there, or else what the pattern `otherwise` takes:
+    known names are matched first, because they may hold brackets, spaces or `=`.
+    """
+    longest_first = sorted(names, key=len, reverse=True)
+    choices = "|".join([*map(re.escape, longest_first), otherwise])
+    return re.compile(f"{before}({choices}){after}", re.MULTILINE)
 
 
 class _Reader:
-    """Recursive descent from `pos`, the next character; each method reads one thing and space after it."""
+    """Recursive descent: a method for each rule of the grammar.
+
+    `pos` is the next character. A method reads what its rule says and the space after it, moves
+    `pos` and returns the value; it raises ParseError where the text does not follow the rule.
+    """
 
     def __init__(self, text, pos, strict):
-        self.text, self.pos, self.strict = text, pos, strict
-        self.depth, self.signs, self.comma = 0, 0, False
+        self.text = text
+        self.pos = pos
+        self.strict = strict
+        self.depth = 0       # values that are being read, in one another
+        self.operators = 0   # of arithmetic, so far
+        self.comma = False   # whether the list that `another` ended last had a comma before its end
 
     def fail(self, why):
+        """Raise the ParseError that says why, and where."""
         raise ParseError(f"{why} at character {self.pos}")
 
-    def skip(self, token):
-        found = self.text.startswith(token, self.pos)
-        if found:
-            self.pos = SPACE.match(self.text, self.pos + 1).end()
-        return found
+    def skip(self, mark):
+        """Whether the one-character `mark` comes next; if so, it is read."""
+        if not self.text.startswith(mark, self.pos):
+            return False
+        self.pos = SPACE.match(self.text, self.pos + 1).end()
+        return True
 
-    def until(self, close):
-        """Yields before each item of a list up to `close`; `comma` tells whether a comma came last."""
-        self.comma = True
-        while not self.skip(close):
-            if not self.comma:
-                self.fail(f"expected , or {close}")
-            yield
-            after = COMMA.match(self.text, self.pos)
-            self.pos, self.comma = after.end(), after.end() > self.pos
+    def another(self, close, first):
+        """{ x "," } close: whether another x follows. Reads the comma before it, or `close`.
+
+        Called before each x; first: whether none was read yet, so that no comma is due.
+        """
+        self.comma = first or self.skip(",")
+        if self.skip(close):
+            return False
+        if not self.comma:
+            self.fail(f"expected , or {close}")
+        return True
 
     def arguments(self, parameters):
-        found, positional = {}, iter(parameters)
-        for _ in self.until(")"):
-            key, value = self.keyword(parameters), self.value()
-            if key is None:
-                key = next(positional, None)
+        """arguments = { argument "," } ")" -> {parameter: value}.
+
+        parameters: those of the tool, in the order of its signature.
+        """
+        arguments = {}
+        positional = iter(parameters)
+        while self.another(")", first=not arguments):
+            name, value = self.argument(parameters)
+            if name is None:
+                name = next(positional, None)
             else:
-                positional = iter(())  # none after a named one
-            if key is None or key in found:
-                self.fail("expected name=value" if key is None else f"doubled keyword {key}")
-            found[key] = value
-        return found
+                positional = iter(())  # after a named argument none may be positional
+            if name is None:
+                self.fail("expected name=value")
+            if name in arguments:
+                self.fail(f"doubled keyword {name}")
+            arguments[name] = value
+        return arguments
 
-    def keyword(self, known):
-        """The name before `=`, or None. Known ones may be odd (`code:`), keywords, even hold a `=`."""
-        found = _named("", known, r"[^\W\d][\w.:-]*", r"\s*=\s*").match(self.text, self.pos)
-        self.pos = found.end() if found else self.pos
-        return found and found[1]
+    def argument(self, parameters):
+        """argument = [ parameter "=" ] value -> (its name or None, its value).
 
-    def value(self, binds=0):
-        """A value; of arithmetic, what binds at least as tightly as `binds`."""
+        The name of one of `parameters` may be a keyword of Python, or odd (`code:`, even with `=`).
+        """
+        found = _one_of(parameters, PARAMETER, "", EQUALS).match(self.text, self.pos)
+        if not found:
+            return None, self.value()
+        self.pos = found.end()
+        return found[1], self.value()
+
+    def value(self, least=0):
+        """value = operand { operator value }, by precedence climbing.
+
+        least: the lowest precedence of an operator that is read here; what stands right of it is
+        read by this method with a higher `least`, and an operator below `least` is left to the
+        caller. Only numbers take operators: behind another value an operator is left unread.
+        """
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.fail("nested too deeply")
         left = self.operand()
-        while type(left) in (int, float) and (sign := OPERATOR.match(self.text, self.pos)):  # not bool
-            if BINDS[sign[1]] < binds:
+        while type(left) in (int, float):  # not bool, which is an int to isinstance
+            found = OPERATOR.match(self.text, self.pos)
+            if not found or PRECEDENCE[found[1]] < least:
                 break
-            self.pos, self.signs = sign.end(), self.signs + 1
-            if self.signs > MAX_SIGNS:
+            operator = found[1]
+            self.pos = found.end()
+            self.operators += 1
+            if self.operators > MAX_OPERATORS:
                 self.fail("too much arithmetic")
-            right = self.value(BINDS[sign[1]] + (sign[1] != "**"))  # powers are read from the right
-            left = self.fold(left, sign[1], right)
+            if operator == "**":  # 2**3**2 is 2**(3**2)
+                right = self.value(PRECEDENCE[operator])
+            else:                 # 1-2-3 is (1-2)-3
+                right = self.value(PRECEDENCE[operator] + 1)
+            left = self.fold(left, operator, right)
         self.depth -= 1
         return left
 
     def operand(self):
-        found = VALUE.match(self.text, self.pos) or self.fail("expected a value")
-        self.pos, kind, token = found.end(), found.lastgroup, found[found.lastgroup]
+        """operand = number | string | constant | sign value | list | object | tuple | unquoted."""
+        found = OPERAND.match(self.text, self.pos)
+        if not found:
+            self.fail("expected a value")
+        self.pos = found.end()
+        kind = found.lastgroup
+        token = found[kind]
         if kind == "string":
             return self.string(token)
-        if kind == "word":
-            return WORDS[token] if token in WORDS else self.unquoted(found)
         if kind == "number":
-            return self.number(int if token.replace("_", "").isdigit() else float, token)
+            return self.number(token)
+        if kind == "word":
+            return CONSTANTS[token] if token in CONSTANTS else self.unquoted(token, found.start())
+        if token == "[":
+            return self.items("]")
+        if token == "{":
+            return self.object()
+        if token == "(":
+            return self.tuple()
         if token == "*":
             self.fail("unpacking is not read")
-        if token in "+-":
-            return self.fold(0, token, self.value(BINDS["sign"]))
-        if token == "{":
-            return {self.key(): self.value() for _ in self.until("}")}
-        items = [self.value() for _ in self.until("]" if token == "[" else ")")]
-        return items[0] if token == "(" and len(items) == 1 and not self.comma else items
+        return self.fold(0, token, self.value(SIGN_PRECEDENCE))  # a sign: 0 + value or 0 - value
+
+    def items(self, close):
+        """{ value "," } close, of a list or a tuple -> list."""
+        items = []
+        while self.another(close, first=not items):
+            items.append(self.value())
+        return items
+
+    def tuple(self):
+        """tuple = "(" { value "," } ")" -> list; the value itself if it is one, without a comma."""
+        items = self.items(")")
+        if len(items) == 1 and not self.comma:
+            return items[0]
+        return items
+
+    def object(self):
+        """object = "{" { key ":" value "," } "}" -> dict."""
+        members = {}
+        while self.another("}", first=not members):
+            key = self.key()
+            members[key] = self.value()
+        return members
 
     def key(self):
+        """key = value, which must be a string; and the colon behind it."""
         key = self.value()
-        return key if isinstance(key, str) and self.skip(":") else self.fail("expected a string and :")
+        if not isinstance(key, str) or not self.skip(":"):
+            self.fail("expected a string and :")
+        return key
 
-    def string(self, token):
-        if token[0] in "“‘" and self.strict:
+    def unquoted(self, word, start):
+        """unquoted = word [ "(" arguments ] -> {"unquoted": its text}; `word`, at `start`, is read.
+
+        It is an object, so that it equals no string: such a call has the right tool and parameters,
+        and wrong content.
+        """
+        if self.strict or word.lower() in NOT_JSON:
+            self.fail("expected a value, not a word")
+        if self.skip("("):
+            first = True
+            while self.another(")", first):
+                self.argument(())
+                first = False
+        return {"unquoted": self.text[start:self.pos].strip()}
+
+    def string(self, quoted):
+        """The text of a string token: without its quotes, with its escapes replaced."""
+        if quoted[0] in "“‘" and self.strict:
             self.fail("curly quotes")
-        edge = 3 if token[:3] in ('"""', "'''") else 1
-        try:  # in UTF-16 the two escapes of a surrogate pair become one character
-            text = ESCAPE.sub(_unescape, token[edge:-edge]).encode("utf-16-le", "surrogatepass")
-            return text.decode("utf-16-le")
+        edge = 3 if quoted.startswith(('"""', "'''")) else 1
+        try:
+            text = ESCAPE.sub(_unescape, quoted[edge:-edge])
+            # in UTF-16 the two escapes of a surrogate pair become one character, and half a pair
+            # is an error
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except (ValueError, OverflowError):
             self.fail("broken escape")
 
-    def unquoted(self, word):
-        if self.strict or word["word"].lower() in ("nan", "inf", "infinity"):
-            self.fail("expected a value, not a word")
-        if self.skip("("):
-            for _ in self.until(")"):
-                self.keyword(())
-                self.value()
-        return {"unquoted": self.text[word.start():self.pos].strip()}
+    def number(self, digits):
+        """The int or float of a number token."""
+        if digits.replace("_", "").isdigit():
+            return self.bounded(int, digits)
+        return self.bounded(float, digits)
 
-    def fold(self, left, sign, right):
-        return self.number(FOLD[sign], left, right) if type(right) in (int, float) else self.fail("no number")
+    def fold(self, left, operator, right):
+        """The number that `left operator right` makes."""
+        if type(right) not in (int, float):
+            self.fail("no number")
+        return self.bounded(_calculate, left, operator, right)
 
-    def number(self, make, *parts):
+    def bounded(self, make, *parts):
+        """The number make(*parts), if it is a real one of at most LARGEST."""
         try:
             number = make(*parts)
         except ZeroDivisionError:
@@ -191,8 +349,29 @@ class _Reader:
         return number
 
 
+def _calculate(left, operator, right):
+    """The result of one operation of arithmetic, as Python has it."""
+    if operator == "+":
+        return left + right
+    if operator == "-":
+        return left - right
+    if operator == "*":
+        return left * right
+    if operator == "/":
+        return left / right
+    # the float first: it overflows before an integer of a million digits costs anything
+    rough = float(left) ** right
+    return left ** right if rough else rough
+
+
 def _unescape(found):
+    """The text that a match of ESCAPE stands for.
+
+    Raises ValueError or OverflowError for a code that is no character.
+    """
     code = found[1]
-    if code[0] in "uUxN":
-        return chr(int(code[1:], 16))  # a ValueError if broken
-    return chr(int(code, 8)) if code[0] in "01234567" else ESCAPES.get(code, found[0])
+    if code[0] in "uUxN":  # where no digits follow, as in \N{DASH}, int("", 16) raises
+        return chr(int(code[1:], 16))
+    if code[0] in "01234567":
+        return chr(int(code, 8))
+    return ESCAPES.get(code, found[0])

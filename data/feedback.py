@@ -1,19 +1,23 @@
-"""Does a tool's feedback report an error, and of which kind? (TL-Training, section 3.1 and Figure 1.)
+"""Does a tool's feedback report an error, and of which kind? (TL-Training, 3.1 and Figure 1.)
 
-Feedback is whatever a tool gave back: JSON, the repr of a Python object, either of them cut off in the
-middle, a web page, the message of an exception, a sentence, nothing. What it complains of is found by its
-structure, and no complaint is a success; the texts of a complaint then name the kind of error.
+Feedback is the text that a tool gave back: JSON, the repr of a Python object, either of them cut
+off in the middle, a web page, the message of an exception, a sentence, nothing. The answer takes
+two steps. The structure of the feedback tells whether it complains of something; without a
+complaint the call is a success. The texts of the complaint then name the kind of error.
 
-An empty answer is no error (`[]`, `null`, "No results"): the call was right and there was nothing to find.
-Nor is an empty error field (`"errors": []`, `"error_code": 0`), and words inside the data never count.
+An empty answer is no error (`[]`, `null`, "No results"): the call was right and there was nothing
+to find. Nor is an empty error field (`"errors": []`, `"error_code": 0`), and words inside the data
+never count.
 
     python -m data.feedback FILE     # Figure 1 for a file of trajectories
 """
 
 import enum
+import itertools
 import json
 import re
 from collections import Counter
+from typing import NamedTuple
 
 from data import trajectories
 from data.tools import read_tools
@@ -24,117 +28,227 @@ class Feedback(enum.Enum):
     """What a call came to: the seven categories of the paper's Figure 1."""
 
     ALL_RIGHT = "All Right"
-    TOOL_INSTABILITY = "Tool Instability"                # the service is down, limited, or gives no reason
-    TOOL_CALL_FAILURE = "Tool Call Failure"              # the tool's own code broke
-    TOOL_HALLUCINATION = "Tool Hallucination"            # there is no such tool
-    PARAMETER_HALLUCINATION = "Parameter Hallucination"  # the tool has no such parameter
-    PARAMETER_MISSING = "Parameter Missing"              # a parameter that the tool requires was left out
-    OTHERS = "Others"                                    # mostly values that the tool does not accept
+    # The service is down, limits its use, or gives no reason.
+    TOOL_INSTABILITY = "Tool Instability"
+    # The tool's own code broke.
+    TOOL_CALL_FAILURE = "Tool Call Failure"
+    # There is no such tool.
+    TOOL_HALLUCINATION = "Tool Hallucination"
+    # The tool has no such parameter.
+    PARAMETER_HALLUCINATION = "Parameter Hallucination"
+    # A parameter that the tool requires was left out.
+    PARAMETER_MISSING = "Parameter Missing"
+    # Mostly values that the tool does not accept.
+    OTHERS = "Others"
 
     @property
     def is_error(self):
+        """Whether the call failed; such a call gets no weight in the loss (MAE)."""
         return self is not Feedback.ALL_RIGHT
 
 
-INSTABILITY, FAILURE, OTHERS = Feedback.TOOL_INSTABILITY, Feedback.TOOL_CALL_FAILURE, Feedback.OTHERS
-NO_TOOL, NO_PARAMETER = Feedback.TOOL_HALLUCINATION, Feedback.PARAMETER_HALLUCINATION
-MISSING = Feedback.PARAMETER_MISSING
-
-
-def _re(*alternatives):
+def _any_of(*alternatives):
+    """The pattern of any one of several, in capital or small letters."""
     return re.compile("|".join(alternatives), re.IGNORECASE)
 
 
-# A text is an error if it *begins* like one of these; the first that fits names the kind.
-TEXT = (
-    # Python: the call does not fit the function, or there is no function
-    (MISSING, _re(r"[\w.]+\(\) missing \d+ required ")),
-    (NO_PARAMETER, _re(r"[\w.]+\(\) got an unexpected keyword argument ")),
-    (NO_TOOL, _re(r"name '[^'\n]+' is not defined$")),
-    # Python: str() of an exception inside the tool; of a KeyError that is the key alone, in quotes
-    (FAILURE, _re(
-        r"'[^'\n]{0,60}'$", r"[\w.]+\(\) (takes|got|argument) ", r"'\S+' not supported between instances",
-        r"'\w+' object (has no|is not|does not) ", r"(argument|object) of type .* (is|has) ",
-        r"unsupported (operand )?type", r"\w+ (index|indices) (out of|must be)", r"unhashable type",
-        r"(cannot access )?local variable '", r"(not enough|too many) values to unpack",
-        r"could not convert ", r"invalid literal for ", r"can only concatenate ", r"extra data: ",
-        r"expecting (value|property name)", r"time data '", r"'\S+' codec can't ", r"no module named ",
-        r"division by zero", r"\[errno \d\d?\]", r"failed to parse: ", r"(invalid url|unknown column) '")),
-    # the network, and HTTP when the service gives no reason
-    (INSTABILITY, _re(
-        r"https?connectionpool\(", r"\('connection ", r"\[errno ", r"\d+ (client|server) error: ",
-        r"\[?[45]\d\d\]?[\s:-]*(bad|un(?!i)|forbidden|(not|method|too|service|error)\b|internal|gateway"
-        r"|invalid)",
-        r"(bad request|forbidden|unauthorized|internal server error|service unavailable)\W*$",
-        r"(\S+\s+){0,4}(could not|can't) connect\b", r"connection (error|refused|reset)",
-        r"(\S+ ){0,3}timed out", r"(\S+ ){1,4}is not authorized$",
-        r"too many requests", r"rate limit", r"exceeded \d+ ")),
-    # a tool turns the call down
-    (OTHERS, _re(
-        r"(fatal )?(error|exception)\s*[:!-]", r"traceback \(most", r"\w+(error|exception)[:(]",
-        r"bad request: ", r"failed to ", r"(\S+ ){0,4}not found\W*$",
-        r"the \w+ (could|was|has) not (be |been )?found\W*$",
-        r"(symbol|value|parameter|argument|query|id|the input)\b.{0,80} is not (supported|valid|an? |for )",
-        r"(wrong|invalid|illegal|improperly|malformed|missing|unknown|unsupported) (?=.{1,100}(\n|$))",
-        r"[\w ]{1,40}( error\.?$| has incorrect format)", r"please (specify|provide|enter|input|check) ",
-        r"/bin/\w+: ", r"\w+: .*: (file exists|no such file|permission denied|command not found)")),
+# ------------------------------------------------------- rules for a text: how it begins
+
+# Python refused the call: it lacks an argument that the function requires.
+LACKS_ARGUMENT = _any_of(r"[\w.]+\(\) missing \d+ required ")
+
+# Python refused the call: the function has no such parameter.
+UNEXPECTED_ARGUMENT = _any_of(r"[\w.]+\(\) got an unexpected keyword argument ")
+
+# Python found no function of that name.
+UNDEFINED_NAME = _any_of(r"name '[^'\n]+' is not defined$")
+
+# The text is str() of an exception inside the tool: the tool's own code broke.
+EXCEPTION_IN_TOOL = _any_of(
+    r"'[^'\n]{0,60}'$",  # of a KeyError: the key alone, in quotes
+    r"[\w.]+\(\) (takes|got|argument) ",
+    r"'\S+' not supported between instances",
+    r"'\w+' object (has no|is not|does not) ",
+    r"(argument|object) of type .* (is|has) ",
+    r"unsupported (operand )?type",
+    r"\w+ (index|indices) (out of|must be)",
+    r"unhashable type",
+    r"(cannot access )?local variable '",
+    r"(not enough|too many) values to unpack",
+    r"could not convert ",
+    r"invalid literal for ",
+    r"can only concatenate ",
+    r"extra data: ",
+    r"expecting (value|property name)",
+    r"time data '",
+    r"'\S+' codec can't ",
+    r"no module named ",
+    r"division by zero",
+    r"\[errno \d\d?\]",
+    r"failed to parse: ",
+    r"(invalid url|unknown column) '")
+
+# The network broke, the service limits its use, or an HTTP status stands without a reason.
+SERVICE_FAILED = _any_of(
+    r"https?connectionpool\(",
+    r"\('connection ",
+    r"\[errno ",  # the network's, of three digits; a file's has at most two and stands above
+    r"\d+ (client|server) error: ",
+    # a status and its name, not a number of things: "404 Methodist Road", "500 units in stock"
+    r"\[?[45]\d\d\]?[\s:-]*(bad|un(?!i)|forbidden|internal|gateway|invalid"
+    r"|(not|method|too|service|error)\b)",
+    r"(bad request|forbidden|unauthorized|internal server error|service unavailable)\W*$",
+    r"(\S+\s+){0,4}(could not|can't) connect\b",
+    r"connection (error|refused|reset)",
+    r"(\S+ ){0,3}timed out",
+    r"(\S+ ){1,4}is not authorized$",
+    r"too many requests",
+    r"rate limit",
+    r"exceeded \d+ ")
+
+# The tool turned the call down and says so in words of its own.
+TURNED_DOWN = _any_of(
+    r"(fatal )?(error|exception)\s*[:!-]",
+    r"traceback \(most",
+    r"\w+(error|exception)[:(]",
+    r"bad request: ",
+    r"failed to ",
+    r"(\S+ ){0,4}not found\W*$",
+    r"the \w+ (could|was|has) not (be |been )?found\W*$",
+    r"(symbol|value|parameter|argument|query|id|the input)\b"
+    r".{0,80} is not (supported|valid|an? |for )",
+    # a short line only: a film may be called "Missing Link" too
+    r"(wrong|invalid|illegal|improperly|malformed|missing|unknown|unsupported) (?=.{1,100}(\n|$))",
+    r"[\w ]{1,40}( error\.?$| has incorrect format)",
+    r"please (specify|provide|enter|input|check) ",
+    r"/bin/\w+: ",
+    r"\w+: .*: (file exists|no such file|permission denied|command not found)")
+
+# A text is an error if it *begins* like one of these, and the first that fits names the kind: a
+# precise rule stands before a general one (a missing argument before an exception of any kind).
+TEXT_RULES = (
+    (LACKS_ARGUMENT, Feedback.PARAMETER_MISSING),
+    (UNEXPECTED_ARGUMENT, Feedback.PARAMETER_HALLUCINATION),
+    (UNDEFINED_NAME, Feedback.TOOL_HALLUCINATION),
+    (EXCEPTION_IN_TOOL, Feedback.TOOL_CALL_FAILURE),
+    (SERVICE_FAILED, Feedback.TOOL_INSTABILITY),
+    (TURNED_DOWN, Feedback.OTHERS),
 )
 
-# A web page is an error if its title, a heading or the start of its body says so.
-PAGE = _re(r"<(!doctype|html|head|body|h1)\b")
-PAGE_ERROR = _re(r"<(title|h[1-4]|pre|body)\b[^<>]*>[^<]*?(error|\b[45]\d\d\b|not found|bad request|denied"
-                 r"|forbidden|unauthorized|unavailable|bad gateway|cannot (get|post))")
+# A web page is an error, of the service, if its title, a heading or the start of its body says so.
+PAGE = _any_of(r"<(!doctype|html|head|body|h1)\b")
+PAGE_ERROR = _any_of(
+    r"<(title|h[1-4]|pre|body)\b[^<>]*>[^<]*?(error|\b[45]\d\d\b|not found|bad request|denied"
+    r"|forbidden|unauthorized|unavailable|bad gateway|cannot (get|post))")
 
-# Members of a JSON object that tell of an error: name and value, each matched whole. The last two count only
-# in an object that holds nothing but a report: an order may have failed, and Mexico's code is 484.
+
+# ------------------------------------------- rules for a JSON object: which member complains
+
+class Member(NamedTuple):
+    """A member of a JSON object that tells of an error; both patterns match the whole."""
+
+    name: re.Pattern
+    wrong: re.Pattern  # values that are an error
+
+
 ERROR = r"(non_field_)?errors?([ _]?(message|msg|description|detail))?|fault(string)?|exception"
-MEMBERS = (
-    (_re(ERROR), _re(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)(.|\n)+")),
-    (_re(r"error_?(code|no)|errno"), _re(r"(?!(0+|200|none|null|ok|success)$).+")),
-    (_re(r"success|ok"), _re(r"false")),
-    (_re(r"(http_?)?(status|code|cod)(_?code)?"), _re(r"[45]\d\d")),
-    (_re(r"(query_)?status|type|result"), _re(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden",
-                                              r"bad request.*", r"(invalid|illegal|unknown)_.*")),
-)
-REASON = _re(ERROR, r"message|msg|message_?detail|reason|comment|detail|info|title|text|description|status",
-             r"request_result")  # members in which an object that reports an error says why
+
+# A member called an error holds one, unless its value says that there is none.
+ERROR_TEXT = Member(_any_of(ERROR),
+                    _any_of(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)(.|\n)+"))
+# A code of an error, but for the codes of success.
+ERROR_CODE = Member(_any_of(r"error_?(code|no)|errno"),
+                    _any_of(r"(?!(0+|200|none|null|ok|success)$).+"))
+# The opposite of a success.
+SUCCESS_FLAG = Member(_any_of(r"success|ok"),
+                      _any_of(r"false"))
+# An HTTP status of an error. In an object of data the number may be anything: Mexico's code is 484.
+HTTP_STATUS = Member(_any_of(r"(http_?)?(status|code|cod)(_?code)?"),
+                     _any_of(r"[45]\d\d"))
+# A word of failure. In an object of data it may be what was asked for: an order may have failed.
+STATUS_WORD = Member(_any_of(r"(query_)?status|type|result"),
+                     _any_of(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden",
+                             r"bad request.*",
+                             r"(invalid|illegal|unknown)_.*"))
+
+IN_ANY_OBJECT = (ERROR_TEXT, ERROR_CODE, SUCCESS_FLAG)
+IN_A_REPORT = (*IN_ANY_OBJECT, HTTP_STATUS, STATUS_WORD)  # an object that holds no data
+
+# Members in which an object that reports an error says why.
+REASON = _any_of(ERROR, r"message|msg|message_?detail|reason|comment|detail|info|title|text",
+                 r"description|status|request_result")
+
+# Members that wrap the tool's answer: their objects are looked into.
 ENVELOPES = {"status", "meta", "message", "response", "error", "result", "data"}
-REPORT = _re(*(name.pattern for name, _ in MEMBERS), REASON.pattern, *ENVELOPES,
-             r"(request|trace)_?id|timestamp|path")  # members of an object that is no data
 
-# An object with a message and nothing else is an error if the message turns something down. So is one that
-# has only lists of such sentences, a list for each field of a form.
-NOTE = _re(r"message|msg|message_?detail|detail|reason|information|note")
-REFUSAL = _re(
-    r"\b(illegal|invalid|unknown|unrecogni[sz]ed|unsupported|missing|exceed(s|ed)|denied|forbidden)\b",
-    r"\b(not|n't) (found|exist|a? ?valid|supported|allowed|authorized|subscribed|available|have access)\b",
-    r"\b(must (be|have|match|contain)|(is|are) required|too many|cannot|unable to|could not|failed)\b",
-    r"\b(unauthorized|unavailable|unreachable|premium|rate limit|bad request|no \w+ resource was found)\b")
-FORM = _re(r"(enter|select) an? |(this field|ensure this|not a valid) |.* is not (a valid|one of) ")
+# Members of an object that holds a report and no data.
+REPORT = _any_of(*(member.name.pattern for member in IN_A_REPORT), REASON.pattern, *ENVELOPES,
+                 r"(request|trace)_?id|timestamp|path")
 
-# The texts of a complaint name its kind: all together for a parameter, any one for the service, to which a
-# complaint that is bare of reasons is put down too.
-PARAMETER = (
-    (MISSING, _re(r".*(\b(is|are) required\b|need another parameter|requires? at least one)",
-                  r".*can not both be none", r"missing (required )?(\w+ )?param")),
-    (NO_PARAMETER, _re(r".*\bfield do(es)? not exist", r"(unknown|unexpected) (param|field|arg|key)")),
+# An object of messages alone has no member that says whether they are an error: it is one if a
+# message turns something down.
+NOTE = _any_of(r"message|msg|message_?detail|detail|reason|information|note")
+REFUSAL = _any_of(
+    r"\b(illegal|invalid|unknown|unrecogni[sz]ed|unsupported|missing|exceed(s|ed))\b",
+    r"\b(denied|forbidden|unauthorized|unavailable|unreachable)\b",
+    r"\b(not|n't) (found|exist|a? ?valid|supported|allowed)\b",
+    r"\b(not|n't) (authorized|subscribed|available|have access)\b",
+    r"\b(must (be|have|match|contain)|(is|are) required)\b",
+    r"\b(too many|cannot|unable to|could not|failed)\b",
+    r"\b(premium|rate limit|bad request|no \w+ resource was found)\b")
+
+# A form that was filled in wrongly answers with a list of such sentences for each of its fields.
+FORM = _any_of(
+    r"(enter|select) an? ",
+    r"(this field|ensure this|not a valid) ",
+    r".* is not (a valid|one of) ")
+
+# What ToolBench's wrapper says when it does not know more: the response beside it decides.
+NO_MORE_KNOWN = "Message error..."
+
+
+# ----------------------------------------- rules for the kind: what the complaint's texts say
+
+# Texts that give no reason: a code, an address, or the name of a status.
+BARE = _any_of(
+    r"\d*", r"https?://\S+", r"message error\W*",
+    r"(error:? ?)?([45]\d\d[ :-]*)?(bad request|unprocessable entity|error|fail(ed|ure)?)")
+
+# The service is to blame: it limits its use, refuses access or is down.
+SERVICE = _any_of(
+    r"rate limit|quota|too many requests",
+    r"(not |un)authorized|^forbidden|not subscribed|premium|api key",
+    r"(internal|unknown|server|response|connection|timeout) error",
+    r"timed out|redirects|unavailable|unreachable|shards failed|connectionpool\(",
+    r"invalid api call|endpoint '.*' does not exist|no \w+ resource was found")
+
+# A parameter that the tool requires was left out.
+PARAMETER_IS_REQUIRED = _any_of(
+    r".*(\b(is|are) required\b|need another parameter|requires? at least one)",
+    r".*can not both be none",
+    r"missing (required )?(\w+ )?param")
+
+# The tool has no such parameter.
+PARAMETER_IS_UNKNOWN = _any_of(
+    r".*\bfield do(es)? not exist",
+    r"(unknown|unexpected) (param|field|arg|key)")
+
+# The first that fits all reasons names the kind: a complaint about a parameter and something else
+# is put down to neither.
+REASON_RULES = (
+    (PARAMETER_IS_REQUIRED, Feedback.PARAMETER_MISSING),
+    (PARAMETER_IS_UNKNOWN, Feedback.PARAMETER_HALLUCINATION),
 )
-SERVICE = _re(
-    r"rate limit|quota|too many requests|(not |un)authorized|^forbidden|not subscribed|premium|api key",
-    r"invalid api call|(internal|unknown|server|response|connection|timeout) error|timed out|redirects",
-    r"unavailable|unreachable|shards failed|endpoint '.*' does not exist|no \w+ resource was found",
-    r"connectionpool\(")
-BARE = _re(r"\d*", r"https?://\S+", r"message error\W*",
-           r"(error:? ?)?([45]\d\d[ :-]*)?(bad request|unprocessable entity|error|fail(ed|ure)?)")
 
 
 def classify(text, call_name=None, tools=()):
     """The `Feedback` category of one feedback text. Total: every text has one.
 
-    `call_name` and `tools` (schemas or `data.tools.Tool`) say which tool was called and which were offered,
-    where that is known. An error from a tool that was not offered is a Tool Hallucination; a success from one
-    stays a success, for the tool was there. And "name 'x' is not defined" from a tool that *was* offered is a
-    Tool Call Failure: the call was right, the code behind it is missing. Raises InputError for a bad schema.
+    call_name: the tool that was called; tools: those that were offered (schemas or Tools); both
+    where they are known. An error from a tool that was not offered is a Tool Hallucination; a
+    success from one stays a success, for the tool was there. And "name 'x' is not defined" from a
+    tool that *was* offered is a Tool Call Failure: the call was right, the code behind it is
+    missing. Raises InputError for a bad schema.
 
     >>> classify("get_recipes() missing 1 required positional argument: 'size'")
     <Feedback.PARAMETER_MISSING: 'Parameter Missing'>
@@ -148,43 +262,63 @@ def classify(text, call_name=None, tools=()):
     if call_name is None or not tools:
         return kind
     if call_name not in {tool.name for tool in read_tools(tools)}:
-        return NO_TOOL
-    return FAILURE if kind is NO_TOOL else kind
+        return Feedback.TOOL_HALLUCINATION
+    if kind is Feedback.TOOL_HALLUCINATION:
+        return Feedback.TOOL_CALL_FAILURE
+    return kind
 
+
+# ------------------------------------------------------------------ the complaint in a feedback
 
 def _complaint(value, depth=0):
-    """The texts in which feedback, or a JSON value in it, reports an error; none for a success."""
+    """The texts in which feedback, or a JSON value in it, reports an error; none for a success.
+
+    depth: of values looked into; deeper than 5 there is only data.
+    """
     if depth > 5:
         return []
     if isinstance(value, str):
-        parsed = _parse(value)
-        if isinstance(parsed, (dict, list, str)):
-            return _complaint(parsed, depth + 1)
-        return [value] if _text_kind(value) else []
-    if isinstance(value, list):  # an error if all members are; three tell
-        parts = [_complaint(member, depth + 1) for member in value[:3] if isinstance(member, dict)]
-        return [text for part in parts for text in part] if all(parts) else []
-    if not isinstance(value, dict):
-        return []
+        return _complaint_of_text(value, depth)
+    if isinstance(value, list):
+        return _complaint_of_list(value, depth)
+    if isinstance(value, dict):
+        return _complaint_of_object(value, depth)
+    return []
+
+
+def _complaint_of_text(text, depth):
+    """A text may be JSON, or JSON within a string; if not, the text itself may be an error."""
+    parsed = _parse(text)
+    if isinstance(parsed, (dict, list, str)):
+        return _complaint(parsed, depth + 1)
+    return [text] if _text_kind(text) else []
+
+
+def _complaint_of_list(members, depth):
+    """A list is an error if all its objects are; the first three members tell."""
+    objects = [member for member in members[:3] if isinstance(member, dict)]
+    complaints = [_complaint(member, depth + 1) for member in objects]
+    return list(itertools.chain.from_iterable(complaints)) if all(complaints) else []
+
+
+def _complaint_of_object(value, depth):
+    """An object complains itself, or one within it does: in an envelope, or its only member."""
     found = _own_complaint(value)
     for key, member in value.items():
-        if key == "response" and member and set(found) <= {"Message error..."}:
-            found = _complaint(member, depth + 1)  # what ToolBench's wrapper says when it does not know more
+        if key == "response" and member and set(found) <= {NO_MORE_KNOWN}:
+            found = _complaint(member, depth + 1)
         elif isinstance(member, dict) and (key.lower() in ENVELOPES or len(value) == 1):
             found = found + _complaint(member, depth + 1)
     return found
 
 
 def _own_complaint(value):
-    """`_complaint` of a JSON object, from its own members alone."""
-    said = [text for key, member in value.items() if REASON.fullmatch(key) for text in _texts(member)]
+    """The complaint of a JSON object, from its own members alone."""
     is_report = all(REPORT.fullmatch(key) or not member for key, member in value.items())
     for key, member in value.items():
-        holds = isinstance(member, (dict, list))
-        text = " ".join(_texts(member)) if holds else str(member).strip()
-        rules = MEMBERS[:1] if holds else MEMBERS if is_report else MEMBERS[:3]
-        if any(name.fullmatch(key) and wrong.fullmatch(text) for name, wrong in rules):
-            return said or [text]
+        error = _error_in_member(key, member, is_report)
+        if error:
+            return _reasons(value) or [error]
     if all(NOTE.fullmatch(key) for key in value):
         return [text for text in _texts(value) if REFUSAL.search(text)]
     if all(isinstance(member, list) and member for member in value.values()):
@@ -193,66 +327,123 @@ def _own_complaint(value):
     return []
 
 
+def _error_in_member(key, member, is_report):
+    """The text of a member that tells of an error; "" for any other.
+
+    is_report: whether its object holds a report and no data.
+    """
+    if isinstance(member, (dict, list)):  # a code or a status is one scalar
+        text = " ".join(_texts(member))
+        rules = (ERROR_TEXT,)
+    else:
+        text = str(member).strip()
+        rules = IN_A_REPORT if is_report else IN_ANY_OBJECT
+    if any(rule.name.fullmatch(key) and rule.wrong.fullmatch(text) for rule in rules):
+        return text
+    return ""
+
+
+def _reasons(value):
+    """The texts in which a JSON object that reports an error says why."""
+    found = []
+    for key, member in value.items():
+        if REASON.fullmatch(key):
+            found += _texts(member)
+    return found
+
+
 def _texts(value):
-    """The scalars of a JSON value as texts, in order; null, false, zero and the empty text are left out."""
-    found, rest = [], [value]
-    while rest:
-        value = rest.pop()
-        if isinstance(value, (dict, list)):
-            rest += reversed(value.values() if isinstance(value, dict) else value)
+    """The scalars of a JSON value as texts, in order, without null, false, zero and the empty text.
+
+    A loop and not a recursion: feedback may be nested more deeply than Python's calls can be.
+    """
+    found = []
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            stack += reversed(value.values())
+        elif isinstance(value, list):
+            stack += reversed(value)
         elif value:
             found.append(str(value).strip())
     return found
 
 
+# ----------------------------------------------------------------------- the kind of a complaint
+
 def _text_kind(text):
     """The kind of error that a text which is no JSON reports; None for a success."""
     if PAGE.match(text):
-        return INSTABILITY if PAGE_ERROR.search(text) else None
-    return next((kind for kind, pattern in TEXT if pattern.match(text)), None)
+        return Feedback.TOOL_INSTABILITY if PAGE_ERROR.search(text) else None
+    for beginning, kind in TEXT_RULES:
+        if beginning.match(text):
+            return kind
+    return None
 
 
 def _kind(complaint):
-    """The kind of error that the texts of a complaint name."""
-    if len(complaint) == 1 and (kind := _text_kind(complaint[0])) not in (None, OTHERS):
-        return kind
+    """The kind of error that the texts of a complaint name.
+
+    In this order: one text that is a known message; a complaint without a reason, or with one that
+    blames the service; a parameter, if all reasons are about it; anything else.
+    """
+    if len(complaint) == 1:
+        kind = _text_kind(complaint[0])
+        if kind not in (None, Feedback.OTHERS):
+            return kind
     reasons = [text for text in complaint if not BARE.fullmatch(text)]
     if not reasons or any(SERVICE.search(text) for text in reasons):
-        return INSTABILITY
-    return next((kind for kind, pattern in PARAMETER if all(pattern.match(text) for text in reasons)), OTHERS)
+        return Feedback.TOOL_INSTABILITY
+    for pattern, kind in REASON_RULES:
+        if all(pattern.match(text) for text in reasons):
+            return kind
+    return Feedback.OTHERS
 
 
-# A string; a mark; another word of JSON or of a Python literal; a quote that nothing closes, with the rest.
-TOKEN = re.compile(r"""("(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')|([][{},:])|([^][{},:"'\s]++)|(["'].*)""",
-                   re.DOTALL)
-WORDS = {"True": "true", "False": "false", "None": "null"}
+# --------------------------------------------------------------------- feedback -> a JSON value
+
+# A token of JSON or of a Python literal: a whole string, a mark, another word (a number, true,
+# None), or a quote that nothing closes, with the rest of the text. One group for each.
+TOKEN = re.compile(
+    r"""("(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')"""
+    r"""|([][{},:])"""
+    r"""|([^][{},:"'\s]++)"""
+    r"""|(["'].*)""",
+    re.DOTALL)
+CONSTANTS = {"True": "true", "False": "false", "None": "null"}
 CLOSING = {"{": "}", "[": "]"}
 
 
 def _parse(text):
-    """The JSON value of a text, a Python object's repr, or either cut off; None for any other text."""
+    """The JSON value of a text, of a Python object's repr, or of either cut off; else None."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):  # ValueError is also an integer of thousands of digits
         pass
+    if text[:1] not in CLOSING:
+        return None
     try:
-        return json.loads(_mended(text), strict=False) if text[:1] in CLOSING else None
+        return json.loads(_mended(text), strict=False)
     except (ValueError, RecursionError):
         return None
 
 
 def _mended(text):
-    """JSON or a Python literal -> JSON; one that was cut off is closed after its last whole member."""
-    tokens, whole = [], 0
+    """JSON or a Python literal -> JSON; if it was cut off, closed after its last whole member."""
+    tokens = []
+    whole = 0  # tokens up to the end of the last whole member
     for string, mark, word, cut in TOKEN.findall(text):
         if mark == ",":
             whole = len(tokens)
         if cut:
-            whole = len(tokens) + (tokens[-1:] == [":"])  # half of a member's text still says something
             string = json.dumps(cut[1:])
+            whole = len(tokens)
+            if tokens[-1:] == [":"]:  # half of a member's text still says something
+                whole += 1
         elif string.startswith("'"):
             string = json.dumps(string[1:-1])
-        tokens.append(string or mark or WORDS.get(word, word))
+        tokens.append(string or mark or CONSTANTS.get(word, word))
     if _unclosed(tokens):
         tokens = tokens[:whole]
     return " ".join(tokens + _unclosed(tokens))
@@ -269,13 +460,20 @@ def _unclosed(tokens):
     return closing[::-1]
 
 
+# ------------------------------------------------------------------------------------- Figure 1
+
 def shares(conversations):
-    """(Counter of `Feedback` over the calls that have feedback, number of conversations with an error)"""
-    counts, failed = Counter(), 0
+    """The counts of Figure 1 over trajectories.
+
+    Returns (Counter of `Feedback` over the calls that have feedback, number of conversations with
+    one error or more).
+    """
+    counts = Counter()
+    failed = 0
     for conversation in conversations:
-        pairs = zip(conversation.turns, conversation.turns[1:])
-        kinds = [classify(turn.content, call.name, conversation.tools) for call, turn in pairs
-                 if (call.role, turn.role) == ("assistant", "function")]
+        kinds = [classify(answer.content, call.name, conversation.tools)
+                 for call, answer in itertools.pairwise(conversation.turns)
+                 if call.role == "assistant" and answer.role == "function"]
         counts.update(kinds)
         failed += any(kind.is_error for kind in kinds)
     return counts, failed
@@ -283,14 +481,16 @@ def shares(conversations):
 
 def main():
     """The command line; see the top of this file."""
-    parser = Parser(prog="python -m data.feedback", description="Erroneous calls by category (Figure 1).")
+    parser = Parser(prog="python -m data.feedback",
+                    description="Erroneous calls by category (Figure 1).")
     parser.add_argument("file", help="trajectories in TL-Training's raw format")
     conversations = trajectories.read(parser.parse_args().file)
     counts, failed = shares(conversations)
     calls = counts.total()
     for kind in Feedback:
         share = counts[kind] / max(calls, 1)
-        print(f"{kind.value:<24}{counts[kind]:>7}{share:>8.1%}  {'█' * round(50 * share)}".rstrip())
+        bar = "█" * round(50 * share)
+        print(f"{kind.value:<24}{counts[kind]:>7}{share:>8.1%}  {bar}".rstrip())
     errors = calls - counts[Feedback.ALL_RIGHT]
     print(f"\n{errors} of {calls} calls with feedback are erroneous ({errors / max(calls, 1):.1%})")
     total = len(conversations)

@@ -1,32 +1,32 @@
 """What became of whole dialogues (TL-Training, section 4.1): DE and CE per call, VA per query.
 
-    python -m evaluation.dialogue_scores FILE                    # dialogues in the raw trajectory format
-    python -m evaluation.dialogue_scores --rotbench DIR          # the calls that RoTBench's third turn shows, clean
+DE, documentation error: the call names a tool that was not offered or a parameter that its schema
+lacks, or the feedback says so, or says that a parameter is missing; the tool's code may know fewer
+parameters than its schema, as that of 23 tools of ToolEyes. A parameter that only the schema calls
+required counts if the feedback reports any error: real tools often do without it. CE, call error:
+any other error that the feedback reports, and a turn that is no call. VA, valid answer: `finish`
+within nine turns, with an answer that is not empty and no refusal. Where the expected value is
+known, the stricter VA is that the answer holds it.
 
-DE, documentation error: the call names a tool that was not offered or a parameter that its schema lacks, or
-the feedback says so, or says that a parameter is missing; the tool's code may know fewer parameters than its
-schema, as that of 23 tools of ToolEyes. A parameter that only the schema calls required
-counts if the feedback reports an error, whatever it is: real tools often do without. CE, call error: any
-other error that the feedback reports, and a turn that is no call. VA, valid answer: `finish` within nine
-turns, with an answer that is not empty and no refusal; where the expected value is known, the stricter VA is
-that the answer holds it.
+`evaluate.py --bench transcripts --predictions FILE` prints and writes them for the dialogues of a
+file.
 """
 
 import re
 from collections import Counter
-from pathlib import Path
 from typing import NamedTuple
 
+from data import feedback
 from data.calls import Call, ParseError
-from data.feedback import Feedback, classify
+from data.feedback import Feedback
 from data.tools import Tool
 from data.trajectories import read_item
-from evaluation import benchmarks, call_formats
+from evaluation import call_formats
 from plumbing.files import InputError, parse_json, read_json
-from plumbing.flags import Parser, cli
 
 MAX_TURNS = 9  # ToolEyes' own loop ends after that many
-REFUSAL = re.compile(r"\b(cannot|can't|can not|unable to) (handle|complete|solve) (the|this) task", re.I)
+REFUSAL = re.compile(
+    r"\b(cannot|can't|can not|unable to) (handle|complete|solve) (the|this) task", re.I)
 DE_KINDS = ("unknown tool", "unknown parameter", "missing parameter")
 CE_KINDS = ("unparsable", "error reported")
 
@@ -45,53 +45,67 @@ class Transcript(NamedTuple):
     expected: str = ""     # the value that the answer must hold, where it is known
 
 
-# -------------------------------------------------------------------------------------------------- reading
+# ------------------------------------------------------------------------------------------ reading
 
-def read(path):
-    """The transcripts of a file. Raises InputError that names file, item and turn.
+def read_transcripts(path):
+    """The Transcripts of a file. Raises InputError that names file, item and turn.
 
-    The format is that of trajectories, and "expected" the value that an answer must hold, where it is known;
-    but a turn of the model may be any text: that is not the file's fault.
+    The format is that of trajectories, and "expected" the value that an answer must hold, where it
+    is known; but a turn of the model may be any text: that is not the file's fault.
     """
     items = read_json(path)
     if not isinstance(items, list):
-        raise InputError(f"{path}: must be a JSON list of conversations, not {type(items).__name__}")
+        kind = type(items).__name__
+        raise InputError(f"{path}: must be a JSON list of conversations, not {kind}")
     if not items:
         raise InputError(f"{path}: holds no conversation")
-    return [_read_item(item, f"{path}: item {i}") for i, item in enumerate(items)]
+    return [_read_transcript(item, f"{path}: item {i}") for i, item in enumerate(items)]
 
 
-def _read_item(item, where):
+def _read_transcript(item, where):
     messages = item.get("conversations") if isinstance(item, dict) else None
-    if isinstance(messages, list):  # read as plain text, the model's turns cannot be malformed
-        item = item | {"conversations": [m | {"role": "user"} if _is_call(m) else m for m in messages]}
+    if isinstance(messages, list):
+        item = item | {"conversations": [_as_plain_text(message) for message in messages]}
     conversation = read_item(item, where)
     expected = item.get("expected") or ""
     if not isinstance(expected, str):
         raise InputError(f"{where}: expected is not text")
-    return _transcript(conversation, [_is_call(message) for message in messages], expected)
+    return _make_transcript(conversation, list(map(_is_model_turn, messages)), expected)
 
 
-def _is_call(message):
+def _as_plain_text(message):
+    """A message; a turn of the model as if it were the user's, which may be any text."""
+    return message | {"role": "user"} if _is_model_turn(message) else message
+
+
+def _is_model_turn(message):
     return isinstance(message, dict) and message.get("role") == "assistant"
 
 
-def _transcript(conversation, is_call, expected):
+def make_transcript(conversation, expected=""):
+    """The Transcript of a Conversation or Task, whose assistant turns may hold any text."""
+    is_model_turn = [turn.role == "assistant" for turn in conversation.turns]
+    return _make_transcript(conversation, is_model_turn, expected)
+
+
+def _make_transcript(conversation, is_model_turn, expected):
+    """is_model_turn: a boolean for each turn."""
+    turns = conversation.turns
     steps = []
-    for turn, here, after in zip(conversation.turns, is_call, (*conversation.turns[1:], None)):
-        if here:
-            answered = after is not None and after.role == "function"
-            call = _call(turn, conversation.tools)
-            steps.append(Step(turn.content, call, after.content if answered else None))
+    for place, turn in enumerate(turns):
+        if is_model_turn[place]:
+            call = _call_of_turn(turn, conversation.tools)
+            steps.append(Step(turn.content, call, _feedback_at(turns, place + 1)))
     return Transcript(conversation.id, conversation.tools, tuple(steps), expected)
 
 
-def transcript(conversation, expected=""):
-    """The Transcript of a Conversation or Task, whose assistant turns may hold any text."""
-    return _transcript(conversation, [turn.role == "assistant" for turn in conversation.turns], expected)
+def _feedback_at(turns, place):
+    if place < len(turns) and turns[place].role == "function":
+        return turns[place].content
+    return None
 
 
-def _call(turn, tools):
+def _call_of_turn(turn, tools):
     if turn.arguments is not None:
         return Call(turn.name, turn.arguments, (0, len(turn.name)))
     try:
@@ -101,12 +115,14 @@ def _call(turn, tools):
 
 
 def read_call(text, tools):
-    """The Call in a turn's text: `name`, a newline and JSON as trajectories have it, or the first one in any
-    form of evaluation/call_formats.py.
+    """The Call in a turn's text, in the format of trajectories or in any of call_formats.py.
 
-    Raises ParseError.
+    Trajectories have `name`, a newline and JSON. In the others the first call is taken. Raises
+    ParseError.
 
-    >>> read_call('get_time(city="Oslo")\\n{"time": "12:00"}', ()).name  # it goes on with what may come back
+    A text may go on with what the model expects to come back:
+
+    >>> read_call('get_time(city="Oslo")\\n{"time": "12:00"}', ()).name
     'get_time'
     """
     name, _, rest = text.partition("\n")
@@ -117,30 +133,30 @@ def read_call(text, tools):
             arguments = None
         if isinstance(arguments, dict):
             return Call(name.strip(), arguments, (0, len(name.strip())))
-    return call_formats.calls(text, tools)[0]
+    return call_formats.read_calls(text, tools)[0]
 
 
-def rotbench(folder):
-    """The calls that RoTBench shows before its third turn (clean), as transcripts."""
-    return [transcript(task) for task in benchmarks.read("rotbench", folder, "clean", "third")]
+# -------------------------------------------------------------------------------------------- rules
 
-
-# ---------------------------------------------------------------------------------------------------- rules
-
-def fault(step, tools):
+def find_fault(step, tools):
     """("DE", one of DE_KINDS) or ("CE", one of CE_KINDS), or ("", "") for a call without fault."""
     if step.call is None:
         return "CE", "unparsable"
-    unanswered = step.feedback is None
-    found = Feedback.ALL_RIGHT if unanswered else classify(step.feedback, step.call.name, tools)
-    schemas = [tool for tool in tools if tool.name == step.call.name]  # a name may be offered twice
+    name = step.call.name
+    found = Feedback.ALL_RIGHT
+    if step.feedback is not None:
+        found = feedback.classify(step.feedback, name, tools)
+    schemas = [tool for tool in tools if tool.name == name]  # a name may be offered twice
     if not schemas or found is Feedback.TOOL_HALLUCINATION:
         return "DE", "unknown tool"
-    known = {parameter.name for tool in schemas for parameter in tool.parameters}
-    if step.call.arguments.keys() - known or found is Feedback.PARAMETER_HALLUCINATION:
+    keys = step.call.arguments.keys()
+    known = set()
+    for tool in schemas:
+        known.update(parameter.name for parameter in tool.parameters)
+    if keys - known or found is Feedback.PARAMETER_HALLUCINATION:
         return "DE", "unknown parameter"
     required = {parameter.name for parameter in schemas[0].parameters if parameter.required}
-    if found is Feedback.PARAMETER_MISSING or found.is_error and required - step.call.arguments.keys():
+    if found is Feedback.PARAMETER_MISSING or (found.is_error and required - keys):
         return "DE", "missing parameter"
     return ("CE", "error reported") if found.is_error else ("", "")
 
@@ -166,62 +182,92 @@ def is_right(transcript):
 
 
 def holds(text, expected):
-    """Does a text hold a value, as a word of its own? Case, white space, thousands commas and trailing zeros
-    do not count.
+    """Does a text hold a value, as a word of its own?
 
-    >>> holds("It costs 1,250.50 EUR.", "1250.5 eur"), holds("17.5 degrees", "7.5"), holds("-3", "3")
-    (True, False, False)
+    Case, white space, thousands commas and trailing zeros do not count.
+
+    >>> holds("It costs 1,250.50 EUR.", "1250.5 eur")
+    True
+    >>> holds("17.5 degrees", "7.5"), holds("-3", "3")
+    (False, False)
     """
-    text, expected = _plain(text), _plain(expected)
+    text = plain_text(text)
+    expected = plain_text(expected)
     minus = r"(?<!(?<!\w)-)" if expected[:1].isdigit() else ""
-    return bool(re.search(rf"(?<!\w)(?<!\d\.){minus}{re.escape(expected)}(?!\w|\.\d)", text))
+    pattern = rf"(?<!\w)(?<!\d\.){minus}{re.escape(expected)}(?!\w|\.\d)"
+    return bool(re.search(pattern, text))
 
 
-def _plain(text):
+def plain_text(text):
+    """A text in one case, without spare white space, thousands commas and trailing zeros."""
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", " ".join(text.casefold().split()))
     return re.sub(r"(?<=\d)(?:\.0+|(\.\d*[1-9])0+)(?!\d)", r"\1", text)
 
 
-def count(transcripts):
+# ------------------------------------------------------------------------------------------- counts
+
+def count_faults(transcripts):
     """{"calls", "DE", "CE", "queries", "VA", "kinds"}: numbers of calls and of queries.
 
-    Where all have a value that their answer must hold, "VA" counts the answers that do, and "VA_paper" all
-    valid ones.
+    Where all have a value that their answer must hold, "VA" counts the answers that do, and
+    "VA_paper" all valid ones.
     """
-    faults = Counter(fault(step, transcript.tools) for transcript in transcripts for step in transcript.steps)
-    groups = Counter()
-    for (group, _), n in faults.items():
-        groups[group] += n
-    answers = {"VA": sum(map(is_valid, transcripts))}
+    faults = Counter()
+    for transcript in transcripts:
+        faults.update(find_fault(step, transcript.tools) for step in transcript.steps)
+    kinds = {kind: faults["DE", kind] for kind in DE_KINDS}
+    kinds |= {kind: faults["CE", kind] for kind in CE_KINDS}
+    valid = sum(map(is_valid, transcripts))
+    answers = {"VA": valid}
     if transcripts and all(transcript.expected for transcript in transcripts):
-        answers = {"VA": sum(map(is_right, transcripts)), "VA_paper": answers["VA"]}
-    return {"calls": faults.total(), "DE": groups["DE"], "CE": groups["CE"],
-            "queries": len(transcripts), **answers,
-            "kinds": {kind: faults[group, kind] for group, kinds in (("DE", DE_KINDS), ("CE", CE_KINDS))
-                      for kind in kinds}}
+        answers = {"VA": sum(map(is_right, transcripts)), "VA_paper": valid}
+    return {"calls": faults.total(),
+            "DE": sum(kinds[kind] for kind in DE_KINDS),
+            "CE": sum(kinds[kind] for kind in CE_KINDS),
+            "queries": len(transcripts), **answers, "kinds": kinds}
 
 
-# -------------------------------------------------------------------------------- the authors' released rules
+def fault_table(transcripts):
+    """Lines: DE and CE with their kinds, of calls; VA, of queries."""
+    counts = count_faults(transcripts)
+    calls = counts["calls"]
+    for name, kinds in (("DE", DE_KINDS), ("CE", CE_KINDS)):
+        yield _fault_row(name, counts[name], calls, "calls")
+        for kind in kinds:
+            yield _fault_row(f"  {kind}", counts["kinds"][kind], calls)
+    yield _fault_row("VA", counts["VA"], counts["queries"], "queries")
+    if "VA_paper" in counts:
+        yield _fault_row("  any answer, the paper's rule", counts["VA_paper"], counts["queries"])
 
-# TL-Training's mae.py looks for these in a feedback, both reduced to letters and digits, so that `"error":`
-# finds every "error". The first three are what a documentation error causes.
+
+def _fault_row(name, part, whole, unit=""):
+    share = f"{100 * part / whole:.2f}%" if whole else "-"
+    return f"{name:<32}{part:>6}{share:>9}" + (f"  of {whole} {unit}" if unit else "")
+
+
+# ---------------------------------------------------------------------- the authors' released rules
+
+# TL-Training's mae.py looks for these in a feedback, both reduced to letters and digits, so that
+# `"error":` finds every "error". The first three are what a documentation error causes.
 RELEASED_DE = ("is not defined", "positional argument", "unexpected keyword")
 RELEASED_CE = (
     "'related_searches'", "ConnectionError", '"error":', "not supported", "Invalid API call",
-    "Response error", "Object of type SerpResults is not JSON serializable", "400 Client Error", "'error'",
-    "connection error", "slice indices must be integers or None or have an __index__ method")
+    "Response error", "Object of type SerpResults is not JSON serializable", "400 Client Error",
+    "'error'", "connection error",
+    "slice indices must be integers or None or have an __index__ method")
 
 
-def released(feedback):
-    """The group ("DE", "CE" or "") that the released rules give a feedback, and the text that decided.
+def released_fault(text):
+    """The group ("DE", "CE" or "") that the released rules give a feedback, and what decided.
 
-    >>> released('{"get": "teams", "errors": []}')
+    >>> released_fault('{"get": "teams", "errors": []}')
     ('CE', '"error":')
     """
-    for group, texts in (("DE", RELEASED_DE), ("CE", RELEASED_CE)):
-        for text in texts:
-            if _letters(text) in _letters(feedback or ""):
-                return group, text
+    letters = _letters(text)
+    for group, marks in (("DE", RELEASED_DE), ("CE", RELEASED_CE)):
+        for mark in marks:
+            if _letters(mark) in letters:
+                return group, mark
     return "", ""
 
 
@@ -229,55 +275,26 @@ def _letters(text):
     return re.sub("[^\u4e00-\u9fa5^a-zA-Z0-9]", "", text).lower()
 
 
-# --------------------------------------------------------------------------------------------------- reports
+def released_table(transcripts):
+    """Lines: our DE and CE beside the released rules', of the calls with feedback.
 
-def report(transcripts):
-    """Lines: DE and CE with their kinds, of calls; VA, of queries."""
-    counts = count(transcripts)
-    for name, whole, kinds in (("DE", "calls", DE_KINDS), ("CE", "calls", CE_KINDS), ("VA", "queries", ())):
-        yield _row(name, counts[name], counts[whole], whole)
-        yield from (_row(f"  {kind}", counts["kinds"][kind], counts[whole]) for kind in kinds)
-    if "VA_paper" in counts:
-        yield _row("  any answer, the paper's rule", counts["VA_paper"], counts["queries"])
-
-
-def _row(name, part, whole, unit=""):
-    share = f"{100 * part / whole:.2f}%" if whole else "-"
-    return f"{name:<32}{part:>6}{share:>9}" + (f"  of {whole} {unit}" if unit else "")
-
-
-def comparison(transcripts):
-    """Lines: our DE and CE beside the released rules', of the calls with feedback, and where they differ."""
-    ours, theirs, differing = Counter(), Counter(), []
+    After the counts there is a line for every call on which they differ.
+    """
+    ours = Counter()
+    theirs = Counter()
+    differing = []
     for transcript in transcripts:
         for step in transcript.steps:
             if step.feedback is None:
                 continue
-            (group, kind), (other, text) = fault(step, transcript.tools), released(step.feedback)
+            group, kind = find_fault(step, transcript.tools)
+            other, mark = released_fault(step.feedback)
             ours[group] += 1
             theirs[other] += 1
             if group != other:
-                verdicts = f"ours {group or '-'} {kind}, released {other or '-'} {text}"
-                differing.append(f"  {transcript.id}: {verdicts}: {' '.join(step.feedback.split())[:100]}")
+                start = " ".join(step.feedback.split())[:100]
+                differing.append(f"  {transcript.id}: ours {group or '-'} {kind}, "
+                                 f"released {other or '-'} {mark}: {start}")
     yield (f"{ours.total()} feedbacks; DE: ours {ours['DE']}, released {theirs['DE']}; "
            f"CE: ours {ours['CE']}, released {theirs['CE']}; they differ on {len(differing)}")
     yield from differing
-
-
-def main(arguments=None):
-    """The command line; see the top of this file. Raises InputError."""
-    parser = Parser(prog="python -m evaluation.dialogue_scores", description="DE, CE and VA of dialogues")
-    parser.add_argument("file", nargs="?", type=Path, help="dialogues in the raw trajectory format")
-    parser.add_argument("--rotbench", type=Path, metavar="DIR", help="RoTBench's files; its third turn")
-    parser.add_argument("--released", action="store_true", help="list where the released rules differ")
-    flags = parser.parse_args(arguments)
-    if (flags.file is None) == (flags.rotbench is None):
-        raise InputError("name a FILE or --rotbench DIR")
-    transcripts = rotbench(flags.rotbench) if flags.rotbench else read(flags.file)
-    print(*report(transcripts), sep="\n")
-    if flags.released or flags.rotbench:
-        print(*comparison(transcripts), sep="\n")
-
-
-if __name__ == "__main__":
-    cli(main)

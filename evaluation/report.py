@@ -1,38 +1,48 @@
-"""What evaluate.py prints and writes about single calls: TS, PI, CF by every way to score, Table 1, files."""
+"""What evaluate.py prints and writes about single calls: TS, PI, CF, and the paper's Table 1."""
 
 import json
 import os
+import re
 from collections import Counter
 
-from evaluation import benchmarks
+from evaluation.dialogue_scores import plain_text
+from evaluation.scores import Score, closest_gold, wrong_parameters
+from evaluation.tasks import gold_names, knowable
 from plumbing.files import write_json
 from reward import ErrorType
 from tokenizer import render
 
-COLUMNS = ("TS", "PI", "CF")
+TOOL_ERRORS = (ErrorType.UNKNOWN_TOOL, ErrorType.WRONG_TOOL)
+PARAMETER_ERRORS = (ErrorType.REDUNDANT, ErrorType.MISSING, ErrorType.HALLUCINATED)
+WORD_OR_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?|[^\W_]+")
 
 
-def table(result, bench):
+def score_table(result, bench):
     """Lines: the whole by every way to score, then levels (the paper's Figure 4) and groups.
 
-    result: {way to score: {"n", "TS", "PI", "CF", "levels" and "groups": {name: the same}}} and "reward",
-    the mean, where items have one.
+    result: what evaluation/scores.py:summarise returns.
     """
     rewarded = "reward" in result["default"]
-    head = "".join(f"{name:>16}" for name in COLUMNS) + f"{'reward':>10}" * rewarded
+    head = "".join(f"{name:>16}" for name in Score._fields)
+    if rewarded:
+        head += f"{'reward':>10}"
     yield f"{bench:<30}{'n':>6}{head}"
     many = len(result) > 1
     for way, counts in result.items():
-        yield _row(f"all, {way.replace('_', ' ')}" if many else "all", counts)
+        yield _score_row(f"all, {way.replace('_', ' ')}" if many else "all", counts)
     for way, counts in result.items():
-        yield from (_row(f"level {level}" + f", {way}" * many, part)
-                    for level, part in counts.get("levels", {}).items())
-    yield from (_row(group, counts) for group, counts in result["default"]["groups"].items())
+        for level, part in counts.get("levels", {}).items():
+            yield _score_row(f"level {level}, {way}" if many else f"level {level}", part)
+    for group, part in result["default"]["groups"].items():
+        yield _score_row(group, part)
 
 
-def _row(title, counts):
-    cells = "".join(f"{counts[name]:>7}{percent(counts[name], counts['n']):>9}" for name in COLUMNS)
-    cells += f"{counts['reward']:>10.3f}" if "reward" in counts else ""
+def _score_row(title, counts):
+    cells = ""
+    for name in Score._fields:
+        cells += f"{counts[name]:>7}{percent(counts[name], counts['n']):>9}"
+    if "reward" in counts:
+        cells += f"{counts['reward']:>10.3f}"
     return f"  {title:<28}{counts['n']:>6}{cells}"
 
 
@@ -41,47 +51,149 @@ def percent(part, whole):
     return f"{100 * part / whole:.2f}%" if whole else "-"
 
 
-def bounds(tasks, items):
+def bound_lines(tasks, items):
     """Two lines: what the prompts let any model reach, and how many predictions hold no call."""
-    best = [sum(scores) for scores in zip(*map(benchmarks.knowable, tasks))] or [0, 0, 0]
-    reach = "".join(f"{n:>7}{percent(n, len(tasks)):>9}" for n in best)
-    yield f"  {'at most, from the prompts':<28}{len(tasks):>6}{reach}"
+    best = [knowable(task) for task in tasks]
+    cells = ""
+    for place in range(len(Score._fields)):
+        n = sum(scores[place] for scores in best)
+        cells += f"{n:>7}{percent(n, len(tasks)):>9}"
+    yield f"  {'at most, from the prompts':<28}{len(tasks):>6}{cells}"
     unread = sum(item.call is None for item in items)
     yield f"  predictions without a call that can be read: {unread} of {len(items)}"
 
 
+# ------------------------------------------------------------------------------ the paper's Table 1
+
+FIRST = "First: wrong from the first token on"
+PREFIX = "Prefix: wrong after a shared prefix"
+TITLES = {
+    ErrorType.REDUNDANT: "Redundancy: redundant parameter",
+    ErrorType.MISSING: "Missing: missing parameter",
+    ErrorType.HALLUCINATED: "Hallucination: hallucinated parameter",
+}
+SYNONYMS = "Synonyms, at least: spelled alike"
+OTHERS = "Others, at most"
+TABLE_1 = {  # class -> its rows
+    "Tool": (FIRST, PREFIX, *(error.value for error in TOOL_ERRORS)),
+    "Parameter": tuple(TITLES.values()),
+    "Content": (SYNONYMS, OTHERS),
+}
+
+
 def error_table(items, pieces, unit):
-    """Lines of the paper's Table 1. Is the name of a wrong tool wrong from its first token, or does it
-    leave a right one after a prefix that they share? `pieces` cuts a name into `unit`.
+    """Lines of the paper's Table 1: in percent of all items, and of the items of the same class.
+
+    pieces: function that cuts the name of a tool into `unit`. An item may count in several rows of
+    Parameter and of Content, so their shares may add up to more than 100%, as in the paper.
+
+    The class and the errors of an item are those that the reward names (name_errors): a tool or a
+    parameter that the document lacks is an error even where a gold has it.
+
+    Tool. "Prefix": the name of the wrong tool leaves that of a right one after a prefix that they
+    share; "First": it is wrong from the first token.
+
+    Content. "Synonyms" are "filled parameter values synonymous with standard values"; the paper
+    does not say how that was decided, and neither names nor values tell it: "car" and "automobile"
+    share nothing. What can be decided is whether two values have the same words and numbers
+    ("Oslo" and "oslo ", 3 and "3.0"). These are printed as "Synonyms, at least", the rest as
+    "Others, at most".
     """
-    counts = Counter(error for item in items for error in item.errors)
-    wrong = [item for item in items if {ErrorType.WRONG_TOOL, ErrorType.UNKNOWN_TOOL} & {*item.errors}]
-    later = sum(any(_shared(pieces(item.call.name), pieces(name))
-                    for name in benchmarks.gold_names(item.task)) for item in wrong)
-    rows = {"tool's name, first token": len(wrong) - later, "tool's name, after a shared prefix": later,
-            **{error.value: counts[error] for error in ErrorType},
-            "none": sum(not item.errors for item in items)}
-    yield f"errors, in % of {len(items)} items; names are cut into {unit}"
-    yield from (f"  {name:<36}{n:>6}{percent(n, len(items)):>9}" for name, n in rows.items())
+    counts = Counter()
+    for item in items:
+        counts.update(_table_rows(item, pieces))
+    yield (f"errors, in % of {len(items)} items, and of the items of a class; "
+           f"names are cut into {unit}")
+    yield _error_row(ErrorType.UNPARSABLE.value, counts[ErrorType.UNPARSABLE.value], len(items))
+    for title, rows in TABLE_1.items():
+        yield _error_row(title, counts[title], len(items))
+        for row in rows:
+            yield _error_row(f"  {row}", counts[row], len(items), counts[title])
+    yield _error_row("none", counts["none"], len(items))
 
 
-def _shared(a, b):
+def _table_rows(item, pieces):
+    """The set of the rows of Table 1 in which an item counts, the row of its class among them."""
+    errors = set(item.errors)
+    if not errors:
+        return {"none"}
+    if ErrorType.UNPARSABLE in errors:
+        return {ErrorType.UNPARSABLE.value}
+    if errors & set(TOOL_ERRORS):
+        return {"Tool", *_name_rows(item, pieces), *(error.value for error in errors)}
+    if errors & set(PARAMETER_ERRORS):
+        return {"Parameter", *(TITLES[error] for error in errors)}
+    return {"Content", *_content_rows(item)}
+
+
+def _name_rows(item, pieces):
+    """FIRST or PREFIX; none where the call has the name of a gold that is not offered."""
+    right = gold_names(item.task)
+    if item.call.name in right:
+        return []
+    written = pieces(item.call.name)
+    return [PREFIX] if any(_same_start(written, pieces(name)) for name in right) else [FIRST]
+
+
+def _content_rows(item):
+    gold = closest_gold(item.call, item.task)
+    for key in wrong_parameters(item.call, gold):
+        alike = spelled_alike(item.call.arguments[key], gold.arguments[key])
+        yield SYNONYMS if alike else OTHERS
+
+
+def _same_start(a, b):
     return bool(a) and bool(b) and a[0] == b[0]
 
 
-def write(folder, items, scores, summary):
-    """scores.json, which is the summary, and items.jsonl, which is a file of predictions again: a model's are
-    in the form "call" (--format).
+def spelled_alike(value, gold):
+    """Whether two values have the same words and numbers in the same order, and any at all.
+
+    >>> spelled_alike("New-York ", "new york"), spelled_alike(1000, "1,000.0")
+    (True, True)
+    >>> spelled_alike("car", "automobile"), spelled_alike(-1, "1"), spelled_alike([1, 5], 1.5)
+    (False, False, False)
+    """
+    words = _words_and_numbers(value)
+    return bool(words) and words == _words_and_numbers(gold)
+
+
+def _words_and_numbers(value):
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return WORD_OR_NUMBER.findall(plain_text(text))
+
+
+def _error_row(title, n, whole, in_class=None):
+    of_class = "" if in_class is None else f"{percent(n, in_class):>9}"
+    return f"  {title:<40}{n:>6}{percent(n, whole):>9}{of_class}"
+
+
+# -------------------------------------------------------------------------------------------- files
+
+def write_scores(folder, items, scores, summary):
+    """Write scores.json, which is the summary, and items.jsonl.
+
+    items.jsonl is a file of predictions again; those of a model are in the format "call"
+    (--format).
     """
     with open(folder / "items.jsonl.part", "w") as file:
         for index, (item, score) in enumerate(zip(items, scores, strict=True)):
-            task, call = item.task, item.call
-            prompt = "\n".join(render(turn, task.tools) for turn in task.turns) + "\nAssistant:"
-            reward = {} if item.reward is None else {"reward": item.reward}
-            file.write(json.dumps({
-                "index": index, "id": task.id, "group": task.group, "prompt": prompt,
-                "prediction": item.prediction,
-                "call": call and {"name": call.name, "arguments": call.arguments},
-                "errors": [error.value for error in item.errors], **reward, **score._asdict()}) + "\n")
+            file.write(json.dumps(_item_record(index, item, score)) + "\n")
     os.replace(folder / "items.jsonl.part", folder / "items.jsonl")
     write_json(folder / "scores.json", summary)
+
+
+def _item_record(index, item, score):
+    task = item.task
+    turns = [render(turn, task.tools) for turn in task.turns]
+    call = item.call
+    record = {
+        "index": index, "id": task.id, "group": task.group,
+        "prompt": "\n".join(turns) + "\nAssistant:",
+        "prediction": item.prediction,
+        "call": None if call is None else {"name": call.name, "arguments": call.arguments},
+        "errors": [error.value for error in item.errors],
+    }
+    if item.reward is not None:
+        record["reward"] = item.reward
+    return {**record, **score._asdict()}

@@ -1,9 +1,10 @@
 """Tools of a library in the layout of ToolEyes, each call in a process of its own.
 
-A library holds `Category/Name/tool.py`, whose functions are the tools, and `Category/Name/config*.json`, the
-list of their schemas. A call runs as the user who evaluates, with the environment (keys) and the network that
-there are: use a library that you trust. The model's part is the arguments alone: they are passed as JSON to a
-tool that its query offers, and nothing that comes back is evaluated.
+A library holds `Category/Name/tool.py`, whose functions are the tools, and
+`Category/Name/config*.json`, the list of their schemas. A call runs as the user who evaluates, with
+the environment (keys) and the network that there are: use a library that you trust. The model's
+part is the arguments alone: they are passed as JSON to a tool that its query offers, and nothing
+that comes back is evaluated.
 """
 
 import ast
@@ -13,46 +14,54 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from data.feedback import classify
+from data import feedback
 from data.tools import read_tools
 from data.trajectories import read_item
-from evaluation.benchmarks import Task
+from evaluation.tasks import Task
 from plumbing.files import InputError, read_json
 from toolbox import execute
 
 RUN_TOOL = Path(__file__).with_name("run_tool.py")
 
 
-def queries(library, path):
-    """The queries of a file as Tasks; ids and tools as in ToolEyes. Raises InputError naming file and item.
+def read_queries(library, path):
+    """The queries of a file as Tasks; ids and tools as in ToolEyes. Raises InputError naming the
+    item.
 
-    The file is a JSON list of `{"query", "path": ".../Category/Name"}`, as ToolEyes' scenario_data_raw.json.
+    The file is a JSON list of `{"query", "path": ".../Category/Name"}`, as ToolEyes'
+    scenario_data_raw.json.
     """
     items = read_json(path)
     if not isinstance(items, list) or not items:
         raise InputError(f"{path}: must be a JSON list of queries")
-    return [_query(Path(library), item, i, f"{path}: item {i}") for i, item in enumerate(items)]
+    library = Path(library)
+    return [_read_query(library, item, i, f"{path}: item {i}") for i, item in enumerate(items)]
 
 
-def _query(library, item, index, where):
-    query, path = (item.get(key) for key in ("query", "path")) if isinstance(item, dict) else (None, None)
+def _read_query(library, item, index, where):
+    query = item.get("query") if isinstance(item, dict) else None
+    path = item.get("path") if isinstance(item, dict) else None
     if not isinstance(query, str) or not isinstance(path, str):
         raise InputError(f"{where}: query and path must be texts")
     place = "/".join(path.split("/")[-2:])
     if "/" not in place or {"", ".", ".."} & set(place.split("/")):
         raise InputError(f"{where}: path {path[-80:]!r} does not end in Category/Name")
-    configs = sorted((library / place).glob("config*.json")) if os.path.isdir(library / place) else []
+    folder = library / place
+    configs = sorted(folder.glob("config*.json")) if os.path.isdir(folder) else []
     if not configs:
-        raise InputError(f"{where}: {library / place} has no config*.json")
+        raise InputError(f"{where}: {folder} has no config*.json")
     schemas = read_json(configs[0])
     offered = {tool.name for tool in read_tools(schemas, configs[0])}
-    schemas = schemas + execute.schemas([name for name in ("ask_to_user", "finish") if name not in offered])
-    conversation = read_item({"conversations": [{"role": "system", "content": json.dumps(schemas)},
-                                                {"role": "user", "content": query}]}, where)
-    return Task(f"{place}/{index}", conversation.tools, conversation.turns, (), group=place.partition("/")[0])
+    lacking = [name for name in ("ask_to_user", "finish") if name not in offered]
+    messages = [{"role": "system", "content": json.dumps(schemas + execute.schemas(lacking))},
+                {"role": "user", "content": query}]
+    conversation = read_item({"conversations": messages}, where)
+    return Task(f"{place}/{index}", conversation.tools, conversation.turns, (),
+                group=place.partition("/")[0])
 
 
 def place(task):
@@ -66,8 +75,9 @@ def server(library, seconds):
 
 
 def check(library, tasks):
-    """Raises InputError unless the library has the tools of every task, and Python the packages that they
-    import: without one every call of the tool would count as the model's error.
+    """Raises InputError unless the library has the tools of every task and what they import.
+
+    Without a package that Python lacks every call of the tool would count as the model's error.
     """
     missing = {}  # package -> the first file that wants it
     for where in dict.fromkeys(map(place, tasks)):
@@ -75,17 +85,23 @@ def check(library, tasks):
         if not file.is_file():
             raise InputError(f"--tool-library {library}: has no {where}/tool.py")
         for package in _imports(file):
-            if find_spec(package) is None and not any(
-                    Path(library, name).exists() for name in (package, f"{package}.py")):
+            if find_spec(package) is None and not _is_in(library, package):
                 missing.setdefault(package, f"{where}/tool.py")
     if missing:
         wanted = ", ".join(f"{package} ({file})" for package, file in missing.items())
-        raise InputError(f"--tool-library {library}: tools import packages that are not installed: {wanted}; "
-                         "install them, or name --queries without these tools")
+        raise InputError(f"--tool-library {library}: tools import packages that are not installed: "
+                         f"{wanted}; install them, or name --queries without these tools")
+
+
+def _is_in(library, package):
+    return Path(library, package).exists() or Path(library, f"{package}.py").exists()
 
 
 def _imports(file):
-    """The packages that a file imports at its top level; none if it is no Python: each call will say so."""
+    """The packages that a file imports at its top level; none if it is no Python.
+
+    In that case each call will say so.
+    """
     try:
         statements = ast.parse(file.read_bytes()).body
     except (SyntaxError, ValueError):  # ValueError: null bytes
@@ -100,17 +116,18 @@ def _imports(file):
 def run(library, task, call, seconds):
     """Execute a call in a process of its own -> the feedback, a text for any call and any tool.
 
-    After `seconds` the process is killed, and with it those that it started, but for one that has made a
-    session of its own. The result goes to a file: a pipe would be open as long as any of them lives.
+    After `seconds` the process is killed, and with it those that it started, except one that has
+    made a session of its own.
     """
     if call.name not in {tool.name for tool in task.tools}:
         return f"name '{call.name:.80}' is not defined"
-    command = [sys.executable, "-P", RUN_TOOL, place(task), call.name]
     search_path = [str(Path(library).resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(search_path)}
+    # The result goes to a file: a pipe would be open as long as any of the processes lives.
     with tempfile.TemporaryFile() as result:
-        process = subprocess.Popen(command, cwd=library, env=environment, start_new_session=True, stdin=subprocess.PIPE,
-                                   stdout=result, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [sys.executable, "-P", RUN_TOOL, place(task), call.name], cwd=library,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(search_path)}, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=result, stderr=subprocess.DEVNULL)
         try:
             process.communicate(json.dumps(call.arguments).encode(), timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -118,18 +135,18 @@ def run(library, task, call, seconds):
         finally:
             _kill_group(process)
         result.seek(0)
-        status, text = process.returncode, result.read().decode(errors="replace")
+        text = result.read().decode(errors="replace")
+    status = process.returncode
     if not text:
         return f"Error: the tool gave no result (status {status})."
-    is_known = not status or classify(text, call.name, task.tools).is_error
-    return text if is_known else f"Error: {text}"  # an exception, though its text does not sound like one
+    if status and not feedback.classify(text, call.name, task.tools).is_error:
+        return f"Error: {text}"  # an exception, though its text does not sound like one
+    return text
 
 
 def _kill_group(process):
     """End a process and all that it started, as far as they are still there."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.stdin.close()
     process.wait()

@@ -1,1 +1,1 @@
-"""Nothing about the papers: files and errors, flags, the optimizer, processes, runs, the memory plan."""
+"""Nothing about the papers: files, flags, the optimizer, processes, runs, the memory plan."""

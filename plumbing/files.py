@@ -1,4 +1,8 @@
-"""Files: strict JSON in, JSON out that a kill cannot cut in half, and the error for what a user gave wrong."""
+"""Files: strict JSON in, JSON out that a kill cannot cut in half, and the error for wrong input.
+
+What a user can get wrong (a path, a file's contents, a flag) ends in an InputError: one line that
+names the file, item or flag. `plumbing.flags.cli` prints it and exits with status 2.
+"""
 
 import hashlib
 import json
@@ -7,13 +11,15 @@ import os
 from collections import Counter
 from pathlib import Path
 
-MAX_DEPTH = 100      # of JSON: well below where Python's own recursion ends
+MAX_DEPTH = 100      # levels of nested JSON: well below where Python's own recursion ends
 LARGEST = 2**31 - 1  # of a number in a flag or in config.json; beyond it is a slip of the keyboard
 
 
 class InputError(ValueError):
-    """Something the user gave is wrong; the message names the file, item or flag and fits one line."""
+    """The user's input is wrong; the message names the file, item or flag and fits one line."""
 
+
+# ------------------------------------------------------------------------------------------ reading
 
 def read_text(path):
     """The UTF-8 text of a file. Raises InputError naming the file."""
@@ -27,51 +33,74 @@ def read_text(path):
 
 
 def parse_json(text, where, twice=False):
-    """Strict JSON in `text`: what has one meaning. Raises InputError, led by `where`, with the line.
+    """The value of strict JSON: JSON with one meaning only. Raises InputError with the line.
 
-    Refused is what Python would read all the same: NaN and Infinity, a number that becomes one, a key that
-    comes twice in an object (with `twice` the last one counts), half a surrogate pair; and what is nested too
-    deeply to be worked with.
+    text: the JSON; where: a file or an item of it, which leads the error's message.
+    twice: let a key come twice in an object; the last one counts then.
+
+    Python's own reader accepts more. Refused here: NaN and Infinity, a number too large for a
+    float, a key that comes twice in an object, half a surrogate pair, and nesting deeper than
+    MAX_DEPTH.
     """
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_float,
-                           object_pairs_hook=dict if twice else _object)
-        if "\\u" in text:
+        value = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite_float,
+            object_pairs_hook=dict if twice else _object_with_distinct_keys,
+        )
+        if "\\u" in text:  # only such an escape can stand for half a surrogate pair
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise InputError(f"{where}: line {error.lineno}, column {error.colno}: {error.msg}") from None
+        place = f"line {error.lineno}, column {error.colno}"
+        raise InputError(f"{where}: {place}: {error.msg}") from None
     except UnicodeEncodeError as error:
         before = error.object[max(0, error.start - 30):error.start]
         raise InputError(f"{where}: not Unicode text after {before!r}") from None
     except RecursionError:
         raise InputError(f"{where}: nested too deeply") from None
-    except ValueError as error:  # from below; and Python reads no integer of more than 4,300 digits
+    except ValueError as error:  # ours, below; and Python reads no integer of over 4,300 digits
         raise InputError(f"{where}: {error}") from None
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [inner for outer in level if isinstance(outer, (dict, list))
-                 for inner in (outer.values() if isinstance(outer, dict) else outer)]
-    if level:
+    if _is_deeper(value, MAX_DEPTH):
         raise InputError(f"{where}: nested too deeply")
     return value
 
 
-def _no_constant(name):
+def _refuse_constant(name):
+    """For json.loads: what Python reads besides JSON (NaN, Infinity, -Infinity)."""
     raise ValueError(f"{name} is not JSON")
 
 
-def _float(digits):
-    if math.isinf(float(digits)):
+def _finite_float(digits):
+    """For json.loads: a number with a point or an exponent; 1e999 would become infinity."""
+    number = float(digits)
+    if math.isinf(number):
         raise ValueError(f"{digits[:40]} is too large")
-    return float(digits)
+    return number
 
 
-def _object(pairs):
+def _object_with_distinct_keys(pairs):
+    """For json.loads: an object; of two equal keys Python would silently keep the last."""
     value = dict(pairs)
     if len(value) < len(pairs):
-        ((key, _),) = Counter(key for key, _ in pairs).most_common(1)
+        occurrences = Counter(key for key, _ in pairs)
+        key = max(occurrences, key=occurrences.get)
         raise ValueError(f"the key {key[:80]!r} comes twice in an object")
     return value
+
+
+def _is_deeper(value, depth):
+    """Whether a value stands inside `depth` lists and objects or more; found without recursion."""
+    level = [value]
+    for _ in range(depth):
+        inner = []
+        for outer in level:
+            if isinstance(outer, dict):
+                inner.extend(outer.values())
+            elif isinstance(outer, list):
+                inner.extend(outer)
+        level = inner
+    return bool(level)
 
 
 def read_json(path):
@@ -87,25 +116,39 @@ def read_object(path):
     return value
 
 
+# ------------------------------------------------------------------------------------------ writing
+
 def write_json(path, value):
-    """Write `value` as JSON aside, then rename, so that a kill leaves the old file or the new one."""
+    """Write `value` as JSON aside, then rename it: a kill leaves the old file or the new one."""
     aside = Path(f"{path}.part")
     aside.write_text(json.dumps(value, indent=2) + "\n")
     os.replace(aside, path)
 
 
+# ------------------------------------------------------------------------------------------ hashing
+
 def contents(path):
-    """A hash of a file, or of a model's weights, config.json and tokenizer; "" for no path."""
+    """A SHA-256 of a file, or of a model's weights, config.json and tokenizer; "" for no path.
+
+    Two paths with equal contents have equal hashes, wherever they lie. Raises InputError.
+    """
     if not path:
         return ""
-    files = [path] if Path(path).is_file() else sorted(
-        file for pattern in ("config.json", "model*.safetensors", "tokenizer.model")
-        for file in Path(path).glob(pattern))
     digest = hashlib.sha256()
-    for file in files:
+    for file in _files_of(Path(path)):
         try:
             with open(file, "rb") as opened:
                 digest.update(hashlib.file_digest(opened, "sha256").digest())
         except OSError as error:
             raise InputError(f"{file}: {error.strerror}") from None
     return digest.hexdigest()
+
+
+def _files_of(path):
+    """The file itself, or the files of a model's directory that its results depend on."""
+    if path.is_file():
+        return [path]
+    files = []
+    for pattern in ("config.json", "model*.safetensors", "tokenizer.model"):
+        files += path.glob(pattern)
+    return sorted(files)

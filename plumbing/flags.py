@@ -1,22 +1,37 @@
-"""Flags: every field of a frozen dataclass is a command-line flag; wrong input ends in one line."""
+"""Flags: every field of a frozen dataclass is a command-line flag; wrong input ends in one line.
+
+A script declares its flags as a dataclass, and its presets as instances of that dataclass:
+
+    @dataclass(frozen=True)
+    class Flags:
+        lr: float = flag(1e-6, "peak learning rate", least=0, group="optimisation")
+
+    flags = parse_flags({"tiny": Flags(lr=5e-5), "codellama-7b": Flags()}, "What the script does.")
+
+The type of a field is the type of its flag (a bool is --name and --no-name). `asdict(flags)` goes
+to flags.json in the run's folder, see plumbing/runs.py.
+"""
 
 import argparse
+import dataclasses
 import sys
-from argparse import BooleanOptionalAction
-from dataclasses import asdict, field, fields
 
 from plumbing.files import LARGEST, InputError
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but a wrong flag is an InputError like any other wrong input (one line, status 2)."""
+    """argparse, but a wrong flag is an InputError like other wrong input: one line, status 2."""
 
     def error(self, message):
+        """What argparse calls for a wrong flag; its own would print the usage, too."""
         raise InputError(message)
 
 
 def cli(main):
-    """Run `main()`; an InputError ends it in one line on stderr, exit status 2. Bugs keep their traceback."""
+    """Run `main()`; an InputError ends it in one line on stderr, exit status 2.
+
+    Any other exception is a bug and keeps its traceback.
+    """
     try:
         main()
     except InputError as error:
@@ -24,52 +39,120 @@ def cli(main):
         sys.exit(2)
 
 
-def flag(default, help, least=None, choices=None, on_resume="run", most=LARGEST, needs=""):
-    """A dataclass field that is a command-line flag; numbers below `least` or above `most` are refused, and
-    the flag itself where the one that it `needs` is off or empty.
+# ---------------------------------------------------------------------------------- declaring flags
 
-    on_resume: what another value would do to a run that is continued: make another "run" of it, change "bits"
-    by rounding, or "nothing"; "files" are compared by their contents.
+def flag(default, help, least=None, choices=None, on_resume="run", most=LARGEST, needs="",
+         group=""):
+    """A dataclass field that is a command-line flag.
+
+    help: what the flag means, for --help, which adds the default.
+    least, most: smaller and larger numbers are refused.
+    choices: the only values allowed.
+    on_resume: what another value would do to a run that is continued: make another "run" of it,
+        change "bits" by rounding, or "nothing"; "files" are compared by their contents.
+    needs: name of a field; giving this flag is refused where that field is off or empty.
+    group: heading in --help under which the flag stands: files, method, optimisation, hardware or
+        run in the training scripts; "" is argparse's own heading.
     """
-    return field(default=default, metadata={"help": help, "least": least, "choices": choices,
-                                            "on_resume": on_resume, "most": most, "needs": needs})
+    metadata = {
+        "help": help,
+        "least": least,
+        "choices": choices,
+        "on_resume": on_resume,
+        "most": most,
+        "needs": needs,
+        "group": group,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
 
+
+def flag_name(name):
+    """How the flag of a field is typed: save_every -> --save-every."""
+    return "--" + name.replace("_", "-")
+
+
+# ------------------------------------------------------------------------------------ reading flags
 
 def parse_flags(presets, description, argv=None):
-    """A dataclass instance from the command line. presets: {name: instance}; the first one is the default.
+    """A dataclass instance from the command line.
 
-    Every field is a flag. Raises InputError naming an unknown flag or a value out of range.
+    presets: {name: instance} of one dataclass; the first is the default, and with more than one
+        there is a flag --preset.
+    description: of the script, for --help.
+    argv: the words of the command line, by default those with which Python was started.
+
+    Raises InputError naming an unknown flag or a value out of range.
     """
-    first = next(iter(presets))
+    typed = vars(make_parser(presets, description).parse_args(argv))
+    preset = presets[typed.pop("preset", next(iter(presets)))]
+    given = {name: value for name, value in typed.items() if value is not None}
+    values = {**dataclasses.asdict(preset), **given}
+    for field in dataclasses.fields(preset):
+        check_value(field, values[field.name])
+        needed = field.metadata["needs"]
+        if needed and field.name in given and not values[needed]:
+            raise InputError(f"{flag_name(field.name)}: does nothing without {flag_name(needed)}")
+    return type(preset)(**values)
+
+
+def make_parser(presets, description):
+    """The Parser with a flag for every field. A flag that is not typed is None: the preset decides.
+
+    Abbreviated flags are refused: --max could be one flag today and another tomorrow.
+    """
+    default = next(iter(presets))
     parser = Parser(description=description, allow_abbrev=False)
     if len(presets) > 1:
-        parser.add_argument("--preset", choices=presets, default=first,
-                            help=f"default values (default: {first})")
-    for f in fields(presets[first]):
-        name = "--" + f.name.replace("_", "-")
-        if f.type is bool:
-            parser.add_argument(name, action=BooleanOptionalAction, default=None, help=_help(f, presets))
-        else:
-            parser.add_argument(name, type=f.type, choices=f.metadata["choices"], help=_help(f, presets),
-                                metavar=None if f.metadata["choices"] else f.type.__name__.upper())
-    given = {key: value for key, value in vars(parser.parse_args(argv)).items() if value is not None}
-    values = {**asdict(presets[given.pop("preset", first)]), **given}
-    for f in fields(presets[first]):
-        name, value = f"--{f.name.replace('_', '-')}", values[f.name]
-        least, most, needs = (f.metadata[key] for key in ("least", "most", "needs"))
-        if f.type in (int, float) and not (-most if least is None else least) <= value <= most:  # nan is not
-            raise InputError(f"{name}: {value} must be a number from {least} to {most}")
-        if f.type is str and f.default and not value:
-            raise InputError(f"{name}: is empty")
-        if needs and f.name in given and not values[needs]:
-            raise InputError(f"{name}: does nothing without --{needs.replace('_', '-')}")
-    return type(presets[first])(**values)
+        parser.add_argument("--preset", choices=presets, default=default,
+                            help=f"default values (default: {default})")
+    groups = {"": parser}
+    for field in dataclasses.fields(presets[default]):
+        title = field.metadata["group"]
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        add_flag(groups[title], field, help_text(field, presets))
+    return parser
 
 
-def _help(f, presets):
-    """What a field means and its default; where presets differ, that of each. An empty text says nothing."""
-    values = {name: getattr(preset, f.name) for name, preset in presets.items()}
-    shown = ", ".join(f"{name} {value}" for name, value in values.items())
-    if len(set(values.values())) == 1:
-        shown = next(iter(values.values()))
-    return f.metadata["help"] + (f" (default: {shown})".replace("%", "%%") if shown != "" else "")
+def add_flag(group, field, help):
+    """Add the flag of a field to a parser, or to a group of one."""
+    name = flag_name(field.name)
+    choices = field.metadata["choices"]
+    if field.type is bool:
+        group.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=help)
+    elif choices:
+        group.add_argument(name, type=field.type, choices=choices, help=help)
+    else:
+        group.add_argument(name, type=field.type, metavar=field.type.__name__.upper(), help=help)
+
+
+def help_text(field, presets):
+    """What a flag means and its default; where presets differ, the default of each.
+
+    An empty default is not shown: the help says what an empty value means.
+    """
+    defaults = {name: getattr(preset, field.name) for name, preset in presets.items()}
+    if len(set(defaults.values())) == 1:
+        shown = str(next(iter(defaults.values())))
+    else:
+        shown = ", ".join(f"{name} {value}" for name, value in defaults.items())
+    text = field.metadata["help"]
+    if shown:
+        text += f" (default: {shown})".replace("%", "%%")  # argparse formats the text with %
+    return text
+
+
+def check_value(field, value):
+    """Raises InputError naming the flag if a number is out of range or a text is empty.
+
+    A text may be empty if its default is.
+    """
+    name = flag_name(field.name)
+    if field.type in (int, float):
+        least = field.metadata["least"]
+        most = field.metadata["most"]
+        smallest = -most if least is None else least
+        if not smallest <= value <= most:  # refuses nan, too: it compares with nothing
+            raise InputError(f"{name}: {value} must be a number from {smallest} to {most}")
+    if field.type is str and field.default and not value:
+        raise InputError(f"{name}: is empty")

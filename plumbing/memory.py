@@ -1,135 +1,266 @@
-"""What a run will need: the memory of each process, from config.json and the flags alone (--plan N).
+"""The memory that each process of a run will need, from config.json and the flags alone (--plan N).
 
-Counted is what autograd keeps for the backward pass; c is the bytes of a number in the computation. Left out:
-CUDA's own half gigabyte, and what an allocator loses between tensors, a tenth as a rule.
+Training one model takes 16 bytes a parameter: 4 of weights and 4 of gradients, both in fp32, and 8
+of Adam's two moments; FSDP2 divides them by the number of processes. Activations come on top: what
+autograd keeps for the backward pass (tests/plumbing/test_memory.py measures it).
+
+Left out: CUDA's own half gigabyte, and what an allocator loses between tensors, a tenth as a rule.
+
+c stands for the bytes of a number in the computation (--dtype), D for the model's width.
 """
 
 from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple
 
+from plumbing.flags import flag_name
+
 GIB = 2**30
 CARDS = {gb: gb * 1e9 / GIB for gb in (24, 48, 80, 141)}  # GB on the box -> GiB
+USABLE = 0.9   # of a card, see "left out" above
 PROMPT = 4096  # tokens of a prompt that no flag bounds
-BYTES = {"fp32": 4, "bf16": 2}
+FP32 = 4       # bytes of a number
+BYTES = {"fp32": FP32, "bf16": 2}
+MOMENTS = 2    # of Adam, for every parameter
 CHUNK = 1024   # rows of logits at a time, as in losses.token_nll
+
+
+class Parameters(NamedTuple):
+    block: int  # of one block
+    root: int   # of all that is in no block: embeddings, output head, last norm
+    total: int
 
 
 class Plan(NamedTuple):
     parts: dict[str, float]  # what -> bytes in each process
-    peak: float              # not all of it exists at the same time
-    assumed: str
+    peak: float              # bytes at the worst moment; not all parts exist at the same time
+    assumed: str             # the work of a process for which this is the memory
 
+
+# --------------------------------------------------------------------- one model, one backward pass
 
 def count(config):
-    """Parameters (of one block, of all that is in no block, of all)."""
+    """The number of Parameters of a model."""
     D = config.hidden_size
     query_and_output = 2 * D * config.num_attention_heads * config.head_dim
     key_and_value = 2 * D * config.num_key_value_heads * config.head_dim
     mlp = 3 * D * config.intermediate_size
     norms = 2 * D
     block = query_and_output + key_and_value + mlp + norms
-    embeddings = 1 if config.tie_word_embeddings else 2
-    root = embeddings * config.vocab_size * D + D
-    return block, root, root + block * config.num_hidden_layers
+    matrices = 1 if config.tie_word_embeddings else 2  # embeddings, and an output head of its own
+    last_norm = D
+    root = matrices * config.vocab_size * D + last_norm
+    return Parameters(block, root, root + config.num_hidden_layers * block)
 
 
 def block_activations(config, c):
     """Bytes that one block keeps for the backward pass, per token.
 
-    Two norms: the input in fp32, the normalised input, the output. Attention: q and k before and after their
-    rotation, v, the result, and a number in fp32 per head. SwiGLU: four rows of its width.
+    The same count for GPT with dropout gives 34 D + 5 heads T, with T tokens in a row (Korthikanti
+    et al., arXiv 2205.05198). Here is no second term: fused attention keeps no matrix of T x T.
     """
-    D, F = config.hidden_size, config.intermediate_size
-    q, k = (heads * config.head_dim for heads in (config.num_attention_heads, config.num_key_value_heads))
-    return 2 * (4 + 2 * c) * D + c * (3 * q + 3 * k) + 4 * config.num_attention_heads + 4 * c * F
+    heads = config.num_attention_heads
+    query_width = heads * config.head_dim
+    key_width = config.num_key_value_heads * config.head_dim
+    norm_input = FP32 * config.hidden_size
+    norm_output = 2 * c * config.hidden_size  # before and after its gain
+    norms = 2 * (norm_input + norm_output)
+    queries = 2 * c * query_width  # before and after their rotation
+    keys = 2 * c * key_width       # before and after their rotation
+    values = c * key_width
+    attended = c * query_width
+    log_sum_exp = FP32 * heads     # from which attention recomputes its softmax
+    swiglu = 4 * c * config.intermediate_size  # gate, silu(gate), up, and their product
+    return norms + queries + keys + values + attended + log_sum_exp + swiglu
 
 
 def forward_and_backward(config, flags, processes, tokens, scored):
-    """{what: bytes} over `tokens` tokens, `scored` of which go through the output head; one micro-batch."""
-    (block, root, _), c = count(config), BYTES[flags.dtype]
-    layers, width, head = config.num_hidden_layers, c * config.hidden_size * tokens, root // 2
-    one, casts = block_activations(config, c) * tokens, layers * block
-    activations = layers * one
+    """{what: bytes} of a micro-batch of `tokens` tokens; `scored` go through the output head."""
+    c = BYTES[flags.dtype]
+    numbers = min(scored, CHUNK) * config.vocab_size
+    logits = 2 * c * numbers          # and their gradient
+    logits_fp32 = 2 * FP32 * numbers  # and their gradient
+    return {
+        "activations": activations(config, flags, tokens),
+        "weights, gathered or cast": temporary_weights(config, flags, processes),
+        "logits": logits + logits_fp32,
+    }
+
+
+def activations(config, flags, tokens):
+    """Bytes that a forward pass of `tokens` tokens keeps for the backward pass."""
+    c = BYTES[flags.dtype]
+    layers = config.num_hidden_layers
+    row = c * config.hidden_size * tokens  # one number per token and dimension
+    block = block_activations(config, c) * tokens
+    last_norm = 3 * row  # its input, and its output before and after its gain
     if flags.checkpoint_activations:  # the input of each block, and one block at a time as a whole
-        activations, casts = layers * width + one, block
-    # Sharded: two blocks gathered, the gradients of one before and while they are summed, those of the head.
-    weights = c * (casts + root) * (c < 4) if processes == 1 else c * (root + head) + (3 * c + 4) * block
-    return {"activations": activations + 3 * width, "weights, gathered or cast": weights,
-            "logits": (2 * c + 8) * min(scored, CHUNK) * config.vocab_size}
+        return layers * row + block + last_norm
+    return layers * block + last_norm
 
 
-def busiest(config, flags, processes, work, models, accumulates):
-    """Bytes of gradients and work at the worst moment: as the last backward pass begins, or as it ends."""
-    (_, root, every), c = count(config), BYTES[flags.dtype]
-    own = 4 * every / processes
-    before = 4 * every * models if accumulates else own * (models - 1)  # not yet summed over processes
-    last_sum = (2 * c + 4) * root if processes > 1 else 0  # embedding and head, summed at the very end
-    return max(before + sum(work.values()), own * models + last_sum)
+def temporary_weights(config, flags, processes):
+    """Bytes of weights that are gathered or cast to --dtype, and of gradients not yet summed."""
+    c = BYTES[flags.dtype]
+    parameters = count(config)
+    if processes == 1:
+        if c == FP32:
+            return 0
+        # What is cast stays for the backward pass, unless the block is recomputed then.
+        blocks = 1 if flags.checkpoint_activations else config.num_hidden_layers
+        return c * (blocks * parameters.block + parameters.root)
+    gathered_root = c * parameters.root
+    gathered_blocks = 2 * c * parameters.block  # the one that computes, and the next one
+    head_gradients = c * (parameters.root // 2)
+    block_gradients = c * parameters.block      # of one block, whole
+    summed_gradients = FP32 * parameters.block  # the same in fp32, while processes sum them
+    return gathered_root + gathered_blocks + head_gradients + block_gradients + summed_gradients
 
+
+def worst_moment(config, flags, processes, work, models, accumulates):
+    """Bytes of gradients and work when they are most: as the last backward pass begins, or ends.
+
+    work: {what: bytes} from `forward_and_backward`; models: how many are trained.
+    accumulates: whether a step has several micro-batches. Processes sum their gradients at the last
+    one; until then each holds those of all parameters.
+    """
+    c = BYTES[flags.dtype]
+    parameters = count(config)
+    all_gradients = FP32 * parameters.total
+    own_gradients = all_gradients / processes
+    not_summed = models * all_gradients
+    summed = (models - 1) * own_gradients  # of the models whose backward passes are over
+    begins = (not_summed if accumulates else summed) + sum(work.values())
+    # Embeddings and head come last: gathered, their gradients, and these in fp32 to be summed.
+    root = (2 * c + FP32) * parameters.root if processes > 1 else 0
+    ends = models * own_gradients + root
+    return max(begins, ends)
+
+
+# ------------------------------------------------------------------------- the plans of the scripts
 
 def plan_sft(config, flags, processes):
-    """Plan of sft.py, for a process with as many conversations as there can be, as long as they can be."""
-    *_, every = count(config)
+    """The Plan of sft.py, for a process with as many and as long conversations as there can be."""
+    total = count(config).total
     longest = flags.max_length or flags.micro_tokens
-    most = -(-flags.batch_size // processes) * longest  # a conversation has a call or more
-    tokens = min(max(longest, flags.micro_tokens), most)
-    state = {"weights": 4 * every / processes, "optimizer": 8 * every / processes}
-    gradients = {"gradients": 4 * every / (1 if most > tokens else processes)}
+    conversations = -(-flags.batch_size // processes)  # a conversation has a call or more
+    step_tokens = conversations * longest
+    tokens = min(max(longest, flags.micro_tokens), step_tokens)  # of a micro-batch
+    accumulates = step_tokens > tokens
+    state = {
+        "weights": FP32 * total / processes,
+        "optimizer": MOMENTS * FP32 * total / processes,
+    }
+    holders = 1 if accumulates else processes  # how many share the gradients, see worst_moment
+    gradients = {"gradients": FP32 * total / holders}
     work = forward_and_backward(config, flags, processes, tokens, tokens)
-    peak = sum(state.values()) + busiest(config, flags, processes, work, 1, most > tokens)
-    return Plan(state | gradients | work, peak,
-                f"{tokens:,} tokens in a forward pass{'' if flags.max_length else ' (see --max-length)'}")
+    peak = sum(state.values()) + worst_moment(config, flags, processes, work, 1, accumulates)
+    assumed = f"{tokens:,} tokens in a forward pass"
+    if not flags.max_length:
+        assumed += " (see --max-length)"
+    return Plan(state | gradients | work, peak, assumed)
 
 
 def plan_ppo(config, flags, processes):
-    """Plan of ppo.py: the larger of rollout and update."""
-    (*_, every), c = count(config), BYTES[flags.dtype]
-    models, rows = 1 if flags.shared_critic else 2, -(-flags.batch_size // processes)
-    micro, prompt = min(rows, flags.micro_batch), flags.max_prompt or PROMPT
+    """The Plan of ppo.py: the state, and the larger of rollout and update."""
+    c = BYTES[flags.dtype]
+    total = count(config).total
+    models = 1 if flags.shared_critic else 2
+    rows = -(-flags.batch_size // processes)  # prompts of a process in a step
+    micro = min(rows, flags.micro_batch)
+    accumulates = rows > micro
+    prompt = flags.max_prompt or PROMPT
     length = prompt + flags.max_new_tokens
-    state = {"weights": 4 * every * models / processes, "optimizer": 8 * every * models / processes,
-             "reference": 0 if flags.offload_reference else c * every / processes}
-    gradients = {"gradients": 4 * every * models / (1 if rows > micro else processes)}
-    work = forward_and_backward(config, flags, processes, micro * length, micro * flags.max_new_tokens)
-    slot = 2 * c * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
-    rollout = {"rollout: whole copy": c * every if processes > 1 or c != 4 else 0,
-               "rollout: cache": rows * length * slot,
-               "rollout: reading prompts": rows * prompt * (
-                   (4 * c + 4) * config.hidden_size + 3 * c * config.intermediate_size)}
-    peak = max(sum(rollout.values()), busiest(config, flags, processes, work, models, rows > micro))
-    return Plan(state | gradients | work | rollout, sum(state.values()) + peak,
-                f"{rows} prompts of {prompt:,} tokens{'' if flags.max_prompt else ' (see --max-prompt)'}, "
-                f"{micro} at a time")
+    state = {
+        "weights": FP32 * total * models / processes,
+        "optimizer": MOMENTS * FP32 * total * models / processes,
+        "reference": 0 if flags.offload_reference else c * total / processes,
+    }
+    holders = 1 if accumulates else processes  # how many share the gradients, see worst_moment
+    gradients = {"gradients": FP32 * total * models / holders}
+    work = forward_and_backward(
+        config, flags, processes, micro * length, micro * flags.max_new_tokens)
+    rollout = rollout_memory(config, c, processes, rows, prompt, length)
+    update = worst_moment(config, flags, processes, work, models, accumulates)
+    peak = sum(state.values()) + max(sum(rollout.values()), update)
+    known = "" if flags.max_prompt else " (see --max-prompt)"
+    assumed = f"{rows} prompts of {prompt:,} tokens{known}, {micro} at a time"
+    return Plan(state | gradients | work | rollout, peak, assumed)
 
 
-def remedies(flags):
-    """(flags as typed, Flags) that may need less memory, those that change least first."""
-    wishes = [("checkpoint_activations", True), ("offload_reference", True), ("micro_tokens", 4096),
-              ("micro_batch", 1), ("micro_batch", -(-flags.batch_size // flags.plan)), ("max_length", 4096),
-              ("shared_critic", True)]
-    wishes = [(name, value) for name, value in wishes if getattr(flags, name, value) != value]
-    for size in range(1, len(wishes) + 1):
-        for some in combinations(wishes, size):
-            typed = (f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
-                     for name, value in some)
-            yield " ".join(typed), replace(flags, **dict(some))
+def rollout_memory(config, c, processes, rows, prompt, length):
+    """{what: bytes} of answering `rows` prompts of `prompt` tokens, `length` with their answers."""
+    # One fp32 model decodes itself; otherwise model.gather makes a whole copy in --dtype.
+    whole_copy = c * count(config).total if processes > 1 or c != FP32 else 0
+    key_width = config.num_key_value_heads * config.head_dim
+    cached_token = 2 * c * config.num_hidden_layers * key_width  # keys and values
+    # Nothing is kept for a backward pass: one block's rows at a time.
+    hidden = (4 * c + FP32) * config.hidden_size
+    swiglu = 3 * c * config.intermediate_size
+    return {
+        "rollout: whole copy": whole_copy,
+        "rollout: cache": rows * length * cached_token,
+        "rollout: reading prompts": rows * prompt * (hidden + swiglu),
+    }
 
+
+# ------------------------------------------------------------------------------- what --plan prints
 
 def report(plan, config, flags):
     """The lines that --plan prints. plan: plan_sft or plan_ppo; config: the model's."""
     processes = flags.plan
-    parts, peak, assumed = plan(config, flags, processes)
-    yield (f"{flags.model}: {count(config)[-1] / 1e9:.2f} billion parameters, {flags.dtype} over fp32; "
-           f"{processes} process{'es' * (processes > 1)}, in each at most {assumed}")
-    yield from (f"{size / GIB:9.2f} GiB  {what}" for what, size in parts.items() if size)
-    yield f"{peak / GIB:9.2f} GiB  at the worst moment"
+    planned = plan(config, flags, processes)
+    billions = count(config).total / 1e9
+    plural = "es" if processes > 1 else ""
+    yield (f"{flags.model}: {billions:.2f} billion parameters, {flags.dtype} over fp32; "
+           f"{processes} process{plural}, in each at most {planned.assumed}")
+    for what, size in planned.parts.items():
+        if size > 0:
+            yield f"{size / GIB:9.2f} GiB  {what}"
+    yield f"{planned.peak / GIB:9.2f} GiB  at the worst moment"
+    yield from cards(plan, config, flags, planned.peak)
+
+
+def cards(plan, config, flags, peak):
+    """The smallest card that holds `peak` bytes; for each smaller one the flags that would do."""
+    processes = flags.plan
     for gb, size in CARDS.items():
-        if peak / GIB <= 0.9 * size:
+        if peak / GIB <= USABLE * size:
             yield f"fits {processes} x {gb} GB"
             return
         for typed, less in remedies(flags):
-            if (needed := plan(config, less, processes).peak / GIB) <= 0.9 * size:
+            needed = plan(config, less, processes).peak / GIB
+            if needed <= USABLE * size:
                 yield f"would fit {processes} x {gb} GB with {typed}: {needed:.2f} GiB"
                 break
     yield f"fits no card of {max(CARDS)} GB: take more processes"
+
+
+def remedies(flags):
+    """Yield (flags as typed, Flags with them) that may need less memory.
+
+    The fewest flags come first, and of as many those that change least.
+    """
+    whole_share = -(-flags.batch_size // flags.plan)  # rows of a process: nothing to accumulate
+    wishes = [
+        ("checkpoint_activations", True),
+        ("offload_reference", True),
+        ("micro_tokens", 4096),
+        ("micro_batch", 1),
+        ("micro_batch", whole_share),
+        ("max_length", 4096),
+        ("shared_critic", True),
+    ]
+    # Of these, the ones that this script has and that are not set yet.
+    wishes = [(name, value) for name, value in wishes if getattr(flags, name, value) != value]
+    for size in range(1, len(wishes) + 1):
+        for chosen in combinations(wishes, size):
+            typed = " ".join(_typed(name, value) for name, value in chosen)
+            yield typed, replace(flags, **dict(chosen))
+
+
+def _typed(name, value):
+    """A flag as a user types it."""
+    if value is True:
+        return flag_name(name)
+    return f"{flag_name(name)} {value}"

@@ -1,4 +1,4 @@
-"""The optimizer of every training script: AdamW, its schedule, and one step with clipped gradients."""
+"""The optimizer of every training script: AdamW, its schedule, a step with clipped gradients."""
 
 import math
 
@@ -6,49 +6,73 @@ import torch
 
 from plumbing.parallel import whole
 
+# ----------------------------------------------------------------------------------------- schedule
 
 def learning_rate(step, steps, peak, warmup_ratio):
-    """Linear warm-up to `peak`, then half a cosine to 0 after the last of `steps` steps. step: 0, 1, ..."""
-    warmup = math.ceil(warmup_ratio * steps)
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+    """Linear warm-up to `peak`, then half a cosine down to 0 after the last step.
 
-
-def make_optimizer(transformer, weight_decay, without=()):
-    """AdamW, betas .9 and .95; decay on matrices only, since shrinking a norm's gain is no regularisation.
-
-    without: parameters that another optimizer steps.
+    step: 0, 1, .. steps - 1; warmup_ratio: the share of `steps` with a rising rate.
     """
-    others = set(map(id, without))
-    parameters = [p for p in transformer.parameters() if p.requires_grad and id(p) not in others]
-    optimizer = torch.optim.AdamW(
-        [{"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}],
-        lr=0.0, betas=(0.9, 0.95), fused=True)
-    for p in parameters:  # what the first step would allocate, so that a checkpoint can be read into it
-        optimizer.state[p] = {"step": torch.zeros((), device=p.device), "exp_avg": torch.zeros_like(p),
-                              "exp_avg_sq": torch.zeros_like(p)}
+    warmup_steps = math.ceil(warmup_ratio * steps)
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    decay_steps = max(1, steps - warmup_steps)
+    angle = math.pi * (step - warmup_steps) / decay_steps  # 0 at the peak, pi after the last step
+    return peak * 0.5 * (1 + math.cos(angle))
+
+
+# -------------------------------------------------------------------------------------------- AdamW
+
+def make_optimizer(transformer, weight_decay):
+    """AdamW for all parameters of a Transformer that are trained, see `adamw`."""
+    trained = [parameter for parameter in transformer.parameters() if parameter.requires_grad]
+    return adamw(trained, weight_decay)
+
+
+def adamw(parameters, weight_decay):
+    """AdamW for a list of parameters, betas 0.9 and 0.95; `clip_and_step` sets the learning rate.
+
+    Only matrices decay, since shrinking a norm's gain is no regularisation. The moments exist from
+    the start, as zeros.
+    """
+    matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
+    vectors = [parameter for parameter in parameters if parameter.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
+    for parameter in parameters:
+        # What the first step would allocate, so that a checkpoint can be read into it before.
+        optimizer.state[parameter] = {
+            "step": torch.zeros((), device=parameter.device),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
+        }
     return optimizer
 
+
+# --------------------------------------------------------------------------------------------- step
 
 class NotFinite(ValueError):
     """A loss or gradient is infinite or no number; the optimizer did not step."""
 
 
 def finite(x, what):
-    """x, a number. Raises NotFinite."""
+    """x, a number; `what` names it in the error. Raises NotFinite."""
     if not math.isfinite(x):
         raise NotFinite(f"the {what} is {x}")
     return x
 
 
 def clip_and_step(transformer, optimizer, lr, grad_clip):
-    """Clip, step, clear. Returns the gradient's norm before clipping. grad_clip 0: no clipping.
+    """Clip the gradient's norm at `grad_clip` (0: no clipping), step at rate `lr`, clear gradients.
 
-    Raises NotFinite before the step.
+    Returns the gradient's norm before clipping, of all processes together. Raises NotFinite before
+    the step.
     """
-    norm = torch.nn.utils.clip_grad_norm_(transformer.parameters(), grad_clip or math.inf)
+    max_norm = grad_clip or math.inf
+    norm = torch.nn.utils.clip_grad_norm_(transformer.parameters(), max_norm)
     norm = finite(whole(norm).item(), "gradient's norm")
     for group in optimizer.param_groups:
         group["lr"] = lr

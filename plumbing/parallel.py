@@ -1,7 +1,15 @@
-"""One process or many: joining them, sums over them, their shares of the work, a model spread over them.
+"""Processes: joining them, sums over them, shares of the work, and FSDP2, a model spread over them.
 
-One process or many run the same code; torchrun starts the many, each with a GPU of its own. What is summed
-over processes is summed in fp64, and what they must agree on follows from the same numbers in all of them.
+One process or many run the same code. torchrun starts the many, each with a GPU of its own:
+
+    torchrun --nproc_per_node 8 sft.py ...
+
+FSDP2 (torch.distributed.fsdp.fully_shard) is in `shard`: each process holds a part of every
+parameter, its gradient and its optimizer state, and a block's parameters are gathered while the
+block computes. `reduce_gradients` and `whole` are for models that are spread so.
+
+Sums over processes are made in fp64. What all processes must agree on, such as who takes which
+item, each of them computes from the same numbers.
 """
 
 import os
@@ -13,22 +21,32 @@ from torch import distributed
 
 from plumbing.files import InputError
 
+# ---------------------------------------------------------------------------------------- processes
 
 def processes():
     """(rank of this process, number of processes), as torchrun says; (0, 1) without it."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank = int(os.environ.get("RANK", 0))
+    number = int(os.environ.get("WORLD_SIZE", 1))
+    return rank, number
 
 
 def join(name):
-    """Join the other processes -> torch.device of this one, for a --device flag. Only rank 0 prints."""
-    device, (rank, ranks) = own_device(name), processes()
+    """Join the other processes. Returns the torch.device of this one, for a --device flag.
+
+    From here on only rank 0 prints. Raises InputError.
+    """
+    device = own_device(name)
+    rank, ranks = processes()
     if ranks > 1:
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        distributed.init_process_group(backend, timeout=timedelta(days=1))  # rollouts differ in length
-    if rank:
-        sys.stdout = open(os.devnull, "w")
+            backend = "cpu:gloo,cuda:nccl"
+        else:
+            backend = "gloo"
+        # The longest wait for another process: rollouts differ in length.
+        distributed.init_process_group(backend, timeout=timedelta(days=1))
+    if rank > 0:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (it stays open to the end)
     return device
 
 
@@ -39,14 +57,17 @@ def leave():
 
 
 def own_device(name):
-    """torch.device of this process for a --device flag: "auto" is the GPU where there is one, and under
-    torchrun each process has a GPU of its own. Raises InputError.
+    """The torch.device of this process for a --device flag: cpu, cuda, cuda:N or auto.
+
+    "auto" is the GPU where there is one; under torchrun "cuda" is a GPU of the process's own.
+    Raises InputError.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":
         name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-    if name.partition(":")[0] not in ("cpu", "cuda"):  # mps has no fp64
+    kind = name.partition(":")[0]
+    if kind not in ("cpu", "cuda"):  # mps has no fp64
         raise InputError(f"--device {name}: not one of cpu, cuda, auto")
     try:
         return torch.empty(0, device=name).device
@@ -56,89 +77,126 @@ def own_device(name):
 
 def barrier():
     """Wait for the other processes as long as it takes: their shares of the work differ."""
-    if processes()[1] > 1:
-        if not distributed.is_initialized():
-            distributed.init_process_group("gloo", timeout=timedelta(days=7))
-        distributed.all_reduce(torch.zeros(1))
+    _, ranks = processes()
+    if ranks == 1:
+        return
+    if not distributed.is_initialized():  # a script without `join`, such as evaluate.py
+        distributed.init_process_group("gloo", timeout=timedelta(days=7))
+    distributed.all_reduce(torch.zeros(1))
 
+
+# ------------------------------------------------------------------------------ sums over processes
 
 def all_sum(x):
-    """The sum over processes of a tensor, or of a number (-> float), in fp64."""
-    return _reduced(x, distributed.ReduceOp.SUM)
-
-
-def _reduced(x, op):
-    tensor = torch.as_tensor(x, dtype=torch.float64).detach().clone()
-    if distributed.is_initialized():
-        distributed.all_reduce(tensor, op)
-    return tensor if isinstance(x, torch.Tensor) else tensor.item()
-
-
-def all_sums(sums):
-    """{name: number} -> {name: its sum over processes}."""
-    return dict(zip(sums, all_sum(torch.tensor(list(sums.values()), dtype=torch.float64)).tolist()))
+    """The sum over processes, in fp64, of a tensor (-> tensor) or of a number (-> float)."""
+    return _all_reduce(x, distributed.ReduceOp.SUM)
 
 
 def all_max(x):
-    """The largest of the processes' numbers."""
-    return _reduced(x, distributed.ReduceOp.MAX)
+    """The maximum over processes, in fp64, of a tensor (-> tensor) or of a number (-> float)."""
+    return _all_reduce(x, distributed.ReduceOp.MAX)
 
+
+def _all_reduce(x, operation):
+    """Reduces a copy; with one process that copy is the result."""
+    tensor = torch.as_tensor(x, dtype=torch.float64).detach().clone()
+    if distributed.is_initialized():
+        distributed.all_reduce(tensor, operation)
+    if isinstance(x, torch.Tensor):
+        return tensor
+    return tensor.item()
+
+
+def all_sums(sums):
+    """{name: number} -> {name: its sum over processes}, in one reduction."""
+    numbers = torch.tensor(list(sums.values()), dtype=torch.float64)
+    return dict(zip(sums, all_sum(numbers).tolist(), strict=True))
+
+
+# ------------------------------------------------------------------------------- shares of the work
 
 def share_evenly(sizes):
-    """The places of the items that this process takes, of items with these sizes, ascending.
+    """The places, ascending, of the items that this process takes, out of items with these sizes.
 
-    The largest first, each to the process with the least so far that has not its even share of items: all
-    processes come to the same answer, and none has more rows than --plan counts.
+    The largest item goes first, and each to the process with the smallest load so far among those
+    with fewer items than an even share. All processes come to the same answer, and none has more
+    rows than --plan counts.
     """
     rank, ranks = processes()
-    most, loads, shares = -(-len(sizes) // ranks), [0] * ranks, [[] for _ in range(ranks)]
-    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
-        taker = min((r for r in range(ranks) if len(shares[r]) < most), key=lambda r: loads[r])
+    even_share = -(-len(sizes) // ranks)  # rounded up
+    loads = [0] * ranks
+    shares = [[] for _ in range(ranks)]
+    largest_first = sorted(range(len(sizes)), key=lambda i: -sizes[i])
+    for i in largest_first:
+        open_ranks = [r for r in range(ranks) if len(shares[r]) < even_share]
+        taker = min(open_ranks, key=lambda r: loads[r])
         loads[taker] += sizes[i]
         shares[taker].append(i)
     return sorted(shares[rank])
 
 
+# -------------------------------------------------------------------- FSDP2: a model over processes
+
 def shard(transformer, device, dtype=None, offload=False):
-    """Spread a Transformer on the meta device over all processes (FSDP2), each block on its own.
+    """Spread a Transformer on the meta device over all processes with FSDP2, each block on its own.
 
-    dtype: of the computation where it differs from the parameters'; gradients are summed in fp32. offload:
-    keep the shards on the CPU. Returns the function that gives the rows of a parameter that this process
-    holds, and which ones they are. With one process nothing is spread.
+    dtype: of the computation where it differs from the parameters'; gradients are summed in fp32.
+    offload: keep the shards on the CPU.
+
+    Returns a function for `model.load`, which reads the weights: of a parameter, the rows that this
+    process holds and the slice of all rows that they are. With one process nothing is spread.
     """
-    rank, ranks = processes()
+    _, ranks = processes()
     if ranks == 1:
-        return lambda parameter: (parameter.detach(), slice(None))
-    from torch.distributed.device_mesh import (
-        init_device_mesh,  # half a second that one process can save
-    )
+        return _all_rows
+    # Imported here: half a second that one process can save.
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard
-    wide = {"mesh": init_device_mesh(device.type, (ranks,)), "reshard_after_forward": True,
-            "mp_policy": MixedPrecisionPolicy(cast_forward_inputs=False)}  # angles must stay fp32
-    if offload and device.type == "cuda":
-        wide["offload_policy"] = CPUOffloadPolicy()
-    narrow = wide if dtype in (None, torch.float32) else wide | {"mp_policy": MixedPrecisionPolicy(
-        param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)}
-    if transformer.value_head is not None:
-        fully_shard(transformer.value_head, **wide)
-    for block in transformer.model.layers:
-        fully_shard(block, **narrow)
-    fully_shard(transformer, **narrow)
 
-    def own(parameter):
-        mine = parameter.detach().to_local()
-        each = -(-len(parameter) // ranks)  # as torch.chunk cuts
-        first = min(each * rank, len(parameter))
-        return mine, slice(first, first + len(mine))
-    return own
+    options = {"mesh": init_device_mesh(device.type, (ranks,)), "reshard_after_forward": True}
+    if offload and device.type == "cuda":
+        options["offload_policy"] = CPUOffloadPolicy()
+    # Inputs are not cast: rotary angles must stay fp32, bf16 cannot tell late positions apart.
+    as_parameters = MixedPrecisionPolicy(cast_forward_inputs=False)
+    if dtype in (None, torch.float32):
+        as_computed = as_parameters
+    else:
+        as_computed = MixedPrecisionPolicy(
+            param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
+    if transformer.value_head is not None:  # in fp32, also where blocks compute in bf16
+        fully_shard(transformer.value_head, mp_policy=as_parameters, **options)
+    for block in transformer.model.layers:
+        fully_shard(block, mp_policy=as_computed, **options)
+    fully_shard(transformer, mp_policy=as_computed, **options)  # the rest: embeddings, norm, head
+    return _own_rows
+
+
+def _all_rows(parameter):
+    """(rows of the parameter that this process holds, the slice of all rows that they are)."""
+    return parameter.detach(), slice(None)
+
+
+def _own_rows(parameter):
+    """The same for a parameter that is spread over processes (a DTensor)."""
+    rank, ranks = processes()
+    rows = parameter.detach().to_local()
+    most = -(-len(parameter) // ranks)  # FSDP2 cuts as torch.chunk does: the last ones can be empty
+    first = min(most * rank, len(parameter))
+    return rows, slice(first, first + len(rows))
 
 
 def reduce_gradients(transformer, now):
-    """Whether the next backward pass sums gradients over the processes: once a step, at its last one."""
-    if processes()[1] > 1:
+    """Whether the next backward pass sums gradients over the processes.
+
+    Once a step is enough: at its last micro-batch.
+    """
+    _, ranks = processes()
+    if ranks > 1:
         transformer.set_requires_gradient_sync(now)
 
 
 def whole(tensor):
     """A tensor, gathered from all processes if it is spread over them (a DTensor)."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    if hasattr(tensor, "full_tensor"):
+        return tensor.full_tensor()
+    return tensor

@@ -1,13 +1,14 @@
-"""Synthetic documents for the base model: made-up tools, what people ask of them, and the calls.
+"""Synthetic documents for the base model: made-up tools, requests for them, and the calls.
 
-What CodeLLaMA has learnt from code and prose, the embedded base model must learn from these: that a call
-copies the name of the tool whose documentation fits the question, and its values from the question or an
-earlier result. Tools are put together from the words of pretraining/vocabulary.py and from invented ones, new in every
-document, and values are made up, so that nothing can be learnt by heart. No tool of `toolbox.execute` is here,
-but in a share of the documents some that are seen are there by other names (pretraining/renaming.py).
+CodeLLaMA has learnt two things from code and prose that the embedded base model must learn here. A
+call copies the name of the tool whose description fits the question; and it copies its values from
+the question or from an earlier result. Every document has new tools, put together from the words of
+pretraining/vocabulary.py and from invented words, and new values, so that the model cannot learn
+them by heart. No tool of `toolbox.execute` is in a document; a share of the documents has the seen
+ones under other names (pretraining/renaming.py).
 
-A document is a conversation in the form of data/trajectories.py with several requests about the same tools,
-so that the documentation, most of the tokens, is paid for once.
+A document is a Conversation of data/trajectories.py. It has several requests for the same tools, so
+that the documentation of the tools, which is most of the tokens, is paid for once.
 """
 
 import json
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 from data.tools import read_tools, write_call
 from data.trajectories import Conversation, Turn
-from pretraining.renaming import disguised
+from pretraining.renaming import renamed_conversation
 from pretraining.vocabulary import (
     ACTIONS,
     ADJECTIVES,
@@ -42,58 +43,93 @@ from pretraining.vocabulary import (
 from toolbox.execute import DIALOGUE, TOOLS, schemas
 from toolbox.questions import as_text
 
-INVENTED = 0.2  # share of words that nobody knows, among nouns and parameters
-SYNONYM = 0.5   # share of mentions of a thing by another word
-FREE = 0.3      # share of values of any kind, whatever their parameter's name says
-MEANINGS = {tool.description for tool in read_tools(schemas(TOOLS))}
+# Probabilities:
+INVENTED = 0.2  # a noun or a parameter is a word that nobody knows
+SYNONYM = 0.5   # a request mentions a thing by another word
+FREE = 0.3      # a parameter takes values of any kind, and not of the kind that its name says
+
+DESCRIPTIONS = {tool.description for tool in read_tools(schemas(TOOLS))}
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ANY = ("name", "word", "words", "integer", "number", "id", "title", "boolean", "list")
 JSON_TYPES = {"integer": "integer", "year": "integer", "number": "number", "numbers": "array",
-              "list": "array", "boolean": "boolean"}  # others are strings
+              "list": "array", "boolean": "boolean"}  # the other kinds are strings
 
 
-# ---------------------------------------------------------------------------------------------------- values
+# ------------------------------------------------------------------------------------------ values
 
-def value(rng, kind):
-    """A made-up value of one of the kinds of pretraining/vocabulary.py."""
-    if kind == "integer":
-        return rng.randint(1, 10 ** rng.randint(1, 4))
-    if kind == "number":
-        fraction = round(rng.uniform(0, 10 ** rng.randint(1, 4)), rng.randint(1, 2))
-        return rng.choice((fraction, rng.randint(1, 999)))
-    if kind in ("numbers", "list"):
-        return [value(rng, "integer" if kind == "numbers" else "word") for _ in range(rng.randint(2, 4))]
-    made = {
-        "boolean": lambda: True, "year": lambda: rng.randint(1900, 2030),
-        "name": lambda: " ".join(new_word(rng, 0.6).capitalize() for _ in range(rng.choice((1, 1, 2)))),
-        "title": lambda: " ".join(new_word(rng, 0.2).capitalize() for _ in range(rng.choice((1, 2, 3)))),
-        "word": lambda: new_word(rng, 0.3), "words": lambda: f"{new_word(rng, 0.3)} {new_word(rng, 0.3)}",
-        "sentence": lambda: " ".join(new_word(rng, 0.2) for _ in range(rng.randint(3, 5))),
-        "letter": lambda: rng.choice("abcdefghijklmnopqrstuvwxyz"), "colour": lambda: rng.choice(COLOURS),
-        "date": lambda: new_date(rng), "time": lambda: new_time(rng),
-        "weekday": lambda: rng.choice(WEEKDAYS), "month": lambda: rng.choice(MONTHS),
-        "id": lambda: rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") + str(rng.randint(1, 10 ** rng.randint(1, 3))),
-        "code": lambda: "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ", k=rng.randint(2, 4))),
-        "email": lambda: f"{pseudoword(rng, 1)}.{pseudoword(rng, 2)}@{rng.choice(list(NOUNS))}.example",
-        "phone": lambda: f"{rng.randint(100, 999)}-{rng.randint(1000, 9999)}"}
-    return made[kind]()
+def make_value(rng, kind):
+    """A made-up value of one of the kinds in PARAMETERS of pretraining/vocabulary.py."""
+    match kind:
+        case "boolean":
+            return True
+        case "integer":
+            return rng.randint(1, 10 ** rng.randint(1, 4))
+        case "number":
+            fraction = round(rng.uniform(0, 10 ** rng.randint(1, 4)), rng.randint(1, 2))
+            return rng.choice((fraction, rng.randint(1, 999)))
+        case "year":
+            return rng.randint(1900, 2030)
+        case "numbers" | "list":
+            inner = "integer" if kind == "numbers" else "word"
+            return [make_value(rng, inner) for _ in range(rng.randint(2, 4))]
+    return _make_text(rng, kind)
 
 
-# ----------------------------------------------------------------------------------------------------- tools
+def _make_text(rng, kind):
+    match kind:
+        case "word":
+            return new_word(rng, 0.3)
+        case "words":
+            return f"{new_word(rng, 0.3)} {new_word(rng, 0.3)}"
+        case "sentence":
+            return " ".join(new_word(rng, 0.2) for _ in range(rng.randint(3, 5)))
+        case "name":
+            length = rng.choice((1, 1, 2))
+            return " ".join(new_word(rng, 0.6).capitalize() for _ in range(length))
+        case "title":
+            length = rng.choice((1, 2, 3))
+            return " ".join(new_word(rng, 0.2).capitalize() for _ in range(length))
+        case "letter":
+            return rng.choice(LETTERS.lower())
+        case "colour":
+            return rng.choice(COLOURS)
+        case "date":
+            return new_date(rng)
+        case "time":
+            return new_time(rng)
+        case "weekday":
+            return rng.choice(WEEKDAYS)
+        case "month":
+            return rng.choice(MONTHS)
+        case "id":
+            return rng.choice(LETTERS) + str(rng.randint(1, 10 ** rng.randint(1, 3)))
+        case "code":
+            return "".join(rng.choices(LETTERS, k=rng.randint(2, 4)))
+        case "email":
+            host = f"{pseudoword(rng, 1)}.{pseudoword(rng, 2)}@"
+            return f"{host}{rng.choice(list(NOUNS))}.example"
+        case "phone":
+            return f"{rng.randint(100, 999)}-{rng.randint(1000, 9999)}"
+    raise ValueError(f"no kind of value {kind!r}")
 
-class MadeUp(NamedTuple):
-    """A made-up tool: its schema, the thing that it is about, and how people ask for it."""
+
+# ------------------------------------------------------------------------------------------- tools
+
+class MadeUpTool(NamedTuple):
+    """A made-up tool: its schema, and what a request for it needs."""
     schema: dict
-    noun: str
-    asks: tuple       # texts with {} for the thing: questions, or what is to be done
-    is_question: bool
-    kinds: dict       # parameter -> kind of its values
-    main: str         # the parameter that says which thing is meant, or ""
+    noun: str          # the thing that the tool is about
+    asks: tuple        # texts with {} for the thing: questions, or what is to be done
+    is_question: bool  # whether the texts are questions
+    kinds: dict        # parameter -> kind of its values
+    main: str          # the parameter that says which thing is meant, or ""
 
 
-def tool(rng, noun):
-    """A made-up tool about a thing: it tells of aspects of it, looks for such things, or does something."""
-    shape = rng.choice(("aspect", "aspect", "aspect", "get", "search", "search", "action", "action"))
-    other, about, main = _other_word(rng, noun), "", ""
+def make_tool(rng, noun):
+    """A MadeUpTool: it tells aspects of a thing, searches for such things, or does something."""
+    shape = rng.choice(("aspect", "aspect", "aspect", "get", "search", "search",
+                        "action", "action"))
+    other = _other_word(rng, noun)
     extra = rng.choice((0, 0, 0, 1, 1, 2))
     is_question = shape in ("aspect", "get")
     if is_question:
@@ -101,36 +137,49 @@ def tool(rng, noun):
     else:
         name, meaning, asks = _doing(rng, noun, other, SEARCHES if shape == "search" else ACTIONS)
         extra = max(extra, 1)
+    main = ""
     if is_question or rng.random() < 0.3:
-        main = rng.choice((f"{noun}_id", f"{noun}_id", noun, "name", "title", "city", "country", "person"))
+        main = rng.choice((f"{noun}_id", f"{noun}_id", noun, "name", "title", "city", "country",
+                           "person"))
     kinds, lines = _parameters(rng, noun, other, main, extra)
+    about = ""
     if shape == "search" and rng.random() < 0.5:
         about = rng.choice(list(kinds))
         name += f"_by_{about}"
     if about or (kinds and rng.random() < 0.3):
         plain = (about or rng.choice(list(kinds))).replace("_", " ")
         meaning += rng.choice((" by {}", " with {}", " for a {}", " of one {}")).format(plain)
-    return MadeUp(_schema(rng, name, meaning, kinds, lines, main), noun, asks, is_question, kinds, main)
+    schema = _schema(rng, name, meaning, kinds, lines, main)
+    return MadeUpTool(schema, noun, asks, is_question, kinds, main)
 
 
 def _telling(rng, noun, other, single):
-    """(name, description, questions) of a tool that tells one aspect of a thing, or several."""
+    """(name, description, questions) of a tool that tells aspects of a thing; one if `single`."""
     aspects = rng.sample(list(ASPECTS), 1 if single else rng.choice((1, 2, 3)))
-    name = f"{rng.choice(('get', 'get', 'get', 'find', 'check'))}_{noun}" + f"_{aspects[0]}" * single
+    name = f"{rng.choice(('get', 'get', 'get', 'find', 'check'))}_{noun}"
+    if single:
+        name += f"_{aspects[0]}"
     meaning = f"Get {as_text(['the ' + aspect for aspect in aspects])} of a {other}"
     if single and rng.random() < 0.4:
+        # "how much is {}" -> "Get how much a film is"
         indirect = re.sub(r"(.*) (is|has) \{\}$", r"\1 {} \2", rng.choice(ASPECTS[aspects[0]]))
         meaning = f"Get {indirect.format('a ' + other)}"
     return name, meaning, tuple(ask for aspect in aspects for ask in ASPECTS[aspect])
 
 
 def _doing(rng, noun, other, table):
-    """(name, description, requests) of a tool that looks for things, or does something to one."""
+    """(name, description, requests) of a tool that searches for things, or does something to one.
+
+    table: SEARCHES or ACTIONS.
+    """
     verb = rng.choice(list(table))
-    name, meaning = f"{verb}_{noun}", f"{verb.capitalize()} a {other}"
     if table is SEARCHES:
         start = "Search for" if verb == "search" else verb.capitalize()
-        name, meaning = f"{verb}_{plural(noun)}", f"{start} {plural(other)}"
+        name = f"{verb}_{plural(noun)}"
+        meaning = f"{start} {plural(other)}"
+    else:
+        name = f"{verb}_{noun}"
+        meaning = f"{verb.capitalize()} a {other}"
     return name, meaning, tuple(f"{words} {{}}" for words in table[verb])
 
 
@@ -139,79 +188,93 @@ def _other_word(rng, noun):
 
 
 def plural(noun):
-    """ "cities", "boxes", "songs": of the last word."""
+    """The plural of a noun.
+
+    >>> [plural(noun) for noun in ("city", "box", "song")]
+    ['cities', 'boxes', 'songs']
+    """
     if re.search(r"[^aeiou]y$", noun):
         return noun[:-1] + "ies"
     return noun + ("es" if re.search(r"(s|x|ch|sh)$", noun) else "s")
 
 
 def _parameters(rng, noun, other, main, extra):
-    """({parameter: kind of its values}, {parameter: its documentation}) of `main` and `extra` others."""
-    kinds, lines = {}, {}
+    """({parameter: kind of values}, {parameter: documentation}) of `main` and `extra` others."""
+    kinds = {}
+    lines = {}
     if main:
         kind, line, _ = PARAMETERS.get(main, ("id" if main.endswith("_id") else "title", "", ()))
         kinds[main] = kind
-        lines[main] = rng.choice((f"{main.removeprefix(noun).strip('_') or 'name'} of the {other}",
-                                  line or main.replace("_", " ")))
+        own = main.removeprefix(noun).strip("_") or "name"
+        lines[main] = rng.choice((f"{own} of the {other}", line or main.replace("_", " ")))
     while len(kinds) < extra + bool(main):
         key = rng.choice(list(PARAMETERS))
         kind, line, _ = PARAMETERS[key]
         if rng.random() < INVENTED:
             key = rng.choice((pseudoword(rng, 2), rng.choice(list(NOUNS)),
                               f"{rng.choice(list(NOUNS))}_{key}"))
-            line = rng.choice((f"the {key}", f"{key} of the {other}", f"{rng.choice(ADJECTIVES)} {key}"))
+            line = rng.choice((f"the {key}", f"{key} of the {other}",
+                               f"{rng.choice(ADJECTIVES)} {key}"))
         if rng.random() < FREE:
             kind = rng.choice(ANY)
         if key not in kinds:
-            kinds[key], lines[key] = kind, line.replace("_", " ")
+            kinds[key] = kind
+            lines[key] = line.replace("_", " ")
     return kinds, lines
 
 
 def _schema(rng, name, meaning, kinds, lines, main):
-    optional = [key for key in kinds if key != main and (kinds[key] == "boolean" or rng.random() < 0.2)]
+    optional = [key for key in kinds
+                if key != main and (kinds[key] == "boolean" or rng.random() < 0.2)]
     required = [key for key in kinds if key not in optional] or list(kinds)[:1]
+    required_first = sorted(kinds, key=lambda key: key not in required)
+    properties = {key: {"type": JSON_TYPES.get(kinds[key], "string"), "description": lines[key]}
+                  for key in required_first}
     return {"type": "function", "function": {
         "name": name, "description": f"{meaning}.",
-        "parameters": {"type": "object", "required": required, "properties": {
-            key: {"type": JSON_TYPES.get(kinds[key], "string"), "description": lines[key]}
-            for key in sorted(kinds, key=lambda key: key not in required)}}}}
+        "parameters": {"type": "object", "required": required, "properties": properties}}}
 
 
-def toolset(rng, size):
-    """`size` tools with different names, half of them about a thing that another is about, too."""
+def make_tools(rng, size):
+    """`size` MadeUpTools with different names; half of them are about the thing of another one."""
     chosen = {}
     while len(chosen) < size:
         if chosen and rng.random() < 0.5:
             noun = rng.choice([made.noun for made in chosen.values()])
         else:
             noun = pseudoword(rng, 2) if rng.random() < INVENTED else rng.choice(list(NOUNS))
-        made = tool(rng, noun)
+        made = make_tool(rng, noun)
         function = made.schema["function"]
-        if function["name"] not in {*TOOLS, *chosen} and function["description"] not in MEANINGS:
+        if (function["name"] not in {*TOOLS, *chosen}
+                and function["description"] not in DESCRIPTIONS):
             chosen[function["name"]] = made
     return rng.sample(list(chosen.values()), size)
 
 
-# ------------------------------------------------------------------------------------------------- questions
+# ---------------------------------------------------------------------------------------- requests
 
 class Request(NamedTuple):
-    """A call of a made-up tool, its result, and how it is asked for."""
-    alone: str      # on its own
-    following: str  # after another request
+    """A request for a made-up tool, with the call and the result."""
+    alone: str      # its text on its own
+    following: str  # its text after another request
     name: str
     arguments: dict
     result: dict
 
 
-def request(rng, made, before):
-    """A Request of a tool. before: the Request before it, or None; a value may be put into its result that
-    this one then only refers to.
+def make_request(rng, made, before):
+    """A Request for a MadeUpTool.
+
+    before: the Request before it, or None. A value can move into the result of that one; this
+    request then only refers to it ("that city").
     """
-    function, arguments, mentions = made.schema["function"], {}, {}
+    function = made.schema["function"]
+    arguments = {}
+    mentions = {}  # parameter -> how the text mentions its value
     for key in function["parameters"]["properties"]:
         if key not in function["parameters"]["required"] and rng.random() < 0.6:
             continue
-        arguments[key] = value(rng, made.kinds[key])
+        arguments[key] = make_value(rng, made.kinds[key])
         plain = key.removesuffix("_id").replace("_", " ")
         if before and isinstance(arguments[key], str) and rng.random() < 0.4:
             before.result[key] = arguments[key]
@@ -224,14 +287,17 @@ def request(rng, made, before):
     rng.shuffle(parts)
     thing = _thing(rng, made, mentions.get(made.main, ""))
     text = " ".join([rng.choice(made.asks).format(thing), *parts])
-    first = rng.choice(QUESTIONS if made.is_question else FRAMES).format(text)
-    following = rng.choice(NEXT).format(f"{rng.choice(LEARN)} {text}" if made.is_question else text)
-    return Request(first, following, function["name"], arguments, _result(rng))
+    alone = rng.choice(QUESTIONS if made.is_question else FRAMES).format(text)
+    frame = rng.choice(NEXT)
+    following = frame.format(f"{rng.choice(LEARN)} {text}" if made.is_question else text)
+    return Request(alone, following, function["name"], arguments, _make_result(rng))
 
 
 def _thing(rng, made, main):
-    """How a question mentions the thing that its tool is about; main: which one, "" for any."""
-    noun = rng.choice(NOUNS[made.noun]) if NOUNS.get(made.noun) and rng.random() < SYNONYM else made.noun
+    """How a request mentions the thing that its tool is about; main: which one, "" for any."""
+    noun = made.noun
+    if NOUNS.get(noun) and rng.random() < SYNONYM:
+        noun = rng.choice(NOUNS[noun])
     if not main:
         return rng.choice((f"a {noun}", f"the {noun}", plural(noun), f"some {plural(noun)}", noun))
     if main.startswith(("that ", "this ", "the ")):
@@ -240,74 +306,86 @@ def _thing(rng, made, main):
 
 
 def _cue(rng, key, kind, mention, alone):
-    """How a question mentions one argument: by what its parameter's name means, or by the name itself. A
-    value without any word beside it is clear only where it is `alone` of its type.
+    """How a request mentions one argument: by the meaning of the parameter's name, or by the name.
+
+    alone: no other argument has its type; only then is a value clear without a word beside it.
     """
     plain = key.replace("_", " ")
     if kind == "boolean":
         return rng.choice((f"with {plain}", f"and {plain} please", f"and I want {plain}"))
-    cues = [cue for cue in PARAMETERS.get(key, ("", "", ()))[2] if alone or cue != "{}"]
+    _, _, cues = PARAMETERS.get(key, ("", "", ()))
+    cues = [cue for cue in cues if alone or cue != "{}"]
     if not cues or rng.random() < 0.15:
         cues = ["with {plain} {}", "{plain} {}", "({plain}: {})", "where the {plain} is {}"]
-        cues += ["for {}", "of {}", "in {}", "with {}"] * alone
+        if alone:
+            cues += ["for {}", "of {}", "in {}", "with {}"]
     return rng.choice(cues).replace("{plain}", plain).format(mention)
 
 
-def question(rng, texts):
-    """Requests, in the words of a person -> one text, at times with something beside the point."""
+def join_requests(rng, texts):
+    """The texts of requests -> one question, at times with a distractor."""
     whole = " ".join(text[0].upper() + text[1:] for text in texts)
     if rng.random() < 0.2:
-        aside = rng.choice(ASIDES).format(value(rng, rng.choice(("name", "title", "word"))))
+        template = rng.choice(ASIDES)
+        aside = template.format(make_value(rng, rng.choice(("name", "title", "word"))))
         whole = rng.choice((f"{whole} {aside}", f"{aside[0].upper()}{aside[1:]} {whole}"))
     return whole
 
 
-# ------------------------------------------------------------------------------------------------- documents
+def _make_result(rng):
+    result = {}
+    for _ in range(rng.choice((1, 1, 2))):
+        key = rng.choice((*PARAMETERS, *NOUNS))
+        result[key] = make_value(rng, rng.choice(("name", "title", "integer", "number")))
+    return result
+
+
+# --------------------------------------------------------------------------------------- documents
+
+def random_documents(seed, count, share=0.0):
+    """`count` documents; they depend on the seed and on the share of renamed tools alone."""
+    rng = random.Random(seed)
+    return [document(rng, share) for _ in range(count)]
+
 
 def document(rng, share):
-    """A conversation about disguised tools of the toolbox, with probability `share`, or made-up ones.
+    """A Conversation about renamed tools of the toolbox, with probability `share`, or made-up ones.
 
-    At a share of 0 nothing is drawn for the choice: all numbers go into the made-up tools.
+    With a share of 0 the choice draws no number: all numbers go into the made-up tools.
     """
-    return disguised(rng) if share and rng.random() < share else made_up(rng)
+    if share and rng.random() < share:
+        return renamed_conversation(rng)
+    return made_up_conversation(rng)
 
 
-def made_up(rng, requests=8):
-    """A conversation with `requests` requests for the same few made-up tools, up to three in a question."""
-    made = toolset(rng, rng.randint(2, 5))
+def made_up_conversation(rng, requests=8):
+    """A Conversation with `requests` requests for a few MadeUpTools, one to three in a question."""
+    made = make_tools(rng, rng.randint(2, 5))
     offered = [one.schema for one in made]
     if rng.random() < 0.3:
         offered += schemas(DIALOGUE)
         rng.shuffle(offered)
     wanted = []
     for _ in range(requests):
-        wanted.append(request(rng, rng.choice(made), wanted[-1] if wanted else None))
+        wanted.append(make_request(rng, rng.choice(made), wanted[-1] if wanted else None))
     turns = [Turn("system", "")]
     while wanted:
-        together = [wanted.pop(0) for _ in range(min(len(wanted), rng.choice((1, 1, 1, 2, 3))))]
+        count = min(len(wanted), rng.choice((1, 1, 1, 2, 3)))
+        together = wanted[:count]
+        wanted = wanted[count:]
         texts = [together[0].alone, *(one.following for one in together[1:])]
-        turns.append(Turn("user", question(rng, texts)))
+        turns.append(Turn("user", join_requests(rng, texts)))
         for one in together:
-            turns += [Turn("assistant", write_call(one.name, one.arguments), one.name, one.arguments),
-                      Turn("function", json.dumps(one.result, ensure_ascii=False))]
+            call = write_call(one.name, one.arguments)
+            turns.append(Turn("assistant", call, one.name, one.arguments))
+            turns.append(Turn("function", json.dumps(one.result, ensure_ascii=False)))
         if rng.random() < 0.3 and len(offered) > len(made):
             turns.append(_finish(rng, together[-1].result))
     return Conversation("", read_tools(offered), tuple(turns))
 
 
-def _result(rng):
-    return {rng.choice((*PARAMETERS, *NOUNS)): value(rng, rng.choice(("name", "title", "integer", "number")))
-            for _ in range(rng.choice((1, 1, 2)))}
-
-
 def _finish(rng, result):
     key = rng.choice(list(result))
-    answer = {"answer": rng.choice(("The {} is {}.", "It has the {} {}.", "{}: {}.")).format(
-        key.replace("_", " "), as_text(result[key]))}
-    return Turn("assistant", write_call("finish", answer), "finish", answer)
-
-
-def random_documents(seed, count, share=0.0):
-    """`count` documents, a function of the seed and the share of disguises alone."""
-    rng = random.Random(seed)
-    return [document(rng, share) for _ in range(count)]
+    template = rng.choice(("The {} is {}.", "It has the {} {}.", "{}: {}."))
+    arguments = {"answer": template.format(key.replace("_", " "), as_text(result[key]))}
+    return Turn("assistant", write_call("finish", arguments), "finish", arguments)

@@ -1,83 +1,132 @@
-"""Drills for the base model: the two skills that documents teach a small model too slowly to be learnt.
+"""Drills for the base model: two skills that a small model learns too slowly from documents.
 
-Copying: after A came B, here is A again, so B. Choosing: of several things described above, the words of a
-question fit one, so its name. In documents one token in a hundred depends on the second, and a model of four
-blocks that had read 33M tokens of them still chose by chance wherever the words were not in the name itself.
-Drills ask for nothing else. Those of choosing start from bare pieces and end as questions about tools.
+Copying: after A came B, here is A again, so B follows. Choosing: the words of a question fit the
+description of one of several things, so its name follows. In documents one token in a hundred
+depends on the second skill; a model of four blocks that had read 33M tokens of them still chose by
+chance wherever the question's words were not in the name itself. Drills ask for nothing else.
+Drills of choosing start from bare pieces and end as questions about tools.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
-from examples import as_one_call
+from examples import Example
 from pretraining.vocabulary import new_word
 from toolbox.execute import TOOLS
 
 # What stands around a name, a description, a question and an answer in a conversation.
-TOOL, QUESTION, ANSWER = "Function:", "User:", "Assistant:"
-LINES = {"def": "\ndef ", "opens": '():\n    """\n    Get ', "closes": '.\n\n    Args:\n    """\n\n',
+TOOL = "Function:"
+QUESTION = "User:"
+ANSWER = "Assistant:"
+LINES = {"def": "\ndef ",
+         "opens": '():\n    """\n    Get ',
+         "closes": '.\n\n    Args:\n    """\n\n',
          "space": " ", "asks": " ", "ends": "\n", "says": " ", "brackets": "()", "next": "\n"}
-VERBS = ("get", "find", "check", "search", "list", "show", "set")  # with which the names of many tools start
+VERBS = ("get", "find", "check", "search", "list", "show", "set")  # many tools' names begin so
 FILLERS = ("the", "a", "of", "in", "for", "what", "is", "please", "I", "want", "with", "to")
 
 
-def copying(rng, pieces, longest):
-    """At most `longest` random pieces, said over and over; only repetitions can be foreseen, and count."""
+def as_one_call(ids, labels, weights):
+    """An Example whose weights are normalised together, as those of one call; arrays (T,)."""
+    return Example(ids, labels, weights, np.zeros(len(ids), int), n_calls=1, item=0)
+
+
+def copying_drill(rng, pieces, longest):
+    """An Example of at most `longest` random pieces, over and over; only the repetitions count.
+
+    pieces: ids to draw from. rng: a seeded `random.Random`.
+    """
     once = rng.choices(pieces, k=rng.randint(3, longest))
     length = max(40, 3 * longest)
     ids = (once * length)[:length]
     return _example(ids, range(len(once), length))
 
 
-def choosing(rng, pieces, tokenizer, grown, asks=12):
-    """A few things, each with a name and some words; then some of the words of one, with others among them,
-    and its name: `asks` times. Only those names count.
+def choosing_drill(rng, pieces, tokenizer, difficulty, asks=12):
+    """An Example of a few things with a name and some words each, and `asks` questions about them.
 
-    grown, from 0 to 1: in the first third two things with one word each become two to five with up to five,
-    all single pieces side by side. In the second the lines of a conversation's template come in by chance,
-    and names and words of several pieces; in the last, more and more drills are of real words. pieces: ids to
-    draw from.
+    A question holds some words of one thing, with other words among them, and the name of the thing
+    answers it. Only these names count.
+
+    difficulty, from 0 to 1. In the first third, two things with a word each become two to five
+    things with one to five words, all single pieces side by side. In the second third, the lines of
+    a conversation's template come in by chance, and names and words of several pieces. In the last,
+    more and more drills are of real words. pieces: ids to draw from.
     """
-    size, level, real = (min(max(3 * grown - third, 0.0), 1.0) for third in range(3))
-    line = {key: _within(tokenizer, text) if rng.random() < level else [] for key, text in LINES.items()}
-    tool, question, answer = (_within(tokenizer, text) for text in (TOOL, QUESTION, ANSWER))
-    word = _words(rng, pieces, tokenizer, rng.random() < real, rng.random() < level)
-    most = 1 + round(4 * size)
-
-    def spaced(words):
-        return words[0] + [i for other in words[1:] for i in line["space"] + other]
-
-    things = [(word("name"), [word("word") for _ in range(rng.randint(1, most))])
-              for _ in range(rng.randint(2, 2 + round(3 * size)))]
-    ids, counted = [], []
-    for name, words in things:
-        ids += tool + line["def"] + name + line["opens"] + spaced(words) + line["closes"]
+    size = _third(difficulty, 0)
+    level = _third(difficulty, 1)
+    real = _third(difficulty, 2)
+    line = {key: _within(tokenizer, text) if rng.random() < level else []
+            for key, text in LINES.items()}
+    is_real = rng.random() < real
+    several = rng.random() < level
+    words = _Words(rng, tokenizer, rng.sample(pieces, 180), set(), is_real, several)
+    things = _draw_things(rng, words, size)
+    ids = []
+    counted = []
+    for name, own in things:
+        ids += _within(tokenizer, TOOL) + line["def"] + name
+        ids += line["opens"] + _joined(own, line["space"]) + line["closes"]
     for _ in range(asks):
-        name, words = rng.choice(things)
-        asked = rng.sample(words, rng.randint(1, min(len(words), 3)))
-        asked += [word("other") for _ in range(rng.randint(0, 2))]
+        name, own = rng.choice(things)
+        asked = rng.sample(own, rng.randint(1, min(len(own), 3)))
+        asked += [words.draw("other") for _ in range(rng.randint(0, 2))]
         rng.shuffle(asked)
-        ids += question + line["asks"] + spaced(asked) + line["ends"] + answer + line["says"]
+        ids += _within(tokenizer, QUESTION) + line["asks"] + _joined(asked, line["space"])
+        ids += line["ends"] + _within(tokenizer, ANSWER) + line["says"]
         counted += range(len(ids), len(ids) + len(name))
         ids += name + line["brackets"] + line["next"]
     return _example(ids, counted)
 
 
-def _words(rng, pieces, tokenizer, real, several):
-    """A function that draws the ids of a name, a word or an other one; none but fillers comes twice."""
-    pool, drawn = rng.sample(pieces, 180), set()
+def _third(difficulty, number):
+    """How far the third `number` (0, 1 or 2) of the difficulties is passed, from 0 to 1."""
+    return min(max(3 * difficulty - number, 0.0), 1.0)
 
-    def draw(kind):
-        if not real:
-            return [pool.pop() for _ in range(rng.choice((1, 1, 2, 3)) if several else 1)]
+
+def _draw_things(rng, words, size):
+    """[(ids of a name, [ids of each of its words])] of two to five things; size: from 0 to 1."""
+    most = 1 + round(4 * size)
+    things = []
+    for _ in range(rng.randint(2, 2 + round(3 * size))):
+        name = words.draw("name")
+        things.append((name, [words.draw("word") for _ in range(rng.randint(1, most))]))
+    return things
+
+
+def _joined(words, space):
+    ids = list(words[0])
+    for word in words[1:]:
+        ids += space + word
+    return ids
+
+
+class _Words(NamedTuple):
+    """A source of the names and words of a drill."""
+
+    rng: object
+    tokenizer: object
+    pool: list     # ids that no word has used yet
+    drawn: set     # real words that were drawn
+    is_real: bool  # real words; else random pieces
+    several: bool  # random words have one to three pieces; else one
+
+    def draw(self, kind):
+        """The ids of a new "name", "word" or "other" word; only fillers come twice."""
+        rng = self.rng
+        if not self.is_real:
+            length = rng.choice((1, 1, 2, 3)) if self.several else 1
+            return [self.pool.pop() for _ in range(length)]
         if kind == "other" and rng.random() < 0.5:
-            return _within(tokenizer, rng.choice(FILLERS))
-        verb = f"{rng.choice(VERBS)}_" if kind == "name" and rng.random() < 0.7 else ""
-        while (new := new_word(rng, 0.3)) in drawn or verb + new in TOOLS:
+            return _within(self.tokenizer, rng.choice(FILLERS))
+        verb = ""
+        if kind == "name" and rng.random() < 0.7:
+            verb = f"{rng.choice(VERBS)}_"
+        while (new := new_word(rng, 0.3)) in self.drawn or verb + new in TOOLS:
             pass
-        drawn.add(new)
-        return _within(tokenizer, verb + new)
-
-    return draw
+        self.drawn.add(new)
+        return _within(self.tokenizer, verb + new)
 
 
 def _within(tokenizer, text):
@@ -86,7 +135,7 @@ def _within(tokenizer, text):
 
 
 def _example(ids, counted):
-    """An Example in which predicting the ids at the places `counted` matters, and nothing else."""
+    """An Example in which only the ids at the places `counted` must be predicted."""
     weights = np.zeros(len(ids))
     weights[np.array(counted) - 1] = 1.0
     return as_one_call(np.array(ids), np.append(ids[1:], 0), weights)

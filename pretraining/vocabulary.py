@@ -1,18 +1,37 @@
-"""What the embedded base model gets to know of English: words, what people say in place of them, and cues.
+"""The English that the embedded base model learns: words, their synonyms, and how people ask.
 
-Tools are documented in other words than people use to ask for them: "get the duration of a film" against "how
-long is that movie". CodeLLaMA has learnt from prose which words go together; the documents of
-pretraining/documents.py are put together from these tables instead.
+A person asks for a tool in other words than those of its documentation: "how long is that movie"
+for "get the duration of a film". CodeLLaMA has learnt from prose which words go together. The
+embedded model learns it from pretraining/documents.py, which puts its documents together from
+these tables.
 """
 
 
 def _table(text):
-    """Lines of "word: what, people, say" -> {word: (what, people, say)}; a line of plain words has none."""
+    """Lines of "word: what, people, say" -> {word: (what, people, say)}.
+
+    A line without a colon is a list of words, each of which becomes {word: ()}.
+    """
     table = {}
     for line in text.strip().splitlines():
         head, colon, said = line.partition(":")
-        words = [head] if colon else line.split()
-        table |= {word.strip(): tuple(s.strip() for s in said.split(",") if s.strip()) for word in words}
+        if colon:
+            table[head.strip()] = _between_commas(said)
+        else:
+            table |= dict.fromkeys(line.split(), ())
+    return table
+
+
+def _between_commas(text):
+    return tuple(part.strip() for part in text.split(","))
+
+
+def _parameter_table(text):
+    """Lines of "name|kind|meaning|cue, cue" -> {name: (kind, meaning, (cue, cue))}."""
+    table = {}
+    for line in text.strip().splitlines():
+        name, kind, meaning, cues = line.split("|")
+        table[name] = (kind, meaning, _between_commas(cues))
     return table
 
 
@@ -217,13 +236,14 @@ website: page
 wine: bottle of red or white
 word: term, expression
 worker: employee
-area bag ball beach bean bike board boot brand bread cable cake candle card cave cell chair channel chapter
-cheese church circle clock cloud coffee colony comet cotton crop crown cup curtain dance data desert dome
-dragon drum duck egg engine field filter fire flag floor forum frame gallery gate ghost glass gold grain grass
-group guitar hall hat hill ice ink iron jar lake leaf lens line lion log machine mask metal mill mine mirror
-moon mouse music nest net number oil onion orchard oven owl page palace paper pearl pen piano pipe pool pot
-queue rain ring rock roof rope rose salt sample sand satellite scale sea seed shelf shell sign silk sky soap
-soil spoon stage stamp statue stone sugar symbol system table tank tea tent tile tool tower tree tunnel valley
+area bag ball beach bean bike board boot brand bread cable cake candle card cave cell chair
+channel chapter cheese church circle clock cloud coffee colony comet cotton crop crown cup curtain
+dance data desert dome dragon drum duck egg engine field filter fire flag floor forum frame
+gallery gate ghost glass gold grain grass group guitar hall hat hill ice ink iron jar lake leaf
+lens line lion log machine mask metal mill mine mirror moon mouse music nest net number oil onion
+orchard oven owl page palace paper pearl pen piano pipe pool pot queue rain ring rock roof rope
+rose salt sample sand satellite scale sea seed shelf shell sign silk sky soap soil spoon stage
+stamp statue stone sugar symbol system table tank tea tent tile tool tower tree tunnel valley
 value voice volume wall water wave wheel wind window winner wolf wood zone
 """)
 
@@ -328,10 +348,9 @@ track: track, follow, keep an eye on
 rate: rate, give points to, judge
 """)
 
-# Parameters: the kind of their values (documents.value), what the documentation says, and how a value {} of
-# theirs is mentioned.
-PARAMETERS = {name.strip(): (kind.strip(), meaning.strip(), tuple(cue.strip() for cue in cues.split(",")))
-              for name, kind, meaning, cues in (line.split("|") for line in """
+# Parameters: the kind of their values (`documents.make_value`), their documentation, and how a
+# request mentions a value {}.
+PARAMETERS = _parameter_table("""
 city|name|name of the city|in {}, for {}, in the city of {}, around {}, at {}
 country|name|name of the country|in {}, of {}, for {}, from {}
 region|name|the region|in {}, around {}, in the region of {}
@@ -402,29 +421,39 @@ discount|integer|discount in percent|with {} percent off, less {} percent
 rate|number|interest in percent|at {} percent, with a rate of {}
 temperature|number|in degrees|to {} degrees, of {}, at {} degrees
 brightness|integer|from 0 to 100|at {}, to {} percent
-""".strip().splitlines())}
+""")
 
-WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = "January February March April May June July August September October November December".split()
-COLOURS = "red blue green yellow black white grey brown pink orange purple".split()
-ADJECTIVES = "old new small large early late cheap quiet fresh open dark warm cold dry good whole own".split()
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+          "October", "November", "December")
+COLOURS = ("red", "blue", "green", "yellow", "black", "white", "grey", "brown", "pink", "orange",
+           "purple")
+ADJECTIVES = ("old", "new", "small", "large", "early", "late", "cheap", "quiet", "fresh", "open",
+              "dark", "warm", "cold", "dry", "good", "whole", "own")
 
 # How a request begins and goes on; {} is an infinitive phrase.
 FRAMES = ("Please {}.", "Could you {}?", "Can you {}?", "I need you to {}.", "I'd like you to {}.",
           "Would you {}, please?", "I want you to {}.", "{}!", "{}.", "{}, please.", "Help me: {}.")
-NEXT = ("Then {}.", "After that, {}.", "And {}.", "Also {}.", "Next, please {}.", "And then, could you {}?",
-        "Besides, {}.", "With that done, {}.", "Once you know, {}.")
-QUESTIONS = ("{}?", "{}?", "{}?", "tell me, {}?", "I wonder: {}?", "Do you know {}?", "I'd like to know {}.",
-             "please find out {}.", "could you tell me {}?", "check {}.", "I need to know {}.")
+NEXT = ("Then {}.", "After that, {}.", "And {}.", "Also {}.", "Next, please {}.",
+        "And then, could you {}?", "Besides, {}.", "With that done, {}.", "Once you know, {}.")
+QUESTIONS = ("{}?", "{}?", "{}?", "tell me, {}?", "I wonder: {}?", "Do you know {}?",
+             "I'd like to know {}.", "please find out {}.", "could you tell me {}?", "check {}.",
+             "I need to know {}.")
 LEARN = ("see", "find out", "tell me", "check", "look up", "let me know")
-ASIDES = ("By the way, {} is a friend of mine.", "I read about {} yesterday.", "My neighbour comes from {}.",
-          "Last week it was {}.", "{} told me to ask.", "Thanks in advance!", "It is for {}.", "No hurry.",
-          "{} and I have a bet about this.", "I am writing this from {}.", "I have been away.")
-REFER = ("that {}", "this {}", "the {} you found", "the {} from before", "the same {}", "the {} in question")
+# Distractors, some of them with a made-up name or word {}.
+ASIDES = ("By the way, {} is a friend of mine.", "I read about {} yesterday.",
+          "My neighbour comes from {}.", "Last week it was {}.", "{} told me to ask.",
+          "Thanks in advance!", "It is for {}.", "No hurry.", "{} and I have a bet about this.",
+          "I am writing this from {}.", "I have been away.")
+# References to the value of a parameter {} that an earlier result gives.
+REFER = ("that {}", "this {}", "the {} you found", "the {} from before", "the same {}",
+         "the {} in question")
 
-_ONSETS = "b br c ch cl d dr f fl g gr h j k kl l m n p pl qu r s sh sk sl st t th tr v w y z".split()
-_VOWELS = "a e i o u a e i o ai ea ee ia io ou".split()
-_CODAS = ["", "", "", *"n r s l t m nd rt ck ss x th ng".split()]
+_ONSETS = ("b", "br", "c", "ch", "cl", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l",
+           "m", "n", "p", "pl", "qu", "r", "s", "sh", "sk", "sl", "st", "t", "th", "tr", "v", "w",
+           "y", "z")
+_VOWELS = ("a", "e", "i", "o", "u", "a", "e", "i", "o", "ai", "ea", "ee", "ia", "io", "ou")
+_CODAS = ("", "", "", "n", "r", "s", "l", "t", "m", "nd", "rt", "ck", "ss", "x", "th", "ng")
 
 
 def pseudoword(rng, most=3):
@@ -439,15 +468,15 @@ def pseudoword(rng, most=3):
 
 
 def new_word(rng, invented):
-    """A word that nobody knows, with probability `invented`, or one of the tables."""
+    """A word that nobody knows, with probability `invented`, or one of NOUNS and ADJECTIVES."""
     return pseudoword(rng) if rng.random() < invented else rng.choice((*NOUNS, *ADJECTIVES))
 
 
 def new_date(rng):
-    """YYYY-MM-DD."""
+    """A date from 2020 to 2029 as YYYY-MM-DD."""
     return f"{rng.randint(2020, 2029)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
 
 
 def new_time(rng):
-    """HH:MM."""
+    """A time of the day as HH:MM."""
     return f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}"

@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread (two busy ones each can be ten times slower), where the real files are."""
+"""Shared by all tests: fixtures, one thread for torch, and where the real files are."""
 
 import json
 import os
@@ -15,11 +15,12 @@ import model
 import tokenizer
 from plumbing.flags import cli
 
-torch.set_num_threads(1)
+torch.set_num_threads(1)  # two tests with two busy threads each can be ten times slower
 hypothesis.settings.register_profile("no time limit", deadline=None)
 hypothesis.settings.load_profile("no time limit")
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))  # real files; they stand beside a checkout
+# The real files stand beside a checkout.
+SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
 
 
 def real(name):
@@ -31,10 +32,11 @@ def real(name):
 
 def schema(name, description="", required=(), **properties):
     """A tool schema; properties: name="type"."""
-    return {"type": "function", "function": {"name": name, "description": description, "parameters": {
-        "type": "object", "required": list(required),
-        "properties": {key: {"type": kind, "description": f"The {key}."}
-                       for key, kind in properties.items()}}}}
+    described = {key: {"type": kind, "description": f"The {key}."}
+                 for key, kind in properties.items()}
+    parameters = {"type": "object", "required": list(required), "properties": described}
+    return {"type": "function", "function": {
+        "name": name, "description": description, "parameters": parameters}}
 
 
 TOOLS = [schema("get_weather", "Weather of a city.", ["city"], city="string", days="integer"),
@@ -45,7 +47,8 @@ TOOLS = [schema("get_weather", "Weather of a city.", ["city"], city="string", da
 
 def item(*turns, tools=TOOLS, id="x"):
     """A raw trajectory; turns are (role, content) and the system turn is put first."""
-    return {"id": id, "conversations": [{"role": "system", "content": json.dumps(tools)}] + [
+    turns = [("system", json.dumps(tools)), *turns]
+    return {"id": id, "conversations": [
         {"role": role, "content": content} for role, content in turns]}
 
 
@@ -75,7 +78,8 @@ def tokenizer_file(tmp_path_factory):
 
 
 CONFIG = {"model_type": "llama", "vocab_size": 350, "hidden_size": 32, "intermediate_size": 48,
-          "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "rope_theta": 1e6}
+          "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+          "rope_theta": 1e6}
 
 
 @pytest.fixture(scope="session")
@@ -90,13 +94,14 @@ def model_dir(tmp_path_factory, tokenizer_file):
 
 def run_script(*arguments, cwd=ROOT):
     """Run `python arguments...` as a user would -> CompletedProcess with text output."""
-    return subprocess.run([sys.executable, *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
-                          env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *map(str, arguments)], cwd=cwd, env=environment,
+                          capture_output=True, text=True)
 
 
 @pytest.fixture
 def run_main(monkeypatch, capsys):
-    """As `run_script`, of a script's module and in this process, which has imported torch already."""
+    """As `run_script`, of a script's module, in this process: it has imported torch already."""
     def run(module, *flags):
         monkeypatch.setattr(sys, "argv", [module.__file__, *map(str, flags)])
         capsys.readouterr()

@@ -14,8 +14,10 @@ def write(folder, seed, before, after):
         for group, part in (("seen", rewards[:2]), ("unseen", rewards[2:])):
             right = sum(r == 1 for r in part)
             groups[group] = {"n": 2, "TS": 2, "PI": right, "CF": right, "reward": sum(part) / 2}
-        calls, dialogues = folder / f"{stage}-embedded", folder / f"{stage}-toolbox"
-        calls.mkdir(parents=True), dialogues.mkdir()
+        calls = folder / f"{stage}-embedded"
+        dialogues = folder / f"{stage}-toolbox"
+        calls.mkdir(parents=True)
+        dialogues.mkdir()
         (calls / "scores.json").write_text(json.dumps({"groups": groups}))
         (dialogues / "scores.json").write_text(json.dumps(
             {"calls": 20, "DE": 1, "CE": 5, "queries": 10, "VA": 4, "VA_paper": 6}))
@@ -34,14 +36,16 @@ def runs(tmp_path):
 
 def test_the_table_has_the_mean_and_the_spread_of_the_runs(runs, capsys):
     demo.show(runs)
-    lines = {line.split(" | ")[0].strip("| "): line for line in capsys.readouterr().out.splitlines()}
+    printed = capsys.readouterr().out.splitlines()
+    lines = {line.split(" | ")[0].strip("| "): line for line in printed}
     assert lines["CF seen"] == "| CF seen | 25.0 ± 35.4 | 25.0 ± 35.4 | 75.0 ± 35.4 |"
     assert lines["VA"] == "| VA | 40.0 ± 0.0 | 40.0 ± 0.0 | 40.0 ± 0.0 |"
-    assert lines["DE"].startswith("| DE | 5.0") and lines["seconds"].endswith("| 11 ± 1 | 100 ± 0 |")
+    assert lines["DE"].startswith("| DE | 5.0")
+    assert lines["seconds"].endswith("| 11 ± 1 | 100 ± 0 |")
 
 
 def test_gains_are_paired_by_item_and_pooled_over_runs(runs, capsys):
-    """Seen items gain 3 and 3 in the first and 0 and 0 in the second place: 3 and 0 -> 1.5 ± 1.5."""
+    """The first seen item gains 3 and 3, the second 0 and 0: 3 and 0 -> 1.5 ± 1.5."""
     demo.gains(runs)
     text = capsys.readouterr().out
     assert "reward seen: +1.500 ± 1.500 (2 items)" in text

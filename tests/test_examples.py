@@ -16,28 +16,35 @@ CONVERSATIONS = [read_item(raw) for raw in ITEMS]
 
 def texts(example, tokenizer):
     """The text of an example and the trained calls in it, read off the ids and labels alone."""
-    calls = [tokenizer.decode(example.labels[example.call == c][:-1])
-             for c in sorted(set(example.call) - {-1})]
+    numbers = sorted(set(example.call) - {-1})
+    calls = [tokenizer.decode(example.labels[example.call == number][:-1]) for number in numbers]
     return tokenizer.decode(example.ids[1:]), calls
 
 
 def kept_by_rule(conversation, trained, max_length, tokenizer):
-    """The rule, on turns: for the last trained call that fits, drop the oldest later turns until it does."""
+    """The rule, on turns: up to the last trained call that fits without the oldest later turns.
+
+    Later turns are those after the system turn and the first user turn.
+    """
     for last in reversed(trained):
-        stays = [0] + [i for i in [1] if last > 1]
+        stays = [0, 1] if last > 1 else [0]
         for oldest in range(2, last + 1):
             turns = stays + list(range(oldest, last + 1))
             pieces = [render(conversation.turns[i], conversation.tools) for i in turns]
-            if 1 + len(tokenizer.encode("\n".join(pieces))) <= max_length:
-                return "\n".join(pieces)
+            text = "\n".join(pieces)
+            if 1 + len(tokenizer.encode(text)) <= max_length:
+                return text
     return None
 
 
 @settings(max_examples=150)
 @given(st.integers(0, 2), st.integers(20, 700))
 def test_too_long_conversations_lose_their_oldest_later_turns(tokenizer_file, which, max_length):
-    tokenizer, conversation = Tokenizer(tokenizer_file), CONVERSATIONS[which]
-    trained = [i for i, turn in enumerate(conversation.turns) if turn.role == "assistant"][which == 0:]
+    tokenizer = Tokenizer(tokenizer_file)
+    conversation = CONVERSATIONS[which]
+    trained = [i for i, turn in enumerate(conversation.turns) if turn.role == "assistant"]
+    if which == 0:  # its first call is erroneous
+        trained = trained[1:]
     expected = kept_by_rule(conversation, trained, max_length, tokenizer)
     if expected is None:
         with pytest.raises(InputError, match=f"--max-length {max_length}: no call fits"):
@@ -54,8 +61,9 @@ def test_too_long_conversations_lose_their_oldest_later_turns(tokenizer_file, wh
 
 def test_inputs_end_at_the_last_trained_label(tokenizer_file):
     tokenizer = Tokenizer(tokenizer_file)
-    conversation = read_item(item(("user", "q"), ("assistant", "get_news\n{}"), ("function", "[]"),
-                                  ("assistant", "get_news\n{}"), ("function", "Error: down")))
+    conversation = read_item(item(
+        ("user", "q"), ("assistant", "get_news\n{}"), ("function", "[]"),
+        ("assistant", "get_news\n{}"), ("function", "Error: down")))
     (example,), _ = build([conversation], tokenizer)
     assert texts(example, tokenizer)[0].endswith("Assistant: get_news()")
     assert example.labels[-1] == tokenizer.eos_id and example.weights[-1] > 0
@@ -63,7 +71,8 @@ def test_inputs_end_at_the_last_trained_label(tokenizer_file):
 
 def test_conversations_without_a_trained_call_are_skipped_and_counted(tokenizer_file):
     tokenizer = Tokenizer(tokenizer_file)
-    failed = read_item(item(("user", "q"), ("assistant", "get_news\n{}"), ("function", "Error: down")))
+    failed = read_item(item(
+        ("user", "q"), ("assistant", "get_news\n{}"), ("function", "Error: down")))
     examples, counts = build([failed, *CONVERSATIONS], tokenizer)
     assert [e.item for e in examples] == [1, 2, 3] and counts["skipped: no trained call"] == 1
     with pytest.raises(InputError, match="no trainable call"):
@@ -71,30 +80,45 @@ def test_conversations_without_a_trained_call_are_skipped_and_counted(tokenizer_
     assert build([failed], tokenizer, mae=False)[1]["trained calls"] == 1
 
 
+def items_of(group):
+    """The places in their file of a group of examples."""
+    return [example.item for example in group]
+
+
+def calls_of(group):
+    """The number of trained calls of a group of examples."""
+    return sum(example.n_calls for example in group)
+
+
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 5)), min_size=1, max_size=200),
        st.integers(1, 12), st.integers(0, 3), st.integers(1, 120))
 def test_steps_hold_every_conversation_once_and_enough_calls(sizes, batch_size, seed, max_tokens):
-    examples = [Example(np.zeros(n, int), np.zeros(n, int), np.ones(n), np.zeros(n, int), calls, i)
-                for i, (n, calls) in enumerate(sizes)]
+    examples = []
+    for i, (n, calls) in enumerate(sizes):
+        ids = np.zeros(n, int)
+        examples.append(Example(ids, ids, np.ones(n), ids, calls, i))
     steps = epoch_steps(examples, batch_size, seed, epoch=0)
     assert sorted(e.item for step in steps for e in step) == list(range(len(examples)))
-    too_small = [step for step in steps if sum(e.n_calls for e in step) < batch_size]
+    too_small = [step for step in steps if calls_of(step) < batch_size]
     assert len(too_small) <= 1
     for step in steps:
-        assert sum(e.n_calls for e in step) - max(e.n_calls for e in step) < batch_size  # no more than needed
+        assert calls_of(step) - max(e.n_calls for e in step) < batch_size  # no more than needed
         micro = micro_batches(step, max_tokens)
-        assert sorted(e.item for b in micro for e in b) == sorted(e.item for e in step)
+        assert sorted(e.item for b in micro for e in b) == sorted(items_of(step))
         for b in micro:
             assert len(b) == 1 or len(b) * max(len(e.ids) for e in b) <= max_tokens
     again = epoch_steps(examples, batch_size, seed, epoch=0)
-    assert [[e.item for e in step] for step in again] == [[e.item for e in step] for step in steps]
+    assert list(map(items_of, again)) == list(map(items_of, steps))
 
 
 def test_epochs_and_seeds_have_different_orders(tokenizer_file):
     examples = build(CONVERSATIONS * 20, Tokenizer(tokenizer_file))[0]
-    orders = {tuple(e.n_calls for step in epoch_steps(examples, 2, seed, epoch) for e in step)
-              for seed in (0, 1) for epoch in (0, 1)}
+    orders = set()
+    for seed in (0, 1):
+        for epoch in (0, 1):
+            steps = epoch_steps(examples, 2, seed, epoch)
+            orders.add(tuple(e.n_calls for step in steps for e in step))
     assert len(orders) == 4
 
 
@@ -103,14 +127,18 @@ def test_a_batch_is_right_padded(tokenizer_file):
     batch = collate(examples, pad=7)
     for row, example in enumerate(examples):
         n = len(example.ids)
-        assert batch.ids[row, :n].tolist() == example.ids.tolist() and (batch.ids[row, n:] == 7).all()
+        assert batch.ids[row, :n].tolist() == example.ids.tolist()
+        assert (batch.ids[row, n:] == 7).all()
         assert not batch.weights[row, n:].any()
     assert batch.weights.sum().item() == pytest.approx(batch.n_calls)
     assert batch.n_tokens == sum(len(e.ids) for e in examples)
 
 
 def test_padding_and_counts_of_the_real_file():
-    """First 1,217 uncut conversations: 3,126 calls in 3.0M tokens, under 10% padding if sorted in windows."""
+    """First 1,217 uncut conversations: 3,126 calls in 3.0M tokens, under 10% padding.
+
+    Conversations are sorted by length within windows to get there.
+    """
     tokenizer = Tokenizer(real("tokenizers/llama/tokenizer.model"))
     path = real("trajectories/rottuning_gpt4.json")
     uncut = [i for i, raw in enumerate(read_json(path)) if not raw.get("cut")][:1217]

@@ -26,27 +26,32 @@ def small(seed=0, groups=2, tied=False, std=0.3):
 
 
 def naive_forward(transformer, ids):
-    """The architecture written out for one row, position and head at a time, with complex rotations."""
-    config, weights = transformer.config, transformer.state_dict()
-    half, queries_per_key = config.head_dim // 2, config.num_attention_heads // config.num_key_value_heads
+    """The architecture for one row, a position and a head at a time, with complex rotations."""
+    config = transformer.config
+    weights = transformer.state_dict()
+    half = config.head_dim // 2
+    queries_per_key = config.num_attention_heads // config.num_key_value_heads
 
     def norm(x, weight):
         return x / torch.sqrt((x * x).sum() / len(x) + config.rms_norm_eps) * weight
 
     def turn(x, position):
-        frequencies = [config.rope_theta ** (-2 * i / config.head_dim) for i in range(half)]
-        z = torch.complex(x[:half], x[half:]) * torch.tensor(
-            [complex(math.cos(position * f), math.sin(position * f)) for f in frequencies],
-            dtype=torch.complex128)
+        angles = [position * config.rope_theta ** (-2 * i / config.head_dim) for i in range(half)]
+        rotations = [complex(math.cos(angle), math.sin(angle)) for angle in angles]
+        z = torch.complex(x[:half], x[half:]) * torch.tensor(rotations, dtype=torch.complex128)
         return torch.cat((z.real, z.imag))
+
+    def split_heads(matrix, xs):  # (heads, head_dim) for each position
+        return [(matrix @ x).view(-1, config.head_dim) for x in xs]
 
     xs = [weights["model.embed_tokens.weight"][i] for i in ids]
     for layer in range(config.num_hidden_layers):
         w = {name.split(f"layers.{layer}.")[1]: value for name, value in weights.items()
              if f"layers.{layer}." in name}
         normed = [norm(x, w["input_layernorm.weight"]) for x in xs]
-        q, k, v = ([(w[f"self_attn.{p}_proj.weight"] @ x).view(-1, config.head_dim) for x in normed]
-                   for p in "qkv")
+        q = split_heads(w["self_attn.q_proj.weight"], normed)
+        k = split_heads(w["self_attn.k_proj.weight"], normed)
+        v = split_heads(w["self_attn.v_proj.weight"], normed)
         for t in range(len(xs)):
             heads = []
             for h in range(config.num_attention_heads):
@@ -57,7 +62,8 @@ def naive_forward(transformer, ids):
             xs[t] = xs[t] + w["self_attn.o_proj.weight"] @ torch.cat(heads)
         for t, x in enumerate(xs):
             y = norm(x, w["post_attention_layernorm.weight"])
-            gate, up = w["mlp.gate_proj.weight"] @ y, w["mlp.up_proj.weight"] @ y
+            gate = w["mlp.gate_proj.weight"] @ y
+            up = w["mlp.up_proj.weight"] @ y
             xs[t] = x + w["mlp.down_proj.weight"] @ (gate / (1 + torch.exp(-gate)) * up)
     head = weights.get("lm_head.weight", weights["model.embed_tokens.weight"])
     return torch.stack([head @ norm(x, weights["model.norm.weight"]) for x in xs])
@@ -65,7 +71,8 @@ def naive_forward(transformer, ids):
 
 @pytest.mark.parametrize("groups, tied", [(4, False), (2, False), (1, True)])
 def test_logits_equal_a_naive_forward(groups, tied):
-    transformer, ids = small(groups=groups, tied=tied), [5, 60, 0, 17, 17, 3, 42]
+    transformer = small(groups=groups, tied=tied)
+    ids = [5, 60, 0, 17, 17, 3, 42]
     expected = naive_forward(transformer, ids)
     # the angles are fp32 by design, hence not 1e-12
     torch.testing.assert_close(transformer(torch.tensor([ids]))[0], expected, rtol=1e-5, atol=1e-5)
@@ -77,8 +84,9 @@ prompts = st.lists(st.lists(st.integers(3, 60), min_size=1, max_size=12), min_si
 @settings(max_examples=25)
 @given(prompts, st.integers(0, 5), st.sampled_from([1, 2, 4]))
 def test_cached_generation_equals_uncached_for_uneven_prompts(prompts, seed, groups):
-    transformer, eos = small(seed, groups), 2
-    for prompt, answer in zip(prompts, generate(transformer, prompts, 8, eos)):
+    transformer = small(seed, groups)
+    eos = 2
+    for prompt, answer in zip(prompts, generate(transformer, prompts, 8, eos), strict=True):
         ids = list(prompt)
         for _ in range(8):
             token = int(transformer(torch.tensor([ids]))[0, -1].argmax())
@@ -100,7 +108,8 @@ def test_padding_changes_no_logit():
 
 def test_sampling_follows_the_softmax():
     transformer = small(std=0.15)
-    prompt, n = [5, 6, 7], 4000
+    prompt = [5, 6, 7]
+    n = 4000
     probabilities = (transformer(torch.tensor([prompt]))[0, -1] / 0.7).softmax(-1)
     answers = generate(transformer, [prompt] * n, 1, -1, temperature=0.7,
                        generator=torch.Generator().manual_seed(1))
@@ -119,7 +128,8 @@ def test_bf16_computation_over_fp32_masters_keeps_fp32_gradients():
 
 
 def test_generation_in_bf16_over_fp32_masters_is_that_of_the_bf16_model():
-    transformer, prompts = small().float(), [[5, 6, 7], [8]]
+    transformer = small().float()
+    prompts = [[5, 6, 7], [8]]
     expected = generate(small().float().bfloat16(), prompts, 12, 2)
     transformer.compute_dtype = torch.bfloat16
     assert generate(transformer, prompts, 12, 2) == expected
@@ -133,13 +143,14 @@ def test_rotary_angles_stay_fp32_in_a_bf16_model():
 
 
 def test_checkpointed_activations_give_the_same_gradient():
-    ids, gradients = torch.tensor([[1, 2, 3, 4]]), []
+    ids = torch.tensor([[1, 2, 3, 4]])
+    gradients = []
     for on in (False, True):
         transformer = small()
         transformer.checkpoint_activations = on
         transformer(ids).square().mean().backward()
         gradients.append([p.grad for p in transformer.parameters()])
-    for a, b in zip(*gradients):
+    for a, b in zip(*gradients, strict=True):
         assert torch.equal(a, b)
 
 
@@ -151,8 +162,11 @@ def test_saved_checkpoints_come_back_bit_for_bit(tmp_path, shard_bytes, dtype):
     assert (tmp_path / "model.safetensors.index.json").exists() == (shard_bytes == 9000)
     back = model.load(tmp_path, dtype)
     assert back.config == transformer.config
-    for (name, a), (_, b) in zip(transformer.named_parameters(), back.named_parameters(), strict=True):
-        assert b.dtype == dtype and torch.equal(a, b), name
+    saved = dict(transformer.named_parameters())
+    loaded = dict(back.named_parameters())
+    assert list(loaded) == list(saved)
+    for name in saved:
+        assert loaded[name].dtype == dtype and torch.equal(saved[name], loaded[name]), name
 
 
 def test_saving_again_leaves_no_file_of_the_old_shape(tmp_path):
@@ -177,12 +191,14 @@ def test_a_new_value_head_is_zero_and_stays_fp32(tmp_path):
 def test_extra_and_missing_parameters_are_named(tmp_path):
     model.save(small(), tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
-    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(3)  # old HF checkpoints hold it
+    # old HF checkpoints hold the frequencies too
+    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(3)
     save_file(tensors, tmp_path / "model.safetensors")
     model.load(tmp_path)
     tensors["lm_head.bias"] = tensors.pop("model.norm.weight")
     save_file(tensors, tmp_path / "model.safetensors")
-    with pytest.raises(InputError, match=r"missing \['model.norm.weight'\], unexpected \['lm_head.bias'\]"):
+    expected = r"missing \['model.norm.weight'\], unexpected \['lm_head.bias'\]"
+    with pytest.raises(InputError, match=expected):
         model.load(tmp_path)
 
 
@@ -211,7 +227,8 @@ def test_a_weight_of_another_shape_is_named(tmp_path):
 
 @pytest.mark.parametrize("change, word", [
     ({"rope_scaling": {"type": "linear", "factor": 2}}, "rope_scaling"),
-    ({"rope_scaling": {"type": "linear"}, "rope_parameters": {"rope_type": "default"}}, "rope_scaling"),
+    ({"rope_scaling": {"type": "linear"}, "rope_parameters": {"rope_type": "default"}},
+     "rope_scaling"),
     ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5}}, "rope_scaling"),
     ({"attention_bias": True}, "attention_bias"), ({"hidden_act": "gelu"}, "hidden_act"),
     ({"model_type": "mistral"}, "model_type"), ({"hidden_size": None}, "hidden_size"),
@@ -225,21 +242,23 @@ def test_a_config_that_is_not_implemented_is_refused_by_name(tmp_path, change, w
 
 def test_theta_is_read_from_both_spellings_and_defaults_as_documented(tmp_path):
     path = tmp_path / "config.json"
-    silent = {key: value for key, value in CONFIG.items() if key not in ("rope_theta", "num_key_value_heads")}
+    silent = {**CONFIG}
+    del silent["rope_theta"]
+    del silent["num_key_value_heads"]
     for extra, theta in (({}, 1e4), ({"rope_theta": 5e5}, 5e5),
                          ({"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}, 1e6)):
         path.write_text(json.dumps({**silent, **extra}))
         config = model.read_config(path)
-        assert config.rope_theta == theta and config.num_key_value_heads == config.num_attention_heads
+        assert config.rope_theta == theta
+        assert config.num_key_value_heads == config.num_attention_heads
 
 
-@pytest.mark.parametrize("script", ("model.py", "model.py"))
-def test_init_writes_a_checkpoint_that_loads(tmp_path, tokenizer_file, script):
+def test_init_writes_a_checkpoint_that_loads(tmp_path, tokenizer_file):
     (tmp_path / "c.json").write_text(json.dumps(CONFIG))
-    done = run_script(script, "--init", tmp_path / "c.json", tmp_path / "m",
+    done = run_script("model.py", "--init", tmp_path / "c.json", tmp_path / "m",
                       "--tokenizer", tokenizer_file)
     assert done.returncode == 0, done.stderr
-    assert model.load(tmp_path / "m").config.rope_theta == 1e6  # model.load, by its other name
+    assert model.load(tmp_path / "m").config.rope_theta == 1e6
     assert (tmp_path / "m" / "tokenizer.model").read_bytes() == Path(tokenizer_file).read_bytes()
-    assert_one_line_error(run_script(script, "--init", tmp_path / "none.json", tmp_path / "m"),
-                          "none.json")
+    done = run_script("model.py", "--init", tmp_path / "none.json", tmp_path / "m")
+    assert_one_line_error(done, "none.json")

@@ -7,12 +7,15 @@ import torch
 
 import model
 
-transformers = pytest.importorskip("transformers", reason="transformers is not installed: run `make parity`")
+transformers = pytest.importorskip(
+    "transformers", reason="transformers is not installed: run `make parity`")
 
-WIDE = dict(vocab_size=32016, hidden_size=4096, intermediate_size=11008, num_hidden_layers=2,
-            num_attention_heads=32, num_key_value_heads=32, rope_theta=1e6, rms_norm_eps=1e-5)
-GQA = dict(vocab_size=503, hidden_size=96, intermediate_size=160, num_hidden_layers=3,
-           num_attention_heads=6, num_key_value_heads=2, rope_theta=1e4, rms_norm_eps=1e-6)
+WIDE = {"vocab_size": 32016, "hidden_size": 4096, "intermediate_size": 11008,
+        "num_hidden_layers": 2, "num_attention_heads": 32, "num_key_value_heads": 32,
+        "rope_theta": 1e6, "rms_norm_eps": 1e-5}
+GQA = {"vocab_size": 503, "hidden_size": 96, "intermediate_size": 160,
+       "num_hidden_layers": 3, "num_attention_heads": 6, "num_key_value_heads": 2,
+       "rope_theta": 1e4, "rms_norm_eps": 1e-6}
 SHAPES = {"codellama-7b wide": WIDE, "gqa": GQA, "tied": {**GQA, "tie_word_embeddings": True}}
 
 
@@ -25,14 +28,18 @@ def ours(shape, path, dtype=torch.float32, **options):
 
 
 def theirs(path, dtype):
-    return transformers.LlamaForCausalLM.from_pretrained(path, dtype=dtype, local_files_only=True).eval()
+    """The model that transformers loads from `path`."""
+    loaded = transformers.LlamaForCausalLM.from_pretrained(
+        path, dtype=dtype, local_files_only=True)
+    return loaded.eval()
 
 
 @pytest.mark.parametrize("name", SHAPES)
 @torch.no_grad()
 def test_logits_agree_on_a_checkpoint_saved_here(tmp_path, name):
     transformer = ours(SHAPES[name], tmp_path, shard_bytes=10**9)
-    ids = torch.randint(3, SHAPES[name]["vocab_size"], (2, 48), generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(3, SHAPES[name]["vocab_size"], (2, 48), generator=generator)
     reference = theirs(tmp_path, torch.float32)(ids).logits
     error = (transformer(ids) - reference).abs().max() / reference.abs().max()
     print(f"{name}: largest difference {error:.1e} of the largest logit")
@@ -42,12 +49,13 @@ def test_logits_agree_on_a_checkpoint_saved_here(tmp_path, name):
 @torch.no_grad()
 def test_a_checkpoint_saved_there_loads_here(tmp_path):
     config = transformers.LlamaConfig(**GQA, max_position_embeddings=512)
-    theirs_ = transformers.LlamaForCausalLM(config).double().eval()
-    theirs_.save_pretrained(tmp_path, max_shard_size="200KB")
+    reference = transformers.LlamaForCausalLM(config).double().eval()
+    reference.save_pretrained(tmp_path, max_shard_size="200KB")
     assert (tmp_path / "model.safetensors.index.json").exists()
     ids = torch.randint(3, 503, (2, 40))
-    torch.testing.assert_close(model.load(tmp_path, torch.float64)(ids), theirs_(ids).logits,
-                               rtol=0, atol=1e-6)  # the angles are fp32 on both sides, the logits about 0.1
+    # the angles are fp32 on both sides, the logits about 0.1
+    torch.testing.assert_close(model.load(tmp_path, torch.float64)(ids), reference(ids).logits,
+                               rtol=0, atol=1e-6)
 
 
 @torch.no_grad()
@@ -58,7 +66,7 @@ def test_greedy_generation_agrees_for_uneven_prompts(tmp_path):
     prompts = [torch.randint(3, 503, (n,), generator=generator).tolist()
                for n in (1, 3, 7, 12, 20, 33, 47, 64)]
     answers = model.generate(transformer, prompts, 64, eos_id=2)
-    for prompt, answer in zip(prompts, answers):
+    for prompt, answer in zip(prompts, answers, strict=True):
         expected = reference.generate(
             torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)).long(),
             max_new_tokens=64, do_sample=False, eos_token_id=2, pad_token_id=0)[0]

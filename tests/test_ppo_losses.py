@@ -9,11 +9,12 @@ from losses import gae, kl, policy_loss, token_rewards, value_loss, whiten
 
 
 def rows(seed, B=4, T=7, dtype=torch.float64):
-    """Random (B, T) tensors and a mask from random lengths of at least 1."""
+    """Four random (B, T) tensors, and a mask from random lengths of at least 1."""
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(1, T + 1, (B,), generator=generator)
     mask = torch.arange(T) < lengths[:, None]
-    return [torch.randn(B, T, generator=generator, dtype=dtype) for _ in range(4)], mask, lengths.tolist()
+    four = [torch.randn(B, T, generator=generator, dtype=dtype) for _ in range(4)]
+    return four, mask, lengths.tolist()
 
 
 rates = st.floats(0, 1)
@@ -22,7 +23,7 @@ rates = st.floats(0, 1)
 @settings(max_examples=50)
 @given(st.integers(0, 10**6), rates, rates)
 def test_gae_is_the_discounted_sum_of_td_errors(seed, gamma, lam):
-    """A_t = sum over k of (gamma lambda)^k delta_{t+k}, in O(T^2), on each row without its padding."""
+    """A_t = sum over k of (gamma lambda)^k delta_{t+k}, in O(T^2), on each row without padding."""
     (r, v, _, _), mask, lengths = rows(seed)
     advantages, returns = gae(r, v, mask, gamma, lam)
     for b, n in enumerate(lengths):
@@ -56,9 +57,10 @@ def test_garbage_in_padding_changes_nothing(seed, garbage):
         score = torch.ones(len(mask), dtype=torch.float64)
         policy, clipped = policy_loss(logp, old, whiten(advantages, mask), mask)
         return [advantages, returns, whiten(advantages, mask), k1[mask], k3[mask],
-                policy, clipped, value_loss(v, old, returns, mask), token_rewards(score, k1, mask, 0.3)]
+                policy, clipped, value_loss(v, old, returns, mask),
+                token_rewards(score, k1, mask, 0.3)]
 
-    for clean, dirty in zip(everything(r, v, logp, old), everything(*bad)):
+    for clean, dirty in zip(everything(r, v, logp, old), everything(*bad), strict=True):
         assert torch.equal(clean, dirty)
 
 
@@ -97,7 +99,8 @@ def test_k3_is_never_negative(seed):
 
 def test_k1_and_k3_estimate_the_exact_kl():
     generator = torch.Generator().manual_seed(0)
-    p, q = (torch.randn(8, generator=generator, dtype=torch.float64).log_softmax(0) for _ in range(2))
+    p = torch.randn(8, generator=generator, dtype=torch.float64).log_softmax(0)
+    q = torch.randn(8, generator=generator, dtype=torch.float64).log_softmax(0)
     exact = (p.exp() * (p - q)).sum().item()
     samples = torch.multinomial(p.exp(), 10_000, replacement=True, generator=generator)
     for estimate in kl(p[samples], q[samples]):
@@ -117,19 +120,22 @@ def test_at_ratio_one_the_gradient_is_minus_advantage_times_grad_logp():
 
 @given(st.integers(0, 10**6), st.floats(0.05, 0.5))
 def test_clipped_losses_as_deepspeed_chat_states_them(seed, clip):
-    """DeepSpeed-Chat: max(-A r, -A clip(r)), masked mean; .5 max((v - R)^2, (clip(v) - R)^2), masked mean."""
+    """Policy: max(-A r, -A clip(r)); value: .5 max((v - R)^2, (clip(v) - R)^2); masked means."""
     (logp, old_logp, advantages, returns), mask, _ = rows(seed)
     m = mask.double()
     ratio = torch.exp((logp - old_logp) * m)
-    theirs = torch.sum(
-        torch.max(-advantages * ratio, -advantages * torch.clamp(ratio, 1 - clip, 1 + clip)) * m) / m.sum()
+    plain = -advantages * ratio
+    bounded = -advantages * torch.clamp(ratio, 1 - clip, 1 + clip)
+    theirs = torch.sum(torch.max(plain, bounded) * m) / m.sum()
     ours, clipped = policy_loss(logp, old_logp, advantages, mask, clip)
     torch.testing.assert_close(ours.sum() / mask.sum(), theirs, rtol=1e-6, atol=1e-6)
     outside = ((ratio > 1 + clip) & (advantages > 0)) | ((ratio < 1 - clip) & (advantages < 0))
     assert torch.equal(clipped, outside & mask)
-    values, old_values = logp, old_logp
+    values = logp
+    old_values = old_logp
     near = torch.clamp(values, old_values - clip, old_values + clip)
-    theirs = 0.5 * torch.sum(torch.max((values - returns) ** 2, (near - returns) ** 2) * m) / m.sum()
+    worse = torch.max((values - returns) ** 2, (near - returns) ** 2)
+    theirs = 0.5 * torch.sum(worse * m) / m.sum()
     ours = value_loss(values, old_values, returns, mask, clip)
     torch.testing.assert_close(ours.sum() / mask.sum(), theirs, rtol=1e-6, atol=1e-6)
 
@@ -137,7 +143,9 @@ def test_clipped_losses_as_deepspeed_chat_states_them(seed, clip):
 def test_gae_as_trl_states_it():
     """TRL's loop, on full rows: nextvalues, delta, lastgaelam, reversed."""
     (rewards, values, _, _), _, _ = rows(9)
-    last, reversed_advantages, length = 0, [], rewards.shape[1]
+    last = 0
+    reversed_advantages = []
+    length = rewards.shape[1]
     for t in reversed(range(length)):
         nextvalues = values[:, t + 1] if t < length - 1 else 0.0
         delta = rewards[:, t] + 0.9 * nextvalues - values[:, t]

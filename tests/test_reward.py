@@ -1,4 +1,4 @@
-"""The reward against values written out by hand, the released code's own words, and every recorded call."""
+"""The reward against values written out by hand, the released rule, and every recorded call."""
 
 import json
 import random
@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 import reward as module
 from data import trajectories
 from data.tools import write_call
-from evaluation import benchmarks
+from evaluation.benchmarks import read_tasks
+from evaluation.tasks import LEVELS, unknowable
 from reward import REWARDS, ErrorType, classify, reward, same_value
 from tests.conftest import real
 
-TOOLS = [{"name": name, "parameters": {"properties": dict.fromkeys(keys, {})}} for name, keys in {
-    "search": ("query", "n", "page"), "search_all": ("query", "n"), "ping": ()}.items()]
+PARAMETERS = {"search": ("query", "n", "page"), "search_all": ("query", "n"), "ping": ()}
+TOOLS = [{"name": name, "parameters": {"properties": dict.fromkeys(keys, {})}}
+         for name, keys in PARAMETERS.items()]
 GOLD = 'search(query="love", n=3)'
 UNPARSABLE, UNKNOWN, WRONG, HALLUCINATED, REDUNDANT, MISSING, CONTENT = ErrorType
 
@@ -26,24 +28,32 @@ def test_the_table_is_that_of_section_3_3():
 
 
 @pytest.mark.parametrize("prediction, errors, value", [
-    (GOLD, set(), 1), (" search( n = 3.0 , query = 'love' ) </s>", set(), 1), ('search("love", 3)', set(), 1),
-    ("", {UNPARSABLE}, -2), ('search(query="love", n=3', {UNPARSABLE}, -2),
+    (GOLD, set(), 1),
+    (" search( n = 3.0 , query = 'love' ) </s>", set(), 1),
+    ('search("love", 3)', set(), 1),
+    ("", {UNPARSABLE}, -2),
+    ('search(query="love", n=3', {UNPARSABLE}, -2),
     (GOLD + " " + GOLD, {UNPARSABLE}, -2),
-    ("Sure: " + GOLD, {UNPARSABLE}, -2), ('search(query="love", n=2, n=3)', {UNPARSABLE}, -2),
-    ('sing(query="love", n=3)', {UNKNOWN}, -2), ('Search(query="love", n=3)', {UNKNOWN}, -2),
+    ("Sure: " + GOLD, {UNPARSABLE}, -2),
+    ('search(query="love", n=2, n=3)', {UNPARSABLE}, -2),
     ("sing(a=1", {UNPARSABLE}, -2),
-    ('search_all(query="love", n=3)', {WRONG}, -1.5), ("ping(bogus=1)", {WRONG}, -1.5),
+    ('sing(query="love", n=3)', {UNKNOWN}, -2),
+    ('Search(query="love", n=3)', {UNKNOWN}, -2),
+    ('search_all(query="love", n=3)', {WRONG}, -1.5),
+    ("ping(bogus=1)", {WRONG}, -1.5),
     ('search(query="love", n=3, bogus=1)', {HALLUCINATED}, -0.8),
     ('search(query="hate", n=3, b=1, c=2)', {HALLUCINATED}, -0.8),
-    ('search(query="love", n=3, page=1)', {REDUNDANT}, -0.5), ('search(query="love")', {MISSING}, -0.5),
+    ('search(query="completely wrong", n=99, bogus=1)', {HALLUCINATED}, -0.8),
+    ('search(query="love", n=3, page=1)', {REDUNDANT}, -0.5),
+    ('search(query="love")', {MISSING}, -0.5),
     ("search()", {MISSING}, -0.5),
     ('search(query="love", page=3)', {REDUNDANT, MISSING}, -1.0),
     ('search(query="love", N=3)', {HALLUCINATED, MISSING}, -1.3),
     ('search(query="love", n=3, page=1, x=1)', {HALLUCINATED, REDUNDANT}, -1.3),
     ('search(query="love", page=1, x=1)', {HALLUCINATED, REDUNDANT, MISSING}, -1.8),
-    ('search(query="hate", n=3)', {CONTENT}, -0.25), ('search(query="love", n="3")', {CONTENT}, -0.25),
-    ('search(query="love", n=true)', {CONTENT}, -0.25),
-    ('search(query="completely wrong", n=99, bogus=1)', {HALLUCINATED}, -0.8)])
+    ('search(query="hate", n=3)', {CONTENT}, -0.25),
+    ('search(query="love", n="3")', {CONTENT}, -0.25),
+    ('search(query="love", n=true)', {CONTENT}, -0.25)])
 def test_each_error_has_its_name_and_value(prediction, errors, value):
     assert classify(prediction, GOLD, TOOLS) == errors
     assert reward(prediction, GOLD, TOOLS) == pytest.approx(value)
@@ -54,7 +64,7 @@ def test_a_tool_that_is_not_offered_is_an_error_even_if_the_gold_calls_it():
     assert classify(GOLD, "secret(a=1)", TOOLS) == {WRONG}
 
 
-def test_a_parameter_that_the_tool_has_not_is_hallucinated_even_if_the_gold_has_it():
+def test_a_parameter_that_the_tool_lacks_is_hallucinated_even_if_the_gold_has_it():
     gold = 'search(query="love", code=1)'
     assert classify(gold, gold, TOOLS) == {HALLUCINATED}
     assert classify('search(query="love")', gold, TOOLS) == {MISSING}
@@ -66,7 +76,8 @@ def test_of_doubled_tools_the_first_is_the_one_that_is_offered():
 
 
 def test_a_gold_that_cannot_be_parsed_is_the_callers_error_and_says_so():
-    with pytest.raises(ValueError, match=re.escape("gold call 'search(query=': expected a value")) as caught:
+    message = re.escape("gold call 'search(query=': expected a value")
+    with pytest.raises(ValueError, match=message) as caught:
         reward(GOLD, "search(query=", TOOLS)
     assert not isinstance(caught.value, module.ParseError)
 
@@ -108,7 +119,8 @@ def test_it_is_one_exactly_for_an_equal_call_that_the_schema_allows(prediction, 
         return name, json.loads("{" + re.sub(r"(^|, )(\w+)=", r'\1"\2": ', inside) + "}")
 
     try:
-        predicted, wanted = parts(prediction), parts(gold)
+        predicted = parts(prediction)
+        wanted = parts(gold)
     except json.JSONDecodeError:  # a string that holds what looks like a name
         return
     offered = {schema["name"]: schema["parameters"]["properties"] for schema in TOOLS}
@@ -120,8 +132,9 @@ def test_it_is_one_exactly_for_an_equal_call_that_the_schema_allows(prediction, 
 @given(ANY, ANY, CALL)
 @settings(max_examples=300)
 def test_more_errors_never_score_higher(one, other, gold):
-    """A strictly larger set of errors, and any earlier line of the paper's table, costs at least as much."""
-    few, many = classify(one, gold, TOOLS), classify(other, gold, TOOLS)
+    """A strictly larger set of errors, or an earlier line of the table, costs at least as much."""
+    few = classify(one, gold, TOOLS)
+    many = classify(other, gold, TOOLS)
     if few < many or many in ({UNPARSABLE}, {UNKNOWN}):
         assert reward(one, gold, TOOLS) >= reward(other, gold, TOOLS)
 
@@ -132,19 +145,30 @@ def mutations(name, arguments, properties, rng):
         new = rng.choice([old + 1 if type(old) in (int, float) else 1, f"{old} ",
                           None if old is not None else False, [old]])
         yield write_call(name, {**arguments, key: new}), -0.25
-        yield write_call(name, {k: v for k, v in arguments.items() if k != key}), -0.5
-    added = [{key: "1"} for key in properties if key not in arguments][:1]
-    for more in added:
-        yield write_call(name, {**arguments, **more}), -0.5
+        yield write_call(name, without(arguments, key)), -0.5
+    unused = [key for key in properties if key not in arguments]
+    if unused:
+        yield write_call(name, {**arguments, unused[0]: "1"}), -0.5
     yield write_call(name, {**arguments, "no_such_key": 1}), -0.8
-    for key in list(arguments)[:1] if added else ():
-        rest = {k: v for k, v in arguments.items() if k != key}
-        yield write_call(name, {**rest, **added[0], "no_such_key": 1}), -1.8
+    if unused and arguments:
+        rest = without(arguments, next(iter(arguments)))
+        yield write_call(name, {**rest, unused[0]: "1", "no_such_key": 1}), -1.8
+
+
+def without(arguments, key):
+    """The arguments but for one."""
+    return {k: v for k, v in arguments.items() if k != key}
 
 
 def check_every_call(conversations):
-    """Calls against themselves and their mutations. Returns how many, and those off their schema."""
-    rng, total, unknown, off_schema = random.Random(0), 0, [], []
+    """Calls against themselves, and every tenth against its mutations.
+
+    Returns how many there are, those of tools that are not offered, and those off their schema.
+    """
+    rng = random.Random(0)
+    total = 0
+    unknown = []
+    off_schema = []
     for conversation in conversations:
         for turn in conversation.turns:
             if turn.role != "assistant":
@@ -162,34 +186,53 @@ def check_every_call(conversations):
             else:
                 assert value == 1
                 if total % 10 == 0:
-                    for changed, expected in mutations(turn.name, turn.arguments, properties, rng):
-                        assert reward(changed, turn.content,
-                                      conversation.tools) == pytest.approx(expected), changed
+                    check_mutations(turn, properties, conversation.tools, rng)
     return total, unknown, off_schema
 
 
+def check_mutations(turn, properties, tools, rng):
+    """Each single change of a turn's call has the reward that was worked out by hand."""
+    for changed, expected in mutations(turn.name, turn.arguments, properties, rng):
+        assert reward(changed, turn.content, tools) == pytest.approx(expected), changed
+
+
 def test_every_recorded_call_scores_one_against_itself_and_mutations_what_they_cost():
-    total, unknown, off_schema = check_every_call(trajectories.read(real("trajectories/rottuning_gpt4.json")))
+    conversations = trajectories.read(real("trajectories/rottuning_gpt4.json"))
+    total, unknown, off_schema = check_every_call(conversations)
     assert (total, len(unknown), len(off_schema)) == (8407, 4, 48)
 
 
 @pytest.mark.parametrize("name, folder, levels, total, off", [
-    ("toolalpaca", "toolalpaca", ("clean",), 139, 6), ("bfcl", "bfcl_exec", ("clean",), 450, 1),
-    ("rotbench", "rotbench", benchmarks.LEVELS, 1328, 8)])
-def test_golds_of_the_benchmarks_score_one_but_those_off_their_own_document(name, folder, levels, total, off):
-    tasks = [task for level in levels for task in benchmarks.read(name, real(f"benchmarks/{folder}"), level)]
-    golds = [(write_call(gold.name, gold.arguments), task) for task in tasks for gold in task.golds]
-    wrong = [task.id for call, task in golds if reward(call, call, task.tools) != 1]
-    assert (len(golds), len(wrong)) == (total, off)
-    assert set(wrong) == {task.id for task in tasks if benchmarks.unknowable(task)}
+    ("toolalpaca", "toolalpaca", ("clean",), 139, 6),
+    ("bfcl", "bfcl_exec", ("clean",), 450, 1),
+    ("rotbench", "rotbench", LEVELS, 1328, 8)])
+def test_golds_of_the_benchmarks_score_one_but_those_off_their_own_document(
+        name, folder, levels, total, off):
+    tasks = []
+    for level in levels:
+        tasks += read_tasks(name, real(f"benchmarks/{folder}"), level)
+    golds = 0
+    wrong = []
+    for task in tasks:
+        for gold in task.golds:
+            golds += 1
+            call = write_call(gold.name, gold.arguments)
+            if reward(call, call, task.tools) != 1:
+                wrong.append(task.id)
+    assert (golds, len(wrong)) == (total, off)
+    assert set(wrong) == {task.id for task in tasks if unknowable(task)}
 
 
 def test_the_same_on_a_small_conversation():
-    calls = [("search", {"query": 'a "(b)', "n": 3}), ("ping", {}), ("ping", {"x": 1}), ("sing", {})] + [
-        ("search", {"query": [{"a": None}], "page": n}) for n in range(16)]
-    messages = [{"role": "system", "content": json.dumps(TOOLS)}] + [
-        {"role": "assistant", "content": f"{name}\n{json.dumps(arguments)}"} for name, arguments in calls]
-    total, unknown, off_schema = check_every_call([trajectories.read_item({"conversations": messages})])
+    calls = [("search", {"query": 'a "(b)', "n": 3}), ("ping", {}), ("ping", {"x": 1}),
+             ("sing", {})]
+    calls += [("search", {"query": [{"a": None}], "page": n}) for n in range(16)]
+    messages = [{"role": "system", "content": json.dumps(TOOLS)}]
+    for name, arguments in calls:
+        content = f"{name}\n{json.dumps(arguments)}"
+        messages.append({"role": "assistant", "content": content})
+    conversation = trajectories.read_item({"conversations": messages})
+    total, unknown, off_schema = check_every_call([conversation])
     assert (total, unknown, off_schema) == (20, ["sing()"], ["ping(x=1)"])
 
 
@@ -197,22 +240,38 @@ def test_the_same_on_a_small_conversation():
 
 def test_the_printed_table_shows_where_the_released_rule_is_wrong(capsys):
     module.main()
-    lines = capsys.readouterr().out.splitlines()
-    assert '-0.80 +1.00 ! search(query="completely wrong", n=99, bogus=1) [hallucinated parameter]' in [
-        " ".join(line.split()) for line in lines]
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    wrong = 'search(query="completely wrong", n=99, bogus=1) [hallucinated parameter]'
+    assert f"-0.80 +1.00 ! {wrong}" in lines
     assert len([line for line in lines if " ! " in line]) == 5
 
 
-@pytest.mark.parametrize("prediction, gold, value", [  # what its function returns, read off its code
-    ("search(query='a')", "search(query='a')", 1), ("search(query='b')", "search(query='a')", -0.25),
-    ("search()", "search(query='a')", -0.5), ("search(query='a', n='1')", "search(query='a')", -0.5),
+@pytest.mark.parametrize("prediction, gold, value", [  # read off the code of its function
+    ("search(query='a')", "search(query='a')", 1),
+    ("search(query='b')", "search(query='a')", -0.25),
+    ("search()", "search(query='a')", -0.5),
+    ("search(query='a', n='1')", "search(query='a')", -0.5),
     ("search(query='a', x='1')", "search(query='a')", -0.8),
+    ("search(n='1')", "search(query='a')", -1.0),
+    ("search(x='1')", "search(query='a')", -1.3),
     ("search(n='1', x='1')", "search(query='a')", -1.8),
-    ("search(n='1')", "search(query='a')", -1.0), ("search(x='1')", "search(query='a')", -1.3),
-    ("ping()", "search(query='a')", -1.5), ("sing()", "search(query='a')", -2),
+    ("ping()", "search(query='a')", -1.5),
+    ("sing()", "search(query='a')", -2),
     ("search", "search(query='a')", -2),
-    ("(query='a')", "search(query='a')", -1.5), ("x\n search (query='a) b", "search(query='a')", -0.5),
+    ("(query='a')", "search(query='a')", -1.5),
+    ("x\n search (query='a) b", "search(query='a')", -0.5),
     ("say search(query='a')", "search(query='a')", -2),
     ("search(query='a') and more", "search(query='a')", 1)])
 def test_the_released_rule_is_told_truly(prediction, gold, value):
     assert module.released_rule(prediction, gold, TOOLS) == pytest.approx(value)
+
+
+@given(st.sampled_from([text for texts in module.EXAMPLES.values() for text in texts]),
+       st.sampled_from(list(module.EXAMPLES)))
+def test_a_call_that_was_read_is_judged_as_its_text_is(prediction, gold):
+    try:
+        call = module.parse_call(prediction, module.TOOLS, strict=True)
+    except module.ParseError:
+        return
+    wanted = module.parse_call(gold, module.TOOLS, strict=True)
+    assert classify(call, wanted, module.TOOLS) == classify(prediction, gold, module.TOOLS)

@@ -25,8 +25,23 @@ def data_file(tmp_path_factory):
 
 
 def test_it_trains_logs_evaluates_and_saves(tmp_path, model_dir, data_file):
-    done = run_script("sft.py", "--model", model_dir, "--data", data_file, "--eval-data", data_file, "--out",
-                      tmp_path / "run", "--epochs", 3, "--lr", 0.01, "--eval-every", 4)
+    done = run_script(
+        "sft.py",
+        "--model",
+        model_dir,
+        "--data",
+        data_file,
+        "--eval-data",
+        data_file,
+        "--out",
+        tmp_path / "run",
+        "--epochs",
+        3,
+        "--lr",
+        0.01,
+        "--eval-every",
+        4,
+    )
     assert done.returncode == 0, done.stderr
     log = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == list(range(1, len(log) + 1))
@@ -35,7 +50,9 @@ def test_it_trains_logs_evaluates_and_saves(tmp_path, model_dir, data_file):
     trained = model.load(tmp_path / "run")
     assert not torch.equal(trained.lm_head.weight, model.load(model_dir).lm_head.weight)
     assert Tokenizer(tmp_path / "run").encode("a") == Tokenizer(model_dir).encode("a")
-    again = run_script("sft.py", "--model", model_dir, "--data", data_file, "--out", tmp_path / "run")
+    again = run_script(
+        "sft.py", "--model", model_dir, "--data", data_file, "--out", tmp_path / "run"
+    )
     assert_one_line_error(again, "--out", "holds a finished run")
 
 
@@ -50,7 +67,7 @@ def train_one_step(model_dir, raw_items, **flags):
 
 
 def test_a_step_at_the_papers_learning_rate_moves_nearly_every_weight(model_dir):
-    """With bf16 master weights only 2% of them and no norm weight move at 1e-6 (accelerate#2624)."""
+    """With bf16 master weights 2% of them and no norm weight move at 1e-6 (accelerate#2624)."""
     before, after, _ = train_one_step(model_dir, ITEMS, lr=1e-6, dtype="bf16")
     moved = have_gradient = 0
     unused = torch.ones(before.config.vocab_size, dtype=torch.bool)
@@ -58,7 +75,9 @@ def test_a_step_at_the_papers_learning_rate_moves_nearly_every_weight(model_dir)
     for raw in ITEMS:
         conversation = read_item(raw)
         unused[tokenizer.encode_conversation(conversation.tools, conversation.turns).ids] = False
-    for (name, old), (_, new) in zip(before.named_parameters(), after.named_parameters()):
+    for (name, old), (_, new) in zip(
+        before.named_parameters(), after.named_parameters(), strict=True
+    ):
         changed = old != new
         if "norm" in name:
             assert changed.all(), name
@@ -81,7 +100,9 @@ def test_weight_decay_touches_matrices_only(model_dir):
     transformer = model.load(model_dir)
     decayed, not_decayed = make_optimizer(transformer, 0.01).param_groups
     assert decayed["weight_decay"] == 0.01 and not_decayed["weight_decay"] == 0
-    assert {p.ndim for p in decayed["params"]} == {2} and {p.ndim for p in not_decayed["params"]} == {1}
+    assert {p.ndim for p in decayed["params"]} == {2} and {
+        p.ndim for p in not_decayed["params"]
+    } == {1}
     assert decayed["betas"] == (0.9, 0.95)
 
 
@@ -141,7 +162,9 @@ def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file, tokenizer_fi
     assert_one_line_error(run("--max-length", 30), "raw.json: --max-length 30", "no call fits")
     failed = item(("user", "?"), ("assistant", "get_news\n{}"), ("function", '{"error": "x"}'))
     (tmp_path / "held.json").write_text(json.dumps([failed]))
-    assert_one_line_error(run("--eval-data", tmp_path / "held.json"), "held.json: no trainable call")
+    assert_one_line_error(
+        run("--eval-data", tmp_path / "held.json"), "held.json: no trainable call"
+    )
     assert_one_line_error(run(model=tmp_path / "absent"), "absent")
     assert_one_line_error(run(model=damaged("cut", cut)), "model.safetensors", "cut off")
     assert_one_line_error(run(model=damaged("away", shard_away)), "model-00001")
@@ -151,15 +174,35 @@ def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file, tokenizer_fi
 
 def test_real_tokenizer_and_conversations(tmp_path):
     """A few real conversations through the command line, in bf16 with activation checkpointing."""
-    config = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 32, "intermediate_size": 64,
-              "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = {
+        "model_type": "llama",
+        "vocab_size": 32000,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
     (tmp_path / "c.json").write_text(json.dumps(config))
     tokenizer = real("tokenizers/llama/tokenizer.model")
-    assert run_script("model.py", "--init", tmp_path / "c.json", tmp_path / "m", "--tokenizer",
-                      tokenizer).returncode == 0
+    assert (
+        run_script(
+            "model.py", "--init", tmp_path / "c.json", tmp_path / "m", "--tokenizer", tokenizer
+        ).returncode
+        == 0
+    )
     items = json.loads(real("trajectories/rottuning_gpt4.json").read_text())[:6]
     (tmp_path / "raw.json").write_text(json.dumps(items))
-    done = run_script("sft.py", "--model", tmp_path / "m", "--data", tmp_path / "raw.json",
-                      "--out", tmp_path / "run", "--checkpoint-activations", "--max-length", 2048)
+    done = run_script(
+        "sft.py",
+        "--model",
+        tmp_path / "m",
+        "--data",
+        tmp_path / "raw.json",
+        "--out",
+        tmp_path / "run",
+        "--checkpoint-activations",
+        "--max-length",
+        2048,
+    )
     assert done.returncode == 0, done.stderr
     assert load_file(tmp_path / "run/model.safetensors")["lm_head.weight"].shape == (32000, 32)

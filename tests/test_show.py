@@ -1,5 +1,6 @@
 """The page shows the text of the conversation, every weight, and nothing from outside."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -17,7 +18,9 @@ class Spans(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.spans, self.inside, self.tags = [], False, set()
+        self.spans = []
+        self.inside = False
+        self.tags = set()
 
     def handle_starttag(self, tag, attributes):
         self.tags.add(tag)
@@ -52,7 +55,6 @@ def test_spans_hold_the_text_and_the_weights(tokenizer_file, raw, mae, pkt):
 
 
 def test_command_line(tmp_path, tokenizer_file):
-    import json
     (tmp_path / "raw.json").write_text(json.dumps(ITEMS))
     arguments = ("-m", "show", tmp_path / "raw.json", "--tokenizer", tokenizer_file)
     assert "<!doctype html>" in run_script(*arguments, "--index", 1).stdout

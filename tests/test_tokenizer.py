@@ -1,4 +1,4 @@
-"""Rendering: the golden prompt, one-by-one against the whole text, spans, and tokenizers that change text."""
+"""Rendering: the golden prompt, turn by turn against the whole text, spans, refused tokenizers."""
 
 import functools
 import json
@@ -13,7 +13,7 @@ from data.tools import read_tools
 from data.trajectories import Turn, read, read_item
 from plumbing.files import InputError
 from tests.conftest import ITEMS, real, schema
-from tokenizer import Tokenizer, render
+from tokenizer import Tokenizer, render, train
 
 GOLDEN = ('System: Function:\ndef random_advice():\n    """\n'
           '    Returns a random advice slip as a slip object.\n\n'
@@ -39,7 +39,7 @@ def test_the_prompt_is_the_golden_one_byte_for_byte(tokenizer):
 
 
 def check_conversation(tokenizer, conversation):
-    """Ids are those of the whole text; labels of a call decode to it, and the name's tokens to the name."""
+    """Ids are those of the whole text; labels decode to the calls, spans of names to the names."""
     encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
     whole = "\n".join(render(turn, conversation.tools) for turn in conversation.turns)
     assert encoded.ids.tolist() == [tokenizer.bos_id] + tokenizer.encode(whole)
@@ -51,7 +51,7 @@ def check_conversation(tokenizer, conversation):
         assert tokenizer.decode(labels[:-1]) == turn.content
         name = encoded.ids[span.name_start:span.name_stop].tolist()
         assert tokenizer.decode(name).startswith(turn.name)
-        # LLaMA has pieces such as ".(" and "_(", so the token that ends a name may hold the bracket too
+        # LLaMA has pieces such as ".(" and "_(": the last token of a name may hold the bracket too
         if tokenizer.vocab_size == 32000 and turn.name[-1].isalnum():
             assert tokenizer.decode(name) == turn.name
             assert name == tokenizer.name_ids(turn.name)
@@ -67,10 +67,11 @@ def test_spans_of_the_fixtures(tokenizer):
 
 def test_the_supervised_ids_of_a_call_written_out():
     tokenizer = load(real("tokenizers/llama/tokenizer.model"))
-    turns = (*QUESTION, Turn("assistant", 'get_news(q="a")', "get_news", {"q": "a"}), Turn("function", "ok"))
-    encoded = tokenizer.encode_conversation(ADVICE, turns)
+    call = Turn("assistant", 'get_news(q="a")', "get_news", {"q": "a"})
+    encoded = tokenizer.encode_conversation(ADVICE, (*QUESTION, call, Turn("function", "ok")))
     (span,) = encoded.calls
-    pieces = [tokenizer.pieces.id_to_piece(int(i)) for i in encoded.labels[span.start - 1:span.stop]]
+    labels = encoded.labels[span.start - 1:span.stop]
+    pieces = [tokenizer.pieces.id_to_piece(int(i)) for i in labels]
     assert pieces == ["▁get", "_", "news", "(", "q", '="', "a", '")', "</s>"]
     assert (span.name_start - span.start, span.name_stop - span.start) == (0, 3)
     assert tokenizer.pieces.id_to_piece(int(encoded.ids[span.start - 1])) == ":"
@@ -94,15 +95,18 @@ def test_any_text_in_any_turn_keeps_its_span(tokenizer_file, user, value, name, 
 
 
 def test_all_real_conversations():
-    """2,902 conversations: ids turn by turn equal those of the whole text, labels decode to the calls."""
+    """2,902 conversations: ids by turn are those of the whole text, labels decode to the calls."""
     tokenizer = load(real("tokenizers/llama/tokenizer.model"))
     systems = {}  # the long system turn recurs; everything else is compared in one piece with it
     for conversation in read(real("trajectories/rottuning_gpt4.json")):
         encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
-        system, *rest = (render(turn, conversation.tools) for turn in conversation.turns)
+        texts = [render(turn, conversation.tools) for turn in conversation.turns]
+        system = texts[0]
+        rest = texts[1:]
         if system not in systems:
             systems[system] = tokenizer.encode(system + "\n")
-        # a newline is a piece of its own, so the text splits there; pieces after it are as in the whole text
+        # a newline is a piece of its own: the text splits there, and the pieces after it stay as
+        # they are in the whole text
         whole = systems[system] + tokenizer.encode("\n" + "\n".join(rest))[2:]
         assert encoded.ids.tolist() == [tokenizer.bos_id] + whole
         for span in encoded.calls:
@@ -119,14 +123,16 @@ def test_whole_texts_of_real_conversations():
 
 
 def test_tokenizers_that_change_text_are_refused(tmp_path):
-    """SentencePiece's defaults turn newlines into spaces; without byte pieces unknown characters are lost."""
+    """SentencePiece turns newlines into spaces by default, and loses characters without bytes."""
     lines = ["call f with a and b", "System: User: Assistant: Output:"] * 20
-    for name, options in {"defaults": {"byte_fallback": True}, "no bytes": {
-            "normalization_rule_name": "identity", "remove_extra_whitespaces": False}}.items():
+    defaults = {"byte_fallback": True, "vocab_size": 300}
+    no_bytes = {"normalization_rule_name": "identity", "remove_extra_whitespaces": False,
+                "vocab_size": 40}
+    for name, options in (("defaults", defaults), ("no bytes", no_bytes)):
         with open(tmp_path / f"{name}.model", "wb") as file:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(lines), model_writer=file, model_type="bpe", hard_vocab_limit=False,
-                vocab_size=300 if name == "defaults" else 40, minloglevel=2, **options)
+                sentence_iterator=iter(lines), model_writer=file, model_type="bpe",
+                hard_vocab_limit=False, minloglevel=2, **options)
         with pytest.raises(InputError, match=f"{name}.model"):
             Tokenizer(tmp_path / f"{name}.model")
     (tmp_path / "text.model").write_text("not a model")
@@ -136,8 +142,7 @@ def test_tokenizers_that_change_text_are_refused(tmp_path):
 
 
 def test_a_trained_tokenizer_keeps_its_symbols_whole(tmp_path):
-    from tokenizer import train
     train(["a word (and) another\n\tword"] * 10, tmp_path / "t.model", 290, symbols=["▁"])
     tokenizer = Tokenizer(tmp_path / "t.model")
-    assert np.array_equal(tokenizer.encode("x word")[-len(tokenizer.encode("word")) + 1:],
-                          tokenizer.encode("word")[1:])
+    word = tokenizer.encode("word")[1:]
+    assert np.array_equal(tokenizer.encode("x word")[-len(word):], word)

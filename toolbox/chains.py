@@ -1,8 +1,9 @@
-"""Chains of one to four calls that were executed: what reversed construction begins with.
+"""Chains of one to four executed calls, drawn at random: the start of reversed construction (TTPA).
 
-A call gets values from the wording; a later one gets a required argument from an earlier result that has a
-key of that name, or has nothing to do with it. Only calls that succeed are kept, so that a question can be
-written to which the chain is known to be the answer. Equal seeds give equal chains in every process.
+A call gets its arguments from the values in toolbox/wording. A later call of a chain either takes a
+required argument over from an earlier result that holds a key of the same name, or stands alone. A
+chain keeps only calls that succeed, so that the chain is known to answer the question that
+toolbox/questions.py writes for it. Equal seeds give equal chains in every process.
 """
 
 import functools
@@ -15,101 +16,119 @@ from data.feedback import Feedback, classify
 from toolbox.execute import TOOLS, run
 from toolbox.wording import EXTRA, REFER, VALUES
 
-# What a later call does not take over: a value means nothing without its unit, nor an amount without its
-# currency, "just as many minutes" is a riddle, and a playlist has not the name of a person.
+# Parameters that take no earlier result over. A value means nothing without its unit, nor an amount
+# without its currency; "just as many minutes" is a riddle; no playlist has the name of a person.
 NOT_LINKED = {"value", "unit", "minutes", "percent", "base", "target", "create_playlist.name",
               "convert_currency.amount", "convert_currency_with_fee.amount"}
-# Shares: optional parameters given, calls that take a value over, a new one if there is, else the same tool
-# twice, or the same value.
-OPTIONAL, LINK, NEWS, TWICE, AGAIN = 0.3, 0.75, 0.8, 0.2, 0.3
+# Probabilities:
+OPTIONAL_SHARE = 0.3    # a call gives an optional parameter
+LINKED_SHARE = 0.75     # a later call takes a value over from an earlier result
+NEW_SHARE = 0.8         # such a call prefers a value that was no argument yet
+SAME_TOOL_SHARE = 0.2   # a later call that takes nothing over uses a tool of the chain again
+SAME_VALUE_SHARE = 0.3  # a parameter that an earlier call has, too, gets its value again
 
-# What a linked value is: nothing like it was named yet; it is the first of a list; it is another one than the
-# argument of that name (a later date, the amount in other money); or it was an argument already.
-NEW, FIRST, OTHER, SAME = "new", "first", "other", "same"
+# What a linked value is.
+NEW = "new"      # no call has an argument of its name and none has the value
+FIRST = "first"  # it is in the first of several entries of a list
+OTHER = "other"  # not the argument of its name: a later date, the amount in other money
+SAME = "same"    # an argument of an earlier call already
 
 
 class Link(NamedTuple):
-    """Where an argument comes from."""
+    """The earlier result that an argument is from."""
 
-    step: int  # place in the chain of the call whose result holds it
-    kind: str  # one of the above
+    step: int  # place in the chain of the call whose result holds the value
+    kind: str  # NEW, FIRST, OTHER or SAME
 
 
 class Step(NamedTuple):
-    """A call that was executed."""
+    """An executed call of a chain."""
 
     name: str
     arguments: dict
     feedback: str
-    links: dict[str, Link]  # of the arguments that an earlier result gave
+    links: dict[str, Link]  # parameter -> Link, for the arguments from earlier results
 
     @property
     def result(self):
+        """The feedback as a dict."""
         return json.loads(self.feedback)
 
 
-def build(rng, pool, first, length):
-    """A chain of `length` Steps that begins with the tool `first`, or None where that did not work out.
+def draw_chain(rng, pool, first, length):
+    """A chain of `length` Steps that begins with the tool `first`; None if a call did not succeed.
 
-    pool: names of the tools of the calls after the first. rng: a seeded `random.Random`.
+    pool: names of the tools for the calls after the first. rng: a seeded `random.Random`.
     """
     steps = []
     while len(steps) < length:
-        step = _linked(rng, pool, steps) if steps and rng.random() < LINK else None
+        step = None
+        if steps and rng.random() < LINKED_SHARE:
+            step = _draw_linked_call(rng, pool, steps)
         if step is None:
-            names = pool if rng.random() > TWICE else [old.name for old in steps]
-            step = _attempt(rng, rng.choice(names) if steps else first, steps, {}, {})
-        if step is None or any((step.name, step.arguments) == (old.name, old.arguments) for old in steps):
+            names = pool if rng.random() > SAME_TOOL_SHARE else [old.name for old in steps]
+            name = rng.choice(names) if steps else first
+            step = _draw_call(rng, name, steps, {}, {})
+        if step is None or _is_repeated(step, steps):
             return None
         steps.append(step)
     return steps
 
 
-def leaves(value):
+def _is_repeated(step, steps):
+    return any(step.name == old.name and step.arguments == old.arguments for old in steps)
+
+
+def scalars(value):
     """The scalars of a JSON value, in order.
 
-    >>> leaves({"a": [1, "x"], "b": {"c": True}})
+    >>> scalars({"a": [1, "x"], "b": {"c": True}})
     [1, 'x', True]
     """
-    if isinstance(value, (dict, list)):
-        members = value.values() if isinstance(value, dict) else value
-        return [leaf for member in members for leaf in leaves(member)]
-    return [value]
-
-
-def execute(name, arguments):
-    """The feedback of a call that succeeds with a JSON object, or None."""
-    feedback = run(Call(name, arguments, (0, 0)))
-    success = classify(feedback) is Feedback.ALL_RIGHT and feedback.startswith("{")
-    return feedback if success else None
+    if not isinstance(value, (dict, list)):
+        return [value]
+    found = []
+    for member in value.values() if isinstance(value, dict) else value:
+        found += scalars(member)
+    return found
 
 
 @functools.cache
-def parameters(name):
-    """{parameter: its default, or None for a required one} of a tool, in the order of its signature."""
-    return {p.name: None if p.default is p.empty else p.default
-            for p in inspect.signature(TOOLS[name]).parameters.values()}
+def defaults(name):
+    """{parameter: its default, None if it is required} of a tool, in the signature's order."""
+    parameters = inspect.signature(TOOLS[name]).parameters.values()
+    return {p.name: None if p.default is p.empty else p.default for p in parameters}
 
 
-def _attempt(rng, name, steps, given, links, tries=12):
-    """A Step of a tool with the arguments `given`, the others drawn until the call succeeds; or None."""
-    known = {key: value for step in steps for key, value in step.arguments.items()}
+def noun(key):
+    """The noun for a parameter's value: "city" for an origin; its name where REFER has no noun."""
+    return REFER[key][0].rpartition(" ")[2] if key in REFER else key
+
+
+# -------------------------------------------------------------------------------- drawing one call
+
+def _draw_call(rng, name, steps, given, links, tries=12):
+    """A Step with drawn arguments besides those of `given`; None if no call of `tries` succeeds."""
+    known = {}
+    for step in steps:
+        known |= step.arguments
     for _ in range(tries):
         arguments = {}
-        for key, default in parameters(name).items():
+        for key, default in defaults(name).items():
+            own = f"{name}.{key}"
             if key in given:
                 arguments[key] = given[key]
-            elif default is None and key in known and rng.random() < AGAIN:
+            elif default is None and key in known and rng.random() < SAME_VALUE_SHARE:
                 arguments[key] = known[key]
-            elif default is None or f"{name}.{key}" in EXTRA and rng.random() < OPTIONAL:
-                arguments[key] = _draw(rng, f"{name}.{key}")
-        feedback = execute(name, arguments) if _sensible(name, arguments) else None
+            elif default is None or own in EXTRA and rng.random() < OPTIONAL_SHARE:
+                arguments[key] = _draw_value(rng, own)
+        feedback = _successful_feedback(name, arguments) if _is_sensible(name, arguments) else None
         if feedback is not None:
             return Step(name, arguments, feedback, links)
     return None
 
 
-def _draw(rng, key):
+def _draw_value(rng, key):
     values = VALUES[key]
     value = values(rng) if callable(values) else rng.choice(list(values))
     if isinstance(value, float) and value.is_integer():
@@ -117,58 +136,98 @@ def _draw(rng, key):
     return list(value) if isinstance(value, tuple) else value
 
 
-def _sensible(name, arguments):
-    """No two texts the same (from Oslo to Oslo), dates in order, no optional parameter at its default."""
-    texts = [leaf.casefold() for leaf in leaves(arguments) if isinstance(leaf, str)]
-    if arguments.get("start_date", "") > arguments.get("end_date", "9") or len(set(texts)) < len(texts):
+def _is_sensible(name, arguments):
+    """Whether no two texts are equal, dates are in order, and no optional value is its default."""
+    texts = [scalar.casefold() for scalar in scalars(arguments) if isinstance(scalar, str)]
+    if len(set(texts)) < len(texts):
         return False
-    return all(default is None or arguments.get(key) != default for key, default in parameters(name).items())
+    if arguments.get("start_date", "") > arguments.get("end_date", "9"):
+        return False
+    return all(default is None or arguments.get(key) != default
+               for key, default in defaults(name).items())
 
 
-def _linked(rng, pool, steps):
-    """A Step with an argument from an earlier result, or None."""
-    choices = [(name, key, value, Link(source, _kind(key, value, several, source, steps)))
-               for source, step in enumerate(steps) for key, value, several in _offers(step.result)
-               if key in REFER and _is_clear(key, value, source, steps)
-               for name in pool if parameters(name).get(key, 0) is None
-               and not {key, f"{name}.{key}"} & NOT_LINKED]
+def _successful_feedback(name, arguments):
+    """The feedback of a call that succeeds with a JSON object; None for any other call."""
+    feedback = run(Call(name, arguments, (0, 0)))
+    success = classify(feedback) is Feedback.ALL_RIGHT and feedback.startswith("{")
+    return feedback if success else None
+
+
+# ------------------------------------------------------------------------- taking an argument over
+
+class _Choice(NamedTuple):
+    """A call that could take a value over."""
+
+    name: str  # its tool
+    key: str   # the parameter that takes the value, and the key of the result that holds it
+    value: object
+    link: Link
+
+
+def _draw_linked_call(rng, pool, steps):
+    """A Step with an argument from an earlier result; None if no such call succeeds."""
+    choices = _linked_calls(pool, steps)
     rng.shuffle(choices)
-    news_first = rng.random() < NEWS
-    choices.sort(key=lambda choice: (choice[3].kind == SAME) == news_first)
+    new_first = rng.random() < NEW_SHARE
+    choices.sort(key=lambda choice: (choice.link.kind == SAME) == new_first)
     for name, key, value, link in choices[:6]:
         if name not in [step.name for step in steps]:
-            step = _attempt(rng, name, steps, {key: value}, {key: link}, tries=4)
+            step = _draw_call(rng, name, steps, {key: value}, {key: link}, tries=4)
             if step is not None:
                 return step
     return None
 
 
-def _offers(result):
-    """(key, value, whether there are several) of what a result holds for later calls."""
+def _linked_calls(pool, steps):
+    """All _Choices: each value that a phrase can refer to, with each tool that requires its key."""
+    choices = []
+    for source, step in enumerate(steps):
+        for key, value, several in _values_to_link(step.result):
+            if key not in REFER or not _is_unambiguous(key, value, source, steps):
+                continue
+            link = Link(source, _link_kind(key, value, several, source, steps))
+            for name in pool:
+                requires = key in defaults(name) and defaults(name)[key] is None
+                if requires and not {key, f"{name}.{key}"} & NOT_LINKED:
+                    choices.append(_Choice(name, key, value, link))
+    return choices
+
+
+def _values_to_link(result):
+    """[(key, value, whether it is from a list of several entries)] of a result, for later calls.
+
+    From a list of several entries: the ids and the city of the first entry alone, since a person
+    can say "the first flight" but not "the first price".
+    """
+    found = []
     for key, value in result.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            yield from ((inner, first, len(value) > 1) for inner, first in value[0].items()
-                        if len(value) == 1 or inner.endswith("_id") or inner == "city")
+            several = len(value) > 1
+            found += [(inner, first, several) for inner, first in value[0].items()
+                      if not several or inner.endswith("_id") or inner == "city"]
         elif not isinstance(value, (bool, dict)) and value != []:
-            yield key, value, False
+            found.append((key, value, False))
+    return found
 
 
-def _kind(key, value, several, source, steps):
+def _link_kind(key, value, several, source, steps):
     if any(value in step.arguments.values() for step in steps):
         return SAME
-    return FIRST if several else OTHER if key in steps[source].arguments else NEW
+    if several:
+        return FIRST
+    return OTHER if key in steps[source].arguments else NEW
 
 
-def _is_clear(key, value, source, steps):
-    """Can "that city" mean this value only? No other one with the same noun may have been named."""
+def _is_unambiguous(key, value, source, steps):
+    """Whether "that city" can mean this value alone: no other value with that noun was named.
+
+    source: place in the chain of the call whose result holds the value.
+    """
     for place, step in enumerate(steps):
-        named = [(name, offer) for name, offer, _ in _offers(step.result)]
-        named += [(name, said) for name, said in step.arguments.items() if place != source or name != key]
+        named = [(name, offer) for name, offer, _ in _values_to_link(step.result)]
+        named += [(name, argument) for name, argument in step.arguments.items()
+                  if place != source or name != key]
         if any(noun(name) == noun(key) and other != value for name, other in named):
             return False
     return True
-
-
-def noun(key):
-    """What a parameter is called in a reference to its value: "city" for an origin; its name if nothing."""
-    return REFER[key][0].rpartition(" ")[2] if key in REFER else key

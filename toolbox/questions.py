@@ -1,19 +1,23 @@
-"""From an executed chain back to what a person would ask, and to the answer; and what makes both fit.
+"""From an executed chain back to the question that a person would ask, and to its answer.
 
-The answer is written from the results, the question from the arguments: a value stands in it as in the call,
-one that an earlier result gives is only referred to ("that city"). `data.wording` holds the texts.
+The second step of reversed construction (TTPA): the answer is written from the results, and the
+question from the arguments. The question holds a value as the call does; it only refers ("that
+city") to a value that an earlier result gives. The texts are those of toolbox/wording. The
+functions that follow the two writers tell whether a question, an answer and a chain fit.
 """
 
 import re
 
-from toolbox.chains import FIRST, NEW, OTHER, SAME, leaves, noun, parameters
+from toolbox.chains import FIRST, NEW, OTHER, SAME, defaults, noun, scalars
 from toolbox.wording import ASIDES, ASK, DO, EXTRA, JOIN, NONE, REFER, TELL
 from toolbox.wording.samples import PEOPLE
 from toolbox.world.geography import CITIES
 
-ASIDE, WHOLE = 0.2, 0.4  # shares of questions with a distractor, and of chains begun with a whole question
-FRAMES = ("Please {0}.", "Could you {0}?", "Can you {0}?", "I need you to {0}.", "I'd like you to {0}.",
-          "Would you {0}, please?", "Help me: {0}.")
+# Probabilities:
+DISTRACTED_SHARE = 0.2  # a question has a distractor
+WHOLE_SHARE = 0.4       # the question for several calls begins with a whole request of ASK
+FRAMES = ("Please {0}.", "Could you {0}?", "Can you {0}?", "I need you to {0}.",
+          "I'd like you to {0}.", "Would you {0}, please?", "Help me: {0}.")
 NEXT = ("Then {0}.", "After that, please {0}.", "And then, could you {0}?", "Next, {0}.",
         "Once you know, {0}.")
 ALSO = ("Also, {0}.", "And please {0}.", "Besides, could you {0}?", "I also need you to {0}.")
@@ -22,52 +26,76 @@ MISSING = ("Which {0} do you mean?", "Which {0} is it?", "Could you tell me whic
 GIVEN = ("{0}.", "I mean {0}.", "It is {0}.", "{0}, please.", "Sorry, {0}.")
 
 
-def ask(rng, steps, missing=None):
-    """The question to which a chain is the answer -> (question, the same without its distractor).
+def write_question(rng, steps, missing=None):
+    """The question that a chain answers -> (question, the question without its distractor).
 
     missing: the parameter of the first call that the person forgets to give.
     """
-    fields = [_fields(rng, step) for step in steps]
+    fields = [_argument_texts(rng, step) for step in steps]
     if missing:
-        fields[0][missing] = pointed(missing)
-    does = [rng.choice(DO[step.name]).format(**known) for step, known in zip(steps, fields)]
-    whole = not missing and rng.random() < (1 - WHOLE if len(steps) == 1 else WHOLE)
-    if whole:
-        texts = [rng.choice(ASK[steps[0].name]).format(**fields[0])]
-        if len(steps) == 2:
-            texts.append(rng.choice(NEXT if steps[1].links else ALSO).format(does[1]))
-        elif len(steps) > 2:
-            texts.append(rng.choice(JOIN[len(steps) - 1]).format(*does[1:]))
-    else:
-        texts = [rng.choice(JOIN[len(steps)] if len(steps) > 1 else FRAMES).format(*does)]
-    texts += [rng.choice(EXTRA[f"{step.name}.{key}"]).format(**known) for step, known in zip(steps, fields)
-              for key in step.arguments if parameters(step.name)[key] is not None]
+        fields[0][missing] = that_phrase(missing)
+    texts = _requests(rng, steps, fields, missing)
+    for step, known in zip(steps, fields, strict=True):
+        texts += [rng.choice(EXTRA[f"{step.name}.{key}"]).format(**known)
+                  for key in step.arguments if defaults(step.name)[key] is not None]
     core = " ".join(text[:1].upper() + text[1:] for text in texts)
-    if rng.random() >= ASIDE:
+    if rng.random() >= DISTRACTED_SHARE:
         return core, core
-    aside = _aside(rng, steps)
-    return (f"{aside} {core}" if rng.random() < 0.5 else f"{core} {aside}"), core
+    distractor = _distractor(rng, steps)
+    if rng.random() < 0.5:
+        return f"{distractor} {core}", core
+    return f"{core} {distractor}", core
 
 
-def answer(rng, steps):
-    """The answer, from the results that no later call was only made for; None where no wording fits."""
-    used = {link.step for step in steps for link in step.links.values() if link.kind != SAME}
+def _requests(rng, steps, fields, missing):
+    """The sentences that ask for the calls, without their optional parameters."""
+    phrases = [rng.choice(DO[step.name]).format(**known)
+               for step, known in zip(steps, fields, strict=True)]
+    whole = not missing and rng.random() < (1 - WHOLE_SHARE if len(steps) == 1 else WHOLE_SHARE)
+    if not whole:
+        return [rng.choice(JOIN[len(steps)] if len(steps) > 1 else FRAMES).format(*phrases)]
+    texts = [rng.choice(ASK[steps[0].name]).format(**fields[0])]
+    if len(steps) == 2:
+        texts.append(rng.choice(NEXT if steps[1].links else ALSO).format(phrases[1]))
+    elif len(steps) > 2:
+        texts.append(rng.choice(JOIN[len(steps) - 1]).format(*phrases[1:]))
+    return texts
+
+
+def write_answer(rng, steps):
+    """The answer from the results of a chain; None where no wording fits.
+
+    It leaves out results that are only there for a later call.
+    """
+    used = set()
+    for step in steps:
+        used |= {link.step for link in step.links.values() if link.kind != SAME}
     told = [_tell(rng, step) for place, step in enumerate(steps) if place not in used]
     return " ".join(told) if all(told) else None
 
 
-def expected(steps, question):
-    """The text of a value of the last result that a right answer must hold: every wording of it does, and the
-    question does not give it away. Of several the longest, as a short number may turn up by chance; or None.
+def expected_value(steps, question):
+    """The text of a value of the last result that a right answer must hold; None if there is none.
+
+    Every wording of the answer holds it, and the question does not give it away. Of several values
+    it is the longest, since a short number can be in a wrong answer by chance.
     """
-    tellings = [text for text in (_filled(text, steps[-1]) for text in TELL[steps[-1].name]) if text]
-    values = [str(leaf) for leaf in leaves(steps[-1].result) if not isinstance(leaf, bool)]
-    return max((value for value in values if tellings and not _said(value, question)
-                and all(value in text for text in tellings)), key=len, default=None)
+    tellings = [_filled(text, steps[-1]) for text in TELL[steps[-1].name]]
+    tellings = [text for text in tellings if text]
+    if not tellings:
+        return None
+    certain = []
+    for value in scalars(steps[-1].result):
+        text = str(value)
+        if isinstance(value, bool) or _holds(question, text):
+            continue
+        if all(text in telling for telling in tellings):
+            certain.append(text)
+    return max(certain, key=len, default=None)
 
 
-def pointed(key):
-    """ "that city" where the first reference to a parameter's value is of this form, else None."""
+def that_phrase(key):
+    """ "that city" where the first reference to a parameter's value has this form, else None."""
     return REFER[key][0] if key in REFER and REFER[key][0].startswith("that ") else None
 
 
@@ -87,54 +115,68 @@ def as_text(value):
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
-def derivable(question, steps):
-    """Does every argument stand in the question, or in the result of an earlier call?"""
-    return all(_derivable(f"{step.name}.{key}", leaf, question, steps[:place])
-               for place, step in enumerate(steps) for key, value in step.arguments.items()
-               for leaf in leaves(value))
+# ----------------------------------------------------------------------- do question and calls fit?
+
+def is_derivable(question, steps):
+    """Whether every argument stands in the question or in the result of an earlier call."""
+    results = []  # the scalars of earlier results
+    for step in steps:
+        for key, value in step.arguments.items():
+            for scalar in scalars(value):
+                if isinstance(scalar, bool):
+                    texts = EXTRA[f"{step.name}.{key}"]
+                    if not any(text in question for text in texts):
+                        return False
+                elif not _holds(question, scalar) and scalar not in results:
+                    return False
+        results += [value for value in scalars(step.result) if not isinstance(value, bool)]
+    return True
 
 
-def _derivable(parameter, leaf, question, before):
-    if isinstance(leaf, bool):
-        return any(text in question for text in EXTRA[parameter])
-    results = [value for step in before for value in leaves(step.result) if not isinstance(value, bool)]
-    return _said(leaf, question) or leaf in results
+def jaccard(one, other):
+    """Jaccard similarity of two word sets: words in both over words in either; 1 for equal sets.
 
-
-def similarity(one, other):
-    """Of the words of two questions, the share that both have: 1 for the same words.
-
-    >>> similarity(words("Is it warm in Oslo?"), words("Is it cold in Oslo?"))
+    >>> jaccard(word_set("Is it warm in Oslo?"), word_set("Is it cold in Oslo?"))
     0.6666666666666666
     """
     return len(one & other) / len(one | other)
 
 
-def words(question):
-    """The set of a question's words and numbers, whatever their case and order."""
+def word_set(question):
+    """The set of a question's words and numbers, in small letters."""
     return frozenset(re.findall(r"\w+(?:[-.@']\w+)*", question.casefold()))
 
 
-def _fields(rng, step):
-    """The arguments of a call as they stand in a question."""
+def _holds(question, value):
+    """Whether a question holds a value as it stands, not inside a longer word or number."""
+    pattern = rf"(?<![\w.]){re.escape(str(value))}(?!\w|\.\d)"
+    return re.search(pattern, question, re.IGNORECASE) is not None
+
+
+# ------------------------------------------------------------------------------ parts of the texts
+
+def _argument_texts(rng, step):
+    """{parameter: text in the question} of a call: its value, or a reference to its value."""
     texts = {key: as_text(value) for key, value in step.arguments.items()}
     for key, link in step.links.items():
+        # A person says "the date you find" of a value that is not the argument of that name.
         phrases = [text for text in REFER[key] if link.kind == NEW
-                   or (" you " in text) == (link.kind == OTHER)]  # "the date you find"
+                   or (" you " in text) == (link.kind == OTHER)]
         texts[key] = f"the first {noun(key)}" if link.kind == FIRST else rng.choice(phrases)
     return texts
 
 
-def _aside(rng, steps):
-    """A fact that has nothing to do with the calls, and names nothing that they or their results name."""
-    said = " ".join(f"{step.arguments} {step.feedback}" for step in steps)
-    city, person = (rng.choice([name for name in names if name not in said]) for names in (CITIES, PEOPLE))
-    number = rng.choice([number for number in range(3, 91) if not _said(number, said)])
+def _distractor(rng, steps):
+    """A fact that has nothing to do with the calls; it names nothing that calls or results name."""
+    named = " ".join(f"{step.arguments} {step.feedback}" for step in steps)
+    city = rng.choice([city for city in CITIES if city not in named])
+    person = rng.choice([person for person in PEOPLE if person not in named])
+    number = rng.choice([number for number in range(3, 91) if not _holds(named, number)])
     return rng.choice(ASIDES).format(city=city, person=person, number=number)
 
 
 def _tell(rng, step):
-    """A sentence that tells the result of a call; None where none fits."""
+    """A sentence that tells the result of a call; None where no sentence fits."""
     texts = [_filled(text, step) for text in TELL[step.name]]
     texts = [text for text in texts if text]
     if not texts and any(value == [] for value in step.result.values()):
@@ -143,26 +185,25 @@ def _tell(rng, step):
 
 
 def _filled(text, step):
-    """A sentence with its fields filled from the result, else the arguments; None if one leads nowhere."""
+    """A template of TELL or NONE, filled from the result, else the arguments.
+
+    None if a field leads to no value.
+    """
+    facts = {**step.arguments, **step.result}
     values = {}
     for path in re.findall(r"{(.*?)}", text):
-        value = {**step.arguments, **step.result}
+        value = facts
         for key in path.split("."):
             value = _member(value, key)
         if value in (None, [], {}) or (isinstance(value, list) and isinstance(value[0], dict)):
             return None
         values[path] = as_text(value)
     told = re.sub(r"{(.*?)}", lambda field: values[field[1]], text)
-    return told[:1].upper() + told[1:] if told.split()[0].isalpha() else told  # not an address or a code
+    is_word = told.split()[0].isalpha()  # an address or a code keeps its first letter
+    return told[:1].upper() + told[1:] if is_word else told
 
 
 def _member(value, key):
     if isinstance(value, list):
         return value[int(key)] if key.isdigit() and int(key) < len(value) else None
     return value.get(key) if isinstance(value, dict) else None
-
-
-def _said(leaf, question):
-    """Does the question hold the value as it stands, not in the middle of a longer word or number?"""
-    pattern = rf"(?<![\w.]){re.escape(str(leaf))}(?!\w|\.\d)"
-    return re.search(pattern, question, re.IGNORECASE) is not None

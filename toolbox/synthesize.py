@@ -1,16 +1,18 @@
-"""Write the embedded data by reversed construction, as the TTPA paper does: calls, answers, then questions.
+"""Write the embedded data by reversed construction, as TTPA does: calls, answers, then questions.
 
     python -m toolbox.synthesize [--out DIR]      # seconds; the committed files, byte for byte
 
-Tools are chosen and a chain of one to four calls is executed (toolbox/chains.py); the answer is written from
-the results, the question from the arguments (toolbox/questions.py), and filters look at both (toolbox/filters.py).
-Some of the trajectories get an error with its recovery (toolbox/mistakes.py).
+For each conversation, toolbox/chains.py draws tools and executes a chain of one to four calls.
+toolbox/questions.py writes the answer from the results and the question from the arguments.
+toolbox/filters.py drops a draft whose parts do not fit. Some trajectories for stage 1 get a wrong
+call before a right one (toolbox/mistakes.py), so that MAE has errors to find.
 
     train.json             trajectories for stage 1
-    rl.json                prompts with gold calls for stage 2, of other questions
-    heldout_single.json    the same, half of them for tools that neither of the two shows
+    rl.json                prompts with gold calls for stage 2, with questions of their own
+    heldout_single.json    the same; half of the gold tools are in neither of the files above
     heldout_multi.json     tasks with the text of a value that a right answer holds
-    heldout_slight.json    a fifth of heldout_single.json with noise (toolbox/noise.py); _medium, _heavy, _union
+    heldout_slight.json    a fifth of heldout_single.json with noise (toolbox/noise.py); also
+                           heldout_medium.json, heldout_heavy.json and heldout_union.json
 """
 
 import json
@@ -24,13 +26,16 @@ from data.tools import write_call
 from plumbing.flags import Parser, cli
 from toolbox.chains import noun
 from toolbox.execute import CATEGORIES, TOOLS, schemas
-from toolbox.filters import Questions, draw
-from toolbox.mistakes import err
-from toolbox.noise import LEVELS, disturb
-from toolbox.questions import GIVEN, MISSING, as_text, expected
+from toolbox.filters import Questions, draw_draft
+from toolbox.mistakes import make_mistake
+from toolbox.noise import LEVELS, add_noise
+from toolbox.questions import GIVEN, MISSING, as_text, expected_value
 from toolbox.wording import ASK
 
-UNSEEN = (  # tools for held-out questions only: two categories, and others with relatives that are seen
+DATA = Path(__file__).resolve().parents[1] / "data"
+
+# Tools for held-out questions only: two categories, and others with relatives among the seen tools.
+UNSEEN = (
     *CATEGORIES["music"], *CATEGORIES["sports"],
     "get_weather_alerts", "get_country_population", "convert_volume", "find_median", "count_letter",
     "sort_words_by_length", "count_workdays", "search_events_by_date", "find_contact_by_phone",
@@ -40,67 +45,109 @@ ALL = tuple(name for name in TOOLS if name in ASK)
 SEEN = tuple(name for name in ALL if name not in UNSEEN)
 
 SEED = 0
-TRAIN, RL, SINGLE, MULTI, NOISY = 1217, 1194, 500, 100, 5  # NOISY: every fifth single call
-MULTI_CALLS = (1, 2, 3, 2, 1, 3, 2, 4)  # calls of a task, by turns
-ERRONEOUS, ASKING, LATER = 0.17, 0.05, 0.3  # shares: an error, a question to the user, calls after the first
+# Items of each file. Every fifth call of heldout_single.json gets noise.
+TRAIN = 1217
+RL = 1194
+SINGLE = 500  # with seen tools, and as many with unseen ones
+MULTI = 100
+NOISY_EVERY = 5
+MULTI_CALLS = (1, 2, 3, 2, 1, 3, 2, 4)  # calls of a task of heldout_multi.json, by turns
+# Shares:
+ERROR_SHARE = 0.17   # trajectories with an error and its recovery
+ASKING_SHARE = 0.05  # trajectories that ask the user for a missing value
+LATER_SHARE = 0.3    # gold calls that are not the first of their chain
 KINDS = [kind for kind in Feedback if kind.is_error]
 
 
-def train(questions):
-    """Trajectories of seen tools; 17% of them hold an error, of each kind equally often, and its recovery."""
+# --------------------------------------------------------------------------------------- the files
+
+def embedded_files():
+    """{file name: list of items} of all files; the same in every process."""
+    questions = Questions()
+    unseen = tuple(name for name in ALL if name in UNSEEN)
+    made = {"train": training_trajectories(questions),
+            "rl": single_calls("rl", RL, SEEN, SEEN, questions)}
+    single = single_calls("seen", SINGLE, SEEN, SEEN, questions)
+    single += single_calls("unseen", SINGLE, unseen, ALL, questions)
+    made["heldout_single"] = [
+        {"id": item["id"], "tools": item["id"].partition("-")[0], **item} for item in single]
+    made["heldout_multi"] = multi_calls(questions)
+    for level in LEVELS:
+        made[f"heldout_{level}"] = [
+            add_noise(_rng(level, place), level, place, item)
+            for place, item in enumerate(made["heldout_single"][::NOISY_EVERY])]
+    return {f"{name}.json": items for name, items in made.items()}
+
+
+def training_trajectories(questions):
+    """Trajectories of seen tools for train.json.
+
+    ERROR_SHARE of them hold an error and its recovery, each kind of error equally often.
+    """
     rng = _rng("train")
-    special = rng.sample(range(TRAIN), round(TRAIN * ERRONEOUS) + round(TRAIN * ASKING))
-    erroneous, asking = special[:round(TRAIN * ERRONEOUS)], special[round(TRAIN * ERRONEOUS):]
-    kinds = {place: KINDS[number % len(KINDS)] for number, place in enumerate(erroneous)}
+    n_errors = round(TRAIN * ERROR_SHARE)
+    special = rng.sample(range(TRAIN), n_errors + round(TRAIN * ASKING_SHARE))
+    asking = special[n_errors:]
+    kinds = {place: KINDS[number % len(KINDS)] for number, place in enumerate(special[:n_errors])}
     items = []
-    for place, first in enumerate(_rota(rng, SEEN, TRAIN)):
+    for place, first in enumerate(_in_shuffled_rounds(rng, SEEN, TRAIN)):
         rng = _rng("train", place)
         fits = partial(_mistakes, rng, kinds.get(place))
-        draft, (mistake,) = draw(rng, (SEEN, SEEN), first, questions, fits, place in asking)
+        draft, (mistake,) = draw_draft(rng, (SEEN, SEEN), first, questions, fits, place in asking)
         items.append({"id": f"train-{place:04}",
                       "conversations": [_system(draft), *task_turns(rng, draft, mistake)]})
     return items
 
 
 def _mistakes(rng, kind, draft):
-    """[(place in the chain, wrong call and feedback)]; [None] for no kind, [] where none came out."""
+    """[(place in the chain, what `make_mistake` returned)] for a kind of error.
+
+    [None] for no kind; [] if there is no such mistake.
+    """
     if kind is None:
         return [None]
     place = rng.randrange(len(draft.steps))
-    wrong = err(rng, kind, draft.steps[place], draft.offered)
+    wrong = make_mistake(rng, kind, draft.steps[place], draft.offered)
     return [(place, wrong)] if wrong else []
 
 
 def single_calls(part, count, tools, firsts, questions):
-    """Prompts with the gold call that is due: 70% first calls of their chains, the others later ones.
+    """Prompts with the gold call that is due: LATER_SHARE of them later calls of their chains.
 
-    tools: the names that a gold call may have. firsts: of tools that begin a chain whose later call is gold.
+    part: what the ids begin with. tools: names that a gold call can have. firsts: names that the
+    first call of a chain can have whose later call is the gold call.
     """
-    rng, items = _rng(part), []
-    later = set(rng.sample(range(count), round(count * LATER)))
-    for place, first in enumerate(_rota(rng, tools, count)):
+    rng = _rng(part)
+    items = []
+    later = set(rng.sample(range(count), round(count * LATER_SHARE)))
+    for place, first in enumerate(_in_shuffled_rounds(rng, tools, count)):
         rng = _rng(part, place)
-        first = rng.choice(firsts) if place in later else first
-
-        def due(draft):
-            places = range(1, len(draft.steps)) if place in later else (0,)
-            return [number for number in places if draft.steps[number].name in tools]
-
-        pool = tools if place in later else firsts
-        draft, places = draw(rng, (pool, firsts), first, questions, due)
-        step = rng.choice(places)
+        is_later = place in later
+        first = rng.choice(firsts) if is_later else first
+        pool = tools if is_later else firsts
+        fits = partial(_gold_places, is_later, tools)
+        draft, places = draw_draft(rng, (pool, firsts), first, questions, fits)
+        gold = rng.choice(places)
+        step = draft.steps[gold]
         items.append({"id": f"{part}-{place:04}",
-                      "conversations": [*_opening(draft), *_calls(draft.steps[:step])],
-                      "gold": write_call(draft.steps[step].name, draft.steps[step].arguments)})
+                      "conversations": [*_opening(draft), *_call_turns(draft.steps[:gold])],
+                      "gold": write_call(step.name, step.arguments)})
     return items
 
 
+def _gold_places(is_later, tools, draft):
+    """The places in a Draft's chain whose call can be the gold call."""
+    places = range(1, len(draft.steps)) if is_later else (0,)
+    return [place for place in places if draft.steps[place].name in tools]
+
+
 def multi_calls(questions):
-    """Whole tasks of seen tools: the question, the gold calls, and a value that a right answer holds."""
-    rng, items = _rng("multi"), []
-    for place, first in enumerate(_rota(rng, SEEN, MULTI)):
+    """Whole tasks of seen tools: question, gold calls, and a value that a right answer holds."""
+    rng = _rng("multi")
+    items = []
+    for place, first in enumerate(_in_shuffled_rounds(rng, SEEN, MULTI)):
         fits = partial(_expected, MULTI_CALLS[place % len(MULTI_CALLS)])
-        draft, value = draw(_rng("multi", place), (SEEN, SEEN), first, questions, fits)
+        draft, value = draw_draft(_rng("multi", place), (SEEN, SEEN), first, questions, fits)
         items.append({"id": f"multi-{place:03}", "conversations": _opening(draft),
                       "calls": [write_call(step.name, step.arguments) for step in draft.steps],
                       "expected": value})
@@ -108,39 +155,29 @@ def multi_calls(questions):
 
 
 def _expected(count, draft):
-    return len(draft.steps) == count and expected(draft.steps, draft.question)
+    return len(draft.steps) == count and expected_value(draft.steps, draft.question)
 
 
-def files():
-    """{file name: list of items} of all files; the same in every process."""
-    questions = Questions()
-    made = {"train": train(questions), "rl": single_calls("rl", RL, SEEN, SEEN, questions)}
-    seen = single_calls("seen", SINGLE, SEEN, SEEN, questions)
-    unseen = single_calls("unseen", SINGLE, tuple(name for name in ALL if name in UNSEEN), ALL, questions)
-    made["heldout_single"] = [{"id": item["id"], "tools": item["id"].partition("-")[0], **item}
-                              for item in seen + unseen]
-    made["heldout_multi"] = multi_calls(questions)
-    for level in LEVELS:
-        made[f"heldout_{level}"] = [disturb(_rng(level, place), level, place, item)
-                                    for place, item in enumerate(made["heldout_single"][::NOISY])]
-    return {f"{name}.json": items for name, items in made.items()}
-
-
-def text(items):
-    """The JSON text of a file: an item a line."""
+def file_text(items):
+    """The JSON text of a file: one line per item."""
     lines = (json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in items)
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def _rng(*key):
-    return random.Random(" ".join(map(str, (SEED, *key))))  # seeded by the text itself, not its hash
+    """A random stream of its own for a key. Random seeds itself by the text, not by its hash."""
+    return random.Random(" ".join(map(str, (SEED, *key))))
 
 
-def _rota(rng, names, count):
-    """`count` names, each as often as the others, in shuffled rounds."""
-    rounds = -(-count // len(names))
-    return [name for _ in range(rounds) for name in rng.sample(names, len(names))][:count]
+def _in_shuffled_rounds(rng, names, count):
+    """`count` names in shuffled rounds of all names, so that each is as frequent as the others."""
+    order = []
+    while len(order) < count:
+        order += rng.sample(names, len(names))
+    return order[:count]
 
+
+# --------------------------------------------------------------------------------------- the turns
 
 def _turn(role, content):
     return {"role": role, "content": content}
@@ -152,21 +189,26 @@ def call_turn(name, arguments):
 
 
 def task_turns(rng, draft, mistake=None):
-    """The turns of a whole task, from its question to the answer; mistake: see `_calls`."""
-    return [_turn("user", draft.question), *(_exchange(rng, draft) if draft.missing else []),
-            *_calls(draft.steps, mistake), call_turn("finish", {"answer": draft.answer})]
+    """The turns of a whole task, from the question to the answer.
+
+    mistake: (place in the chain, what `make_mistake` returned), or None.
+    """
+    asking = _asking_turns(rng, draft) if draft.missing else []
+    return [_turn("user", draft.question), *asking, *_call_turns(draft.steps, mistake),
+            call_turn("finish", {"answer": draft.answer})]
 
 
 def _system(draft):
-    return _turn("system", json.dumps(schemas(draft.offered), ensure_ascii=False, separators=(",", ":")))
+    tools = json.dumps(schemas(draft.offered), ensure_ascii=False, separators=(",", ":"))
+    return _turn("system", tools)
 
 
 def _opening(draft):
     return [_system(draft), _turn("user", draft.question)]
 
 
-def _calls(steps, mistake=None):
-    """The turns of some calls with their feedback; a mistake (place, what `err` gave) before one of them."""
+def _call_turns(steps, mistake=None):
+    """The turns of calls with their feedback; the mistake comes before the call at its place."""
     turns = []
     for place, step in enumerate(steps):
         if mistake and mistake[0] == place:
@@ -176,20 +218,21 @@ def _calls(steps, mistake=None):
     return turns
 
 
-def _exchange(rng, draft):
-    """The question to the user for the missing value, and what the user says."""
-    return [call_turn("ask_to_user", {"question": rng.choice(MISSING).format(noun(draft.missing))}),
-            _turn("user", rng.choice(GIVEN).format(as_text(draft.steps[0].arguments[draft.missing])))]
+def _asking_turns(rng, draft):
+    """The question to the user for the missing value, and the user's reply."""
+    question = rng.choice(MISSING).format(noun(draft.missing))
+    reply = rng.choice(GIVEN).format(as_text(draft.steps[0].arguments[draft.missing]))
+    return [call_turn("ask_to_user", {"question": question}), _turn("user", reply)]
 
 
 def main():
     """The command line; see the top of this file."""
     parser = Parser(prog="python -m toolbox.synthesize", description="Write the embedded data.")
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[1] / "data", help="folder for the files")
+    parser.add_argument("--out", type=Path, default=DATA, help="folder for the files")
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
-    for name, items in files().items():
-        (folder / name).write_text(text(items), encoding="utf-8")
+    for name, items in embedded_files().items():
+        (folder / name).write_text(file_text(items), encoding="utf-8")
         golds = Counter(item["gold"].partition("(")[0] for item in items if "gold" in item)
         print(f"{name:<24}{len(items):>6} items" + (f", {len(golds)} tools" if golds else ""))
 

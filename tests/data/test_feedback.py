@@ -1,4 +1,4 @@
-"""Feedback: hand-written cases of every category, rules that hold for all texts, and real hand labels."""
+"""Feedback: cases of every category, rules that hold for all texts, and labels of real feedback."""
 
 import json
 import subprocess
@@ -13,9 +13,13 @@ from data import trajectories
 from data.feedback import Feedback, classify, shares
 from tests.conftest import ROOT, real
 
-RIGHT, UNSTABLE, FAILED = Feedback.ALL_RIGHT, Feedback.TOOL_INSTABILITY, Feedback.TOOL_CALL_FAILURE
-NO_TOOL, NO_PARAMETER = Feedback.TOOL_HALLUCINATION, Feedback.PARAMETER_HALLUCINATION
-MISSING, OTHERS = Feedback.PARAMETER_MISSING, Feedback.OTHERS
+RIGHT = Feedback.ALL_RIGHT
+UNSTABLE = Feedback.TOOL_INSTABILITY
+FAILED = Feedback.TOOL_CALL_FAILURE
+NO_TOOL = Feedback.TOOL_HALLUCINATION
+NO_PARAMETER = Feedback.PARAMETER_HALLUCINATION
+MISSING = Feedback.PARAMETER_MISSING
+OTHERS = Feedback.OTHERS
 
 CASES = [
     # the call does not fit the function
@@ -33,16 +37,20 @@ CASES = [
     (FAILED, "local variable 'page' referenced before assignment"),
     (FAILED, "list index out of range"),
     # the service
-    (UNSTABLE, "HTTPSConnectionPool(host='api.example.org', port=443): Max retries exceeded with url: /v1"),
+    (UNSTABLE,
+     "HTTPSConnectionPool(host='api.example.org', port=443): Max retries exceeded with url: /v1"),
     (UNSTABLE, "502 Server Error: Bad Gateway for url: https://api.example.org/v1"),
     (UNSTABLE, "<!DOCTYPE html>\n<html><head><title>503 Service Unavailable</title></head></html>"),
     (UNSTABLE, "403 - Forbidden"),
-    (UNSTABLE, '{"message": "You have exceeded the DAILY quota for Requests on your current plan, BASIC."}'),
+    (UNSTABLE,
+     '{"message": "You have exceeded the DAILY quota for Requests on your current plan, BASIC."}'),
     (UNSTABLE, '{"message": "Endpoint \'/v9/cups\' does not exist"}'),
     (UNSTABLE, '{"status": 500, "error": "Internal Server Error", "path": "/v1/cups"}'),
     (UNSTABLE, '{"status_code": 400, "request_result": "Bad Request"}'),
-    (UNSTABLE, '{"status_code": 400, "request_result": "Bad Request", "response": ["see the manual"]}'),
-    (UNSTABLE, '{"error": "Timeout error...HTTPConnectionPool(host=\'h\'): Timed out.", "response": ""}'),
+    (UNSTABLE,
+     '{"status_code": 400, "request_result": "Bad Request", "response": ["see the manual"]}'),
+    (UNSTABLE,
+     '{"error": "Timeout error...HTTPConnectionPool(host=\'h\'): Timed out.", "response": ""}'),
     # values that the tool does not accept
     (OTHERS, "Error: seat 14C is taken"),
     (OTHERS, "Not found"),
@@ -51,18 +59,23 @@ CASES = [
     (OTHERS, '{"status": "FAILED", "comment": "cup: Cup with id 12 not found"}'),
     (OTHERS, '{"ip": "999.1.1.1", "success": false, "message": "Invalid IP address"}'),
     (OTHERS, '{"error_code": "58001", "error_msg": "INVALID_TO_PARAM"}'),
-    (OTHERS, '{"status": {"error_code": 400, "error_message": "Category not found", "elapsed": 0}}'),
+    (OTHERS,
+     '{"status": {"error_code": 400, "error_message": "Category not found", "elapsed": 0}}'),
     (OTHERS, '{"year": ["Enter a whole number."]}'),
-    (OTHERS, '{"errors": {"year": "The Year field is required.", "cup": "The Cup field must be even."}}'),
-    (OTHERS, '{"error": "", "response": "{\'success\': False, \'message\': \'Parcel not found\'}"}'),
-    (OTHERS, '{"error": "Message error...", "response": "{\'statusCode\': 400, \'message\': \'No cup\'}"}'),
+    (OTHERS,
+     '{"errors": {"year": "The Year field is required.", "cup": "The Cup field must be even."}}'),
+    (OTHERS,
+     '{"error": "", "response": "{\'success\': False, \'message\': \'Parcel not found\'}"}'),
+    (OTHERS,
+     '{"error": "Message error...", "response": "{\'statusCode\': 400, \'message\': \'No cup\'}"}'),
     (OTHERS, '{"error": "no such cup: ' + "x" * 4000),  # cut off in the middle
     (OTHERS, '{"status": "error", "request_id": "7f", "error": {"message": "No such cup"}}'),
     (OTHERS, '{"code": 404, "message": "No such cup", "total": 0}'),
     (UNSTABLE, "[401]\ninvalid_client\nClient credentials are invalid"),
     # no errors: words and codes of success
     *((RIGHT, '{"error": "%s"}' % word) for word in ("N/A", "null", "No errors")),
-    *((RIGHT, '{"error_code": %s, "cups": [1]}' % code) for code in ('"OK"', '"SUCCESS"', '200', '"0000"')),
+    *((RIGHT, '{"error_code": %s, "cups": [1]}' % code)
+      for code in ('"OK"', '"SUCCESS"', '200', '"0000"')),
     # no errors: numbers and states of what was asked for
     (RIGHT, "500 units in stock"),
     (RIGHT, "512 notes found"),
@@ -80,7 +93,8 @@ CASES = [
     (RIGHT, '{"error": "", "response": ""}'),
     (RIGHT, '{"error": false, "success": null, "errno": null, "count": 3}'),
     (RIGHT, '{"error": "", "response": "[{\\"title\\":\\"A cup\\"},{\\"title\\":\\"Anoth...'),
-    (RIGHT, '{"error": "Message error...", "response": "{\'result\': [{\'title\': \'A cup\'}, {\'ti'),
+    (RIGHT,
+     '{"error": "Message error...", "response": "{\'result\': [{\'title\': \'A cup\'}, {\'ti'),
     # no errors: nothing was found
     *((RIGHT, text) for text in ("", "  \n", "null", "[]", "{}", '{"total": 0, "results": []}',
                                  "No good result was found", '{"query_status": "no_results"}')),
@@ -93,7 +107,8 @@ CASES = [
     (RIGHT, "You can't imagine the error of my ways."),
     (RIGHT, "404"),
     (RIGHT, "Today is Thursday."),
-    (RIGHT, '<html><head><title>All cups</title></head><body><p>No error: 404 cups.</p></body></html>'),
+    (RIGHT,
+     '<html><head><title>All cups</title></head><body><p>No error: 404 cups.</p></body></html>'),
 ]
 
 
@@ -114,14 +129,16 @@ def test_offered_tools_tell_a_tool_hallucination():
     assert classify("Not found", "cups", tools) is OTHERS
     assert classify("Not found", "bowls", tools) is NO_TOOL
     assert classify("name 'bowls' is not defined", "bowls", tools) is NO_TOOL
-    assert classify("name 'cups' is not defined", "cups", tools) is FAILED, "offered, but its code is missing"
+    missing = classify("name 'cups' is not defined", "cups", tools)
+    assert missing is FAILED, "offered, but its code is missing"
     assert classify('{"cups": 3}', "bowls", tools) is RIGHT, "it answered, so it was there"
     assert classify("Not found", "bowls") is OTHERS, "not known without the tools"
 
 
 JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.text(),
                     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
-KEYS = st.sampled_from(["error", "errors", "status", "code", "message", "response", "success", "data", "x"])
+KEYS = st.sampled_from(
+    ["error", "errors", "status", "code", "message", "response", "success", "data", "x"])
 
 
 @given(st.text() | st.text(alphabet="{}[]\"'\\,: a1") | JSON.map(json.dumps) | JSON.map(repr)
@@ -132,10 +149,11 @@ def test_every_text_has_a_category_and_padding_does_not_change_it(text):
     assert classify(f" \n{text}\t\n ") is kind
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "[1," * 50_000, '{"a":' * 50_000, "9" * 5_000, "['" * 5_000,
-                                  "<body" * 2_000, '{"data": ' * 400 + "1" + "}" * 400])
+@pytest.mark.parametrize("text", [
+    "[" * 100_000, "[1," * 50_000, '{"a":' * 50_000, "9" * 5_000, "['" * 5_000, "<body" * 2_000,
+    '{"data": ' * 400 + "1" + "}" * 400])
 def test_hostile_text_is_no_trouble(text):
-    """Nesting and integers beyond what json.loads takes once raised RecursionError and ValueError."""
+    """Deep nesting once raised RecursionError, and integers too long for json.loads ValueError."""
     assert classify(text) is RIGHT
 
 
@@ -147,7 +165,8 @@ def test_an_envelope_does_not_change_the_verdict(case, key):
         value = json.loads(text)
     except ValueError:
         return
-    assert classify(json.dumps({key: value, "errors": [], "status": "success"})) is RIGHT or kind.is_error
+    within = classify(json.dumps({key: value, "errors": [], "status": "success"}))
+    assert within is RIGHT or kind.is_error
     if isinstance(value, dict):
         assert classify(json.dumps({key: value})) is kind
         assert classify(json.dumps({"error": "", "response": repr(value)})) is kind
@@ -155,18 +174,23 @@ def test_an_envelope_does_not_change_the_verdict(case, key):
 
 @given(st.dictionaries(st.sampled_from("abcdef"), JSON, max_size=5), st.integers(0, 3000))
 def test_a_success_cut_off_anywhere_stays_a_success(data, at):
-    text = json.dumps({"errors": [], "error_code": 0, "results": len(data), "response": [data] * 20})
+    text = json.dumps(
+        {"errors": [], "error_code": 0, "results": len(data), "response": [data] * 20})
     assert classify(text[:at]) is RIGHT
 
 
 CONVERSATION = {"id": "1", "conversations": [
-    {"role": "system", "content": '[{"name": "cups"}]'}, {"role": "user", "content": "How many cups?"},
+    {"role": "system", "content": '[{"name": "cups"}]'},
+    {"role": "user", "content": "How many cups?"},
     {"role": "assistant", "content": "cups\n{}"},
     {"role": "function", "content": "name 'cups' is not defined"},
-    {"role": "assistant", "content": "plates\n{}"}, {"role": "function", "content": "Not found"},
-    {"role": "assistant", "content": "cups\n{}"}, {"role": "function", "content": "3"},
+    {"role": "assistant", "content": "plates\n{}"},
+    {"role": "function", "content": "Not found"},
+    {"role": "assistant", "content": "cups\n{}"},
+    {"role": "function", "content": "3"},
     {"role": "assistant", "content": 'finish\n{"answer": "3"}'}]}
-FINE = {"id": "2", "conversations": CONVERSATION["conversations"][:2] + CONVERSATION["conversations"][6:]}
+MESSAGES = CONVERSATION["conversations"]
+FINE = {"id": "2", "conversations": MESSAGES[:2] + MESSAGES[6:]}  # without the two errors
 
 
 def test_shares_count_only_calls_that_have_feedback():
@@ -198,17 +222,22 @@ def test_a_missing_file_is_one_line_and_status_2(tmp_path):
 @pytest.fixture(scope="module")
 def labelled():
     """[(label, category given the tools that were offered)] of the hand-labelled real feedbacks."""
-    tools = {conversation.id: conversation.tools
-             for name in ("rottuning_gpt4", "taubench_gpt4o_airline", "toolbench_chatgpt_example")
-             for conversation in trajectories.read(real(f"trajectories/{name}.json"))}
+    tools = {}
+    for name in ("rottuning_gpt4", "taubench_gpt4o_airline", "toolbench_chatgpt_example"):
+        for conversation in trajectories.read(real(f"trajectories/{name}.json")):
+            tools[conversation.id] = conversation.tools
     labels = json.loads(real("trajectories/error_labels_dev.json").read_text())
-    return [(label, classify(label["feedback"], label["tool"], tools[label["id"]])) for label in labels]
+    return [(label, classify(label["feedback"], label["tool"], tools[label["id"]]))
+            for label in labels]
 
 
 @pytest.mark.parametrize("with_tools", [True, False])
 def test_errors_among_real_labels(labelled, with_tools):
-    rows = [(label["label_error"], (kind if with_tools else classify(label["feedback"])).is_error)
-            for label, kind in labelled if label["ambiguous"] != "error"]
+    rows = []
+    for label, kind in labelled:
+        if label["ambiguous"] != "error":
+            found = kind if with_tools else classify(label["feedback"])
+            rows.append((label["label_error"], found.is_error))
     both = sum(label and found for label, found in rows)
     assert both / sum(found for _, found in rows) >= 0.97, "precision"
     assert both / sum(label for label, _ in rows) >= 0.97, "recall"
@@ -216,7 +245,7 @@ def test_errors_among_real_labels(labelled, with_tools):
 
 @pytest.mark.parametrize("unclear", [(), ("category",), ("category", "error")])
 def test_kinds_among_real_labels(labelled, unclear):
-    """Every kind of five rows or more, without and with the rows whose label was found ambiguous."""
+    """Every kind of five rows or more, without and with the rows whose label was ambiguous."""
     clear = [(label, kind) for label, kind in labelled if label["ambiguous"] in (None, *unclear)]
     rows = [(label["category"], kind.value) for label, kind in clear]
     counts = Counter(category for category, _ in rows)

@@ -21,12 +21,14 @@ def test_calls_are_rendered_with_json_values():
 def test_signature_orders_required_first():
     tool = read_tool(schema("f", "Does.\nMuch.", ["c", "a"], a="string", b="array", c="integer"))
     assert signature(tool) == (
-        'Function:\ndef f(c: integer, a: string, b: array = None):\n    """\n    Does.\nMuch.\n\n    Args:\n'
+        'Function:\ndef f(c: integer, a: string, b: array = None):\n'
+        '    """\n    Does.\nMuch.\n\n    Args:\n'
         '    c (integer): The c.\n    a (string): The a.\n    b (array): The b.\n    """')
 
 
 def test_missing_fields_of_a_schema_are_empty():
-    assert signature(read_tool({"name": "f"})) == 'Function:\ndef f():\n    """\n    \n\n    Args:\n    """'
+    bare = signature(read_tool({"name": "f"}))
+    assert bare == 'Function:\ndef f():\n    """\n    \n\n    Args:\n    """'
     tool = read_tool({"function": {"name": "f", "parameters": {"properties": {"x": {}}}}})
     assert "def f(x:  = None):" in signature(tool) and "    x (): " in signature(tool)
 
@@ -37,30 +39,39 @@ def test_real_files_are_read_whole():
         assert len(trajectories.read(real(f"trajectories/{name}.json"))) == count
 
 
-SYSTEM = {"role": "system", "content": "[]"}
+def after_a_system_turn(turn):
+    """An item with one turn after a system turn without tools."""
+    return {"conversations": [{"role": "system", "content": "[]"}, turn]}
+
+
+def with_call(content):
+    """An item with one assistant turn."""
+    return after_a_system_turn({"role": "assistant", "content": content})
+
+
+def with_tools(content):
+    """An item that is a system turn."""
+    return {"conversations": [{"role": "system", "content": content}]}
+
+
 BAD_ITEMS = [
-    ({}, "item 1: has no conversations"), ([], "item 1: must be a JSON object"),
+    ({}, "item 1: has no conversations"),
+    ([], "item 1: must be a JSON object"),
     ({"conversations": [{"role": "user", "content": "q"}]},
      "item 1, turn 0: the system turn must be the first"),
-    ({"conversations": [SYSTEM, {"role": "tool", "content": ""}]}, "item 1, turn 1: unknown role 'tool'"),
-    ({"conversations": [SYSTEM, {"role": "user"}]}, "item 1, turn 1: content is missing"),
-    ({"conversations": [SYSTEM, {"content": "q"}]}, "item 1, turn 1: role is missing"),
-    ({"conversations": [SYSTEM, {"role": "assistant", "content": "f(a=1)"}]},
-     "item 1, turn 1: an assistant turn must"),
-    ({"conversations": [SYSTEM, {"role": "assistant", "content": "f\n{a: 1}"}]},
-     "item 1, turn 1: arguments of f: line 1"),
-    ({"conversations": [SYSTEM, {"role": "assistant", "content": "f\n[1]"}]},
-     "arguments of f must be a JSON object"),
-    ({"conversations": [SYSTEM, {"role": "assistant", "content": 'f\n{"a": NaN}'}]}, "NaN is not JSON"),
-    ({"conversations": [SYSTEM, {"role": "assistant", "content": 'f\n{"a": "\\ud800"}'}]}, "not Unicode"),
-    ({"conversations": [{"role": "system", "content": "You are helpful"}]}, "item 1, turn 0: tools: line 1"),
-    ({"conversations": [{"role": "system", "content": '[{"function": {"description": "d"}}]'}]},
-     "tool without name"),
-    ({"conversations": [{"role": "system", "content": '{"name": "f"}'}]}, "the tools must be a JSON list"),
-    ({"conversations": [{"role": "system", "content": "[" * 100000}]},
-     "item 1, turn 0: tools: nested too deeply"),
-    ({"conversations": [SYSTEM, {"role": "assistant", "content": 'f\n{"a": ' + "1" * 5000 + "}"}]},
-     "arguments of f: Exceeds"),
+    (after_a_system_turn({"role": "tool", "content": ""}), "item 1, turn 1: unknown role 'tool'"),
+    (after_a_system_turn({"role": "user"}), "item 1, turn 1: content is missing"),
+    (after_a_system_turn({"content": "q"}), "item 1, turn 1: role is missing"),
+    (with_call("f(a=1)"), "item 1, turn 1: an assistant turn must"),
+    (with_call("f\n{a: 1}"), "item 1, turn 1: arguments of f: line 1"),
+    (with_call("f\n[1]"), "arguments of f must be a JSON object"),
+    (with_call('f\n{"a": NaN}'), "NaN is not JSON"),
+    (with_call('f\n{"a": "\\ud800"}'), "not Unicode"),
+    (with_call('f\n{"a": ' + "1" * 5000 + "}"), "arguments of f: Exceeds"),
+    (with_tools("You are helpful"), "item 1, turn 0: tools: line 1"),
+    (with_tools('[{"function": {"description": "d"}}]'), "tool without name"),
+    (with_tools('{"name": "f"}'), "the tools must be a JSON list"),
+    (with_tools("[" * 100000), "item 1, turn 0: tools: nested too deeply"),
 ]
 
 
@@ -83,4 +94,5 @@ def test_a_file_that_is_no_json_is_named_with_its_line(tmp_path):
     path.write_bytes(b'["\xff"]')
     with pytest.raises(InputError, match="not UTF-8"):
         trajectories.read(path)
-    assert_one_line_error(run_script("-m", "data.feedback", tmp_path / "absent.json"), "absent.json")
+    done = run_script("-m", "data.feedback", tmp_path / "absent.json")
+    assert_one_line_error(done, "absent.json")

@@ -1,9 +1,7 @@
-"""The dialogue loop: scripted models against the real toolbox, prompts that must fit, and whole runs."""
+"""The dialogue loop: scripted models and the real toolbox, prompts that must fit, whole runs."""
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -12,26 +10,35 @@ import model
 from data.feedback import Feedback, classify
 from data.trajectories import Conversation, Turn, read_item
 from evaluation import dialogue_scores
-from evaluation.benchmarks import Task
+from evaluation.benchmarks.toolbox import run_toolbox
 from evaluation.dialogue import (
     LONGEST_FEEDBACK,
     NOT_A_CALL,
     USER,
-    choose,
+    choose_tools,
     converse,
     fit,
-    question,
-    run_toolbox,
+    make_question,
     speaker,
 )
-from evaluation.dialogue_scores import MAX_TURNS, count, holds, is_right, is_valid, transcript
+from evaluation.dialogue_scores import (
+    MAX_TURNS,
+    count_faults,
+    holds,
+    is_right,
+    is_valid,
+    make_transcript,
+    read_transcripts,
+)
+from evaluation.tasks import Task
 from plumbing.files import InputError
-from tests.conftest import ROOT
+from tests.evaluation.ranks import run_ranks
 from tokenizer import Tokenizer
 from toolbox.execute import TOOLS, schemas
 
 KENYA = 'get_country(country="Kenya")'
-NAIROBI = '{"country": "Kenya", "capital": "Nairobi", "currency_code": "KES", "language": "Swahili"}'
+NAIROBI = ('{"country": "Kenya", "capital": "Nairobi", "currency_code": "KES", '
+           '"language": "Swahili"}')
 NAMES = ["get_country", "get_weather", "ask_to_user", "finish"]
 
 
@@ -72,11 +79,12 @@ def test_a_dialogue_goes_on_until_finish_and_the_model_sees_every_feedback():
     heard = []
     [held] = converse([task()], answer, run_toolbox, heard.append)
     assert [turn[:2] for turn in held.turns[2:]] == [
-        ("assistant", KENYA), ("function", NAIROBI), ("assistant", 'finish(answer="It is Nairobi.")')]
+        ("assistant", KENYA), ("function", NAIROBI),
+        ("assistant", 'finish(answer="It is Nairobi.")')]
     assert heard == list(held.turns[2:])
     assert [[len(c.turns) for c in each] for each in asked] == [[2], [4]]
     assert asked[1][0].turns == held.turns[:4]
-    assert count([transcript(held)]) | {"kinds": 0} == {
+    assert count_faults([make_transcript(held)]) | {"kinds": 0} == {
         "calls": 2, "DE": 0, "CE": 0, "queries": 1, "VA": 1, "kinds": 0}
 
 
@@ -89,12 +97,13 @@ def test_all_dialogues_that_still_run_are_answered_together():
         asked.append([conversation.id for conversation in conversations])
         said = [sum(turn.role == "assistant" for turn in c.turns) + 1 for c in conversations]
         return [f'finish(answer="{n}")' if n == ends[int(c.id)] else KENYA
-                for n, c in zip(said, conversations)]
+                for n, c in zip(said, conversations, strict=True)]
 
     held = converse([task(id=str(i)) for i in range(5)], answer, run_toolbox)
-    assert asked == [["0", "1", "2", "3", "4"], ["0", "2", "3", "4"], ["0", "2", "4"], *[["2", "4"]] * 6]
-    assert [len(transcript(each).steps) for each in held] == [3, 1, 9, 2, 9]
-    assert [is_valid(transcript(each)) for each in held] == [True, True, False, True, True]
+    assert asked == [["0", "1", "2", "3", "4"], ["0", "2", "3", "4"], ["0", "2", "4"],
+                     *[["2", "4"]] * 6]
+    assert [len(make_transcript(each).steps) for each in held] == [3, 1, 9, 2, 9]
+    assert [is_valid(make_transcript(each)) for each in held] == [True, True, False, True, True]
 
 
 def test_a_model_that_never_finishes_is_stopped_after_nine_turns():
@@ -107,14 +116,16 @@ DEEP = f"get_country(country={'[' * 1000}1{']' * 1000})"
 
 
 @pytest.mark.parametrize("text", ["", "   ", "The capital is Nairobi.", GARBAGE, "(" * 10_240, DEEP,
-                                  KENYA[:-1], 'get_country(country="Kenya", country="Chad")', "\x00\ufffd"])
+                                  KENYA[:-1], 'get_country(country="Kenya", country="Chad")',
+                                  "\x00\ufffd"])
 def test_a_turn_that_is_no_call_gets_an_error_as_feedback_and_the_dialogue_goes_on(text):
     held, turns = talk(text, KENYA, 'finish(answer="Nairobi")')
     (_, raw), (role, feedback), *rest = turns
     assert raw == text and role == "function" and feedback.startswith(NOT_A_CALL.partition("{")[0])
     assert classify(feedback).is_error
-    assert rest == [("assistant", KENYA), ("function", NAIROBI), ("assistant", 'finish(answer="Nairobi")')]
-    assert count([transcript(held)])["kinds"]["unparsable"] == 1
+    assert rest == [("assistant", KENYA), ("function", NAIROBI),
+                    ("assistant", 'finish(answer="Nairobi")')]
+    assert count_faults([make_transcript(held)])["kinds"]["unparsable"] == 1
 
 
 @pytest.mark.parametrize("call, kind", [
@@ -123,7 +134,8 @@ def test_a_turn_that_is_no_call_gets_an_error_as_feedback_and_the_dialogue_goes_
     ('get_capital(country="Kenya")', Feedback.TOOL_HALLUCINATION),
     ('get_country(country="Atlantis")', Feedback.OTHERS),
     ("get_country(country=7)", Feedback.TOOL_CALL_FAILURE),
-    ('convert_currency(amount=1, from_currency="EUR", to_currency="USD")', Feedback.TOOL_HALLUCINATION)])
+    ('convert_currency(amount=1, from_currency="EUR", to_currency="USD")',
+     Feedback.TOOL_HALLUCINATION)])
 def test_the_toolbox_answers_errors_as_real_servers_do(call, kind):
     """The last one is a tool of the toolbox, but not one that this task offers."""
     held, turns = talk(call, 'finish(answer="x")')
@@ -133,7 +145,7 @@ def test_the_toolbox_answers_errors_as_real_servers_do(call, kind):
 def test_whoever_asks_the_user_is_told_the_same_each_time():
     held, turns = talk('ask_to_user(question="Which one?")', 'finish(answer="x")')
     assert turns[1] == ("user", USER)
-    assert count([transcript(held)])["CE"] == 0
+    assert count_faults([make_transcript(held)])["CE"] == 0
 
 
 def test_long_feedback_is_cut():
@@ -143,18 +155,18 @@ def test_long_feedback_is_cut():
 
 def test_a_finish_that_does_not_fit_its_schema_ends_the_dialogue_without_an_answer():
     held, turns = talk('finish(result="Nairobi")', KENYA)
-    assert len(turns) == 1 and not is_valid(transcript(held))
-    assert count([transcript(held)])["kinds"]["unknown parameter"] == 1
+    assert len(turns) == 1 and not is_valid(make_transcript(held))
+    assert count_faults([make_transcript(held)])["kinds"]["unknown parameter"] == 1
 
 
 # ---- the expected value ----
 
 @pytest.mark.parametrize("answer, expected, right", [
-    ("It is Nairobi.", "Nairobi", True), ("it is NAIROBI", "Nairobi", True), ("Nairobian", "Nairobi", False),
-    ("1,234,567.50 people", "1234567.5", True), ("1234567.5", "1,234,567.50", True),
-    ("12 EUR", "12.00", True),
-    ("12.0 EUR", "12 eur", True), ("120", "12", False), ("0.12", "12", False), ("12.5", "12", False),
-    ("It is 12.", "12", True), ("It is 12, not 13", "12", True), ("-12", "12", False), ("-12", "-12", True),
+    ("It is Nairobi.", "Nairobi", True), ("it is NAIROBI", "Nairobi", True),
+    ("Nairobian", "Nairobi", False), ("1,234,567.50 people", "1234567.5", True),
+    ("1234567.5", "1,234,567.50", True), ("12 EUR", "12.00", True), ("12.0 EUR", "12 eur", True),
+    ("120", "12", False), ("0.12", "12", False), ("12.5", "12", False), ("It is 12.", "12", True),
+    ("It is 12, not 13", "12", True), ("-12", "12", False), ("-12", "-12", True),
     ("from 5-12", "12", True), ("1.012", "12", False), ("10", "1", False), ("10.0", "10", True),
     ("100", "1", False), ("2025-11-05", "2025-11-05", True), ("at 10:30", "10:30", True),
     ("1,2,3", "2", True), ("1,23", "123", False), ("two  words\nhere", "Two words", True),
@@ -166,22 +178,23 @@ def test_an_answer_holds_a_value_as_a_word_of_its_own(answer, expected, right):
 
 def test_a_right_answer_is_a_valid_one_that_holds_the_value():
     def held(answer):
-        return transcript(talk(f"finish(answer={json.dumps(answer)})")[0], expected)
+        return make_transcript(talk(f"finish(answer={json.dumps(answer)})")[0], expected)
 
     expected = "nairobi"
     assert is_right(held("Nairobi")) and not is_right(held("Mombasa"))
     assert not is_right(held("I cannot handle the task: Nairobi"))
     assert is_right(held(42)._replace(expected="42"))
-    counts = count([held("Nairobi"), held("Mombasa"), held("")])
+    counts = count_faults([held("Nairobi"), held("Mombasa"), held("")])
     assert (counts["VA"], counts["VA_paper"], counts["queries"]) == (1, 2, 3)
-    lines = list(dialogue_scores.report([held("Nairobi"), held("Mombasa"), held("")]))
-    assert lines[-2].split()[:3] == ["VA", "1", "33.33%"] and lines[-1].split()[-2:] == ["2", "66.67%"]
+    lines = list(dialogue_scores.fault_table([held("Nairobi"), held("Mombasa"), held("")]))
+    assert lines[-2].split()[:3] == ["VA", "1", "33.33%"]
+    assert lines[-1].split()[-2:] == ["2", "66.67%"]
 
 
 # ---- the prompt ----
 
 def test_the_oldest_later_turns_go_first_where_the_prompt_is_too_long(model_dir):
-    """Every bound between nothing and all: what is left is System, the first User turn, and a suffix."""
+    """Every bound from nothing to all: System, the first User turn and a suffix are left."""
     tokenizer = Tokenizer(model_dir)
     tools = read_item(record()).tools
     later = [Turn("assistant", KENYA), Turn("function", NAIROBI), Turn("assistant", GARBAGE[:50]),
@@ -200,7 +213,7 @@ def test_a_model_answers_each_dialogue_as_it_would_alone(model_dir):
     answer = speaker(transformer, tokenizer, 4)
     tasks = [task("Why?"), task("What is the capital of Kenya, and what time is it there?")]
     together = converse(tasks, answer, run_toolbox)
-    for one, held in zip(tasks, together):
+    for one, held in zip(tasks, together, strict=True):
         assert converse([one], answer, run_toolbox) == [held]
         first = tokenizer.prompt(one.tools, one.turns)
         [reply] = model.generate(transformer, [first], 4, tokenizer.eos_id)
@@ -210,11 +223,11 @@ def test_a_model_answers_each_dialogue_as_it_would_alone(model_dir):
 # ---- one question ----
 
 def test_the_tools_for_a_question_are_those_that_share_its_rare_words():
-    assert set(choose("What will the weather be in Oslo on Friday?", 2)) <= {
+    assert set(choose_tools("What will the weather be in Oslo on Friday?", 2)) <= {
         name for name in TOOLS if name.startswith("get_weather")}
-    assert choose("Convert 20 EUR to another currency", 1) == ["convert_currency"]
-    assert len(choose("zzz")) == 4 == len(set(choose("the of a")))
-    assert [tool.name for tool in question("Weather?").tools[-2:]] == ["ask_to_user", "finish"]
+    assert choose_tools("Convert 20 EUR to another currency", 1) == ["convert_currency"]
+    assert len(choose_tools("zzz")) == 4 == len(set(choose_tools("the of a")))
+    assert [tool.name for tool in make_question("Weather?").tools[-2:]] == ["ask_to_user", "finish"]
 
 
 # ---- whole runs ----
@@ -223,18 +236,21 @@ def test_the_tools_for_a_question_are_those_that_share_its_rare_words():
 def folder(tmp_path_factory):
     """heldout_multi.json in small."""
     folder = tmp_path_factory.mktemp("toolbox")
-    texts = ["What is the capital of Kenya?", "Capital of Kenya?", "Kenya", "Tell me its capital", "?"]
+    texts = ["What is the capital of Kenya?", "Capital of Kenya?", "Kenya", "Tell me its capital",
+             "?"]
     records = [record(text, id=f"multi/{i}") for i, text in enumerate(texts)]
     (folder / "heldout_multi.json").write_text(json.dumps(records))
     return folder
 
 
 def run(folder, model_dir, *arguments):
-    evaluate.main(["--bench", "toolbox", "--data", str(folder), "--model", str(model_dir), "--device", "cpu",
-                   "--max-new-tokens", "3", "--batch-size", "2", *map(str, arguments)])
+    evaluate.main(["--bench", "toolbox", "--data", str(folder), "--model", str(model_dir),
+                   "--device", "cpu", "--max-new-tokens", "3", "--batch-size", "2",
+                   *map(str, arguments)])
 
 
-def test_a_random_model_is_evaluated_and_its_dialogues_are_transcripts(folder, model_dir, tmp_path, capsys):
+def test_a_random_model_is_evaluated_and_its_dialogues_are_transcripts(
+        folder, model_dir, tmp_path, capsys):
     run(folder, model_dir, "--out", tmp_path, "--show", 2)
     printed = capsys.readouterr().out
     assert printed.count("the one expected: Nairobi") + printed.count("no answer") >= 2
@@ -242,14 +258,15 @@ def test_a_random_model_is_evaluated_and_its_dialogues_are_transcripts(folder, m
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert (scores["bench"], scores["queries"]) == ("toolbox", 5)
     assert 5 <= scores["calls"] <= 45 and scores["VA"] <= scores["VA_paper"] <= 5
-    saved = dialogue_scores.read(tmp_path / "dialogues.json")
-    assert {**dialogue_scores.count(saved), "bench": "toolbox"} == scores
+    saved = read_transcripts(tmp_path / "dialogues.json")
+    assert {**count_faults(saved), "bench": "toolbox"} == scores
     items = json.loads((tmp_path / "dialogues.json").read_text())
     assert sum(item["CE"] for item in items) == scores["CE"] and items[0]["expected"] == "Nairobi"
     again = ["--bench", "transcripts", "--predictions", str(tmp_path / "dialogues.json"), "--out"]
     evaluate.main([*again, str(tmp_path / "again")])
     assert capsys.readouterr().out in printed
-    assert json.loads((tmp_path / "again" / "scores.json").read_text()) == {**scores, "bench": "transcripts"}
+    read_again = json.loads((tmp_path / "again" / "scores.json").read_text())
+    assert read_again == {**scores, "bench": "transcripts"}
     evaluate.main([*again, str(tmp_path / "two"), "--limit", "2"])
     assert "of 2 queries" in capsys.readouterr().out
 
@@ -276,24 +293,20 @@ def test_a_subset_is_no_continuation_of_the_whole(folder, model_dir, tmp_path):
 
 def test_two_ranks_hold_the_dialogues_that_one_holds(folder, model_dir, tmp_path):
     run(folder, model_dir, "--out", tmp_path / "one", "--limit", 3)
-    command = [sys.executable, ROOT / "evaluate.py", "--bench", "toolbox", "--data", folder, "--out",
-               tmp_path / "two", "--max-new-tokens", "3", "--batch-size", "2", "--limit", "3",
-               "--device", "cpu", "--model", model_dir]
-    ranks = [subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={
-        **os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(30500 + os.getpid() % 1000),
-        "OMP_NUM_THREADS": "1"}) for rank in (0, 1)]
-    printed = [rank.communicate(timeout=120)[0] for rank in ranks]
+    printed = run_ranks(
+        30500 + os.getpid() % 1000, "--bench", "toolbox", "--data", folder, "--limit", 3,
+        "--out", tmp_path / "two", "--max-new-tokens", 3, "--batch-size", 2, "--model", model_dir)
     for name in ("scores.json", "dialogues.json"):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
     assert printed[0] and not printed[1], "one process prints"
 
 
 def test_one_question_is_asked_and_every_turn_printed(model_dir, capsys):
-    evaluate.main(["--ask", "What will the weather be in Oslo on Friday?", "--model", str(model_dir),
-                   "--max-new-tokens", "4", "--device", "cpu"])
+    evaluate.main(["--ask", "What will the weather be in Oslo on Friday?",
+                   "--model", str(model_dir), "--max-new-tokens", "4", "--device", "cpu"])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("Tools      get_weather") and lines[0].endswith("ask_to_user, finish")
+    assert lines[0].startswith("Tools      get_weather")
+    assert lines[0].endswith("ask_to_user, finish")
     assert lines[1] == "User       What will the weather be in Oslo on Friday?"
     assert lines[2].startswith("Assistant ") and 3 <= len(lines) <= 2 + 2 * MAX_TURNS
 

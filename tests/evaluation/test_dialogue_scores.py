@@ -4,19 +4,20 @@ import json
 
 import pytest
 
+import evaluate
 from data.trajectories import read as read_trajectories
+from evaluation.benchmarks import read_tasks
 from evaluation.dialogue_scores import (
     CE_KINDS,
     DE_KINDS,
-    comparison,
-    count,
-    fault,
+    count_faults,
+    find_fault,
     is_valid,
-    main,
-    read,
+    make_transcript,
     read_call,
-    released,
-    rotbench,
+    read_transcripts,
+    released_fault,
+    released_table,
 )
 from plumbing.files import InputError
 from reward import ParseError
@@ -29,8 +30,9 @@ TOOLS = [{"type": "function", "function": {"name": name, "parameters": {
 
 
 def dialogue(*turns):
-    """An item of a file: assistant turns as texts, a tool's feedback after each as ("feedback",)."""
-    messages = [{"role": "system", "content": json.dumps(TOOLS)}, {"role": "user", "content": "Find it"}]
+    """An item of a file: assistant turns are texts, a tool's feedback is ("feedback",)."""
+    messages = [{"role": "system", "content": json.dumps(TOOLS)},
+                {"role": "user", "content": "Find it"}]
     for turn in turns:
         role, content = ("function", turn[0]) if isinstance(turn, tuple) else ("assistant", turn)
         messages.append({"role": role, "content": content})
@@ -39,7 +41,7 @@ def dialogue(*turns):
 
 def parse(tmp_path, *items):
     (tmp_path / "t.json").write_text(json.dumps(items))
-    return read(tmp_path / "t.json")
+    return read_transcripts(tmp_path / "t.json")
 
 
 GOOD, FAILED = ('{"found": 1}',), ("division by zero",)
@@ -67,22 +69,24 @@ DE, CE = [("DE", kind) for kind in DE_KINDS], [("CE", kind) for kind in CE_KINDS
 ])
 def test_each_rule(tmp_path, call, feedback, expected):
     [transcript] = parse(tmp_path, dialogue(call, *([feedback] if feedback else [])))
-    assert [fault(step, transcript.tools) for step in transcript.steps] == [expected]
+    assert [find_fault(step, transcript.tools) for step in transcript.steps] == [expected]
 
 
 def test_a_call_counts_once_and_the_first_rule_that_fits_names_it(tmp_path):
-    [transcript] = parse(tmp_path, dialogue('find\n{"page": "2"}', FAILED, 'search\n{"page": "2"}', FAILED))
-    assert [fault(step, transcript.tools) for step in transcript.steps] == [DE[1], DE[0]]
+    held = dialogue('find\n{"page": "2"}', FAILED, 'search\n{"page": "2"}', FAILED)
+    [transcript] = parse(tmp_path, held)
+    assert [find_fault(step, transcript.tools) for step in transcript.steps] == [DE[1], DE[0]]
 
 
 @pytest.mark.parametrize("text, name, arguments", [
     ('find\n{"page": 2}', "find", {"page": 2}), ('find \r\n{"page": 2}', "find", {"page": 2}),
     ('finish(answer="x")\n{"done": true}', "finish", {"answer": "x"}),
     ('find(page=2)\n{"found": []}', "find", {"page": 2}),
-    ('Thought: So be it.\nAction: find\nAction Input: {"page": 2}', "find", {"page": 2}),  # ToolEyes' own
+    # ToolEyes' own
+    ('Thought: So be it.\nAction: find\nAction Input: {"page": 2}', "find", {"page": 2}),
     ('<tool_call>\n{"name": "find", "arguments": {"page": 2}}\n</tool_call>', "find", {"page": 2})])
 def test_a_call_is_read_in_every_form_whatever_follows(text, name, arguments):
-    """A call followed by JSON, which a model that goes on invents, was taken whole for a tool's name."""
+    """A call and JSON after it, which a model that goes on invents, was taken for a tool's name."""
     assert read_call(text, ())[:2] == (name, arguments)
 
 
@@ -95,7 +99,8 @@ def test_json_that_no_tokenizer_or_reader_can_take_is_no_call(value):
 @pytest.mark.parametrize("answer, valid", [
     ("42", True), ("", False), ("  \n", False), (None, False), (0, True),
     ("I cannot handle the task.", False),
-    ("I'm sorry, but I can't handle this task now.", False), ("Cats cannot handle the cold.", True)])
+    ("I'm sorry, but I can't handle this task now.", False),
+    ("Cats cannot handle the cold.", True)])
 def test_a_valid_answer_is_not_empty_and_no_refusal(tmp_path, answer, valid):
     [transcript] = parse(tmp_path, dialogue("finish\n" + json.dumps({"answer": answer})))
     assert is_valid(transcript) is valid
@@ -111,61 +116,68 @@ def test_finish_must_come_within_nine_turns(tmp_path):
 
 def test_counts_are_of_calls_and_of_queries(tmp_path):
     transcripts = parse(tmp_path,
-                        dialogue('find\n{"query": "x"}', FAILED, "nothing", 'finish\n{"answer": "a"}'),
+                        dialogue('find\n{"query": "x"}', FAILED, "nothing",
+                                 'finish\n{"answer": "a"}'),
                         dialogue('search\n{"query": "x"}', FAILED, 'ping\n{"query": "x"}', GOOD))
-    counts = count(transcripts)
+    counts = count_faults(transcripts)
     assert {key: counts[key] for key in ("calls", "DE", "CE", "queries", "VA")} \
         == {"calls": 5, "DE": 2, "CE": 2, "queries": 2, "VA": 1}
     assert counts["kinds"] == {"unknown tool": 1, "unknown parameter": 1, "missing parameter": 0,
                                "unparsable": 1, "error reported": 1}
-    empty = count([])
+    empty = count_faults([])
     assert (empty["calls"], empty["queries"], empty["VA"]) == (0, 0, 0)
 
 
 def test_the_command_prints_counts_beside_percentages(tmp_path, capsys):
     parse(tmp_path, dialogue('find\n{"query": "x"}', FAILED, "nothing", 'finish\n{"answer": "a"}'))
-    main([str(tmp_path / "t.json"), "--released"])
+    evaluate.main(["--bench", "transcripts", "--predictions", str(tmp_path / "t.json"),
+                   "--released"])
     out = capsys.readouterr().out
     assert "CE                                   2   66.67%  of 3 calls" in out
     assert "VA                                   1  100.00%  of 1 queries" in out
-    assert "1 feedbacks; DE: ours 0, released 0; CE: ours 1, released 0; they differ on 1\n  d: ours" in out
+    assert ("1 feedbacks; DE: ours 0, released 0; CE: ours 1, released 0; they differ on 1\n"
+            "  d: ours") in out
 
 
 def test_wrong_files_and_flags_are_named(tmp_path):
     for items, message in (({}, "must be a JSON list"), ([3], "item 0"),
                            ([{"conversations": [3]}], "item 0, turn 0"),
-                           ([{"conversations": [{"role": "system", "content": "x"}]}], "turn 0: tools")):
+                           ([{"conversations": [{"role": "system", "content": "x"}]}],
+                            "turn 0: tools")):
         (tmp_path / "t.json").write_text(json.dumps(items))
         with pytest.raises(InputError, match=message):
-            read(tmp_path / "t.json")
-    with pytest.raises(InputError, match="name a FILE"):
-        main([])
+            read_transcripts(tmp_path / "t.json")
 
 
 def test_released_rules_find_error_in_anything():
     """mae.py reduces both sides to letters, so that to it an empty list of errors is an error."""
-    assert released('{"errors": []}') == ("CE", '"error":')
-    assert released("f() takes 1 positional argument") == ("DE", "positional argument")
-    assert released("terror") == ("CE", '"error":')
-    assert released("fine") == ("", "")
+    assert released_fault('{"errors": []}') == ("CE", '"error":')
+    assert released_fault("f() takes 1 positional argument") == ("DE", "positional argument")
+    assert released_fault("terror") == ("CE", '"error":')
+    assert released_fault("fine") == ("", "")
 
 
 def test_rotbench_third_turn_beside_the_released_rules():
     """The released rules' 19 and 27 of 133, counted independently of this code, are found again."""
-    transcripts = rotbench(real("benchmarks/rotbench"))
-    answered = [step for transcript in transcripts for step in transcript.steps if step.feedback is not None]
-    groups = [released(step.feedback)[0] for step in answered]
+    tasks = read_tasks("rotbench", real("benchmarks/rotbench"), "clean", "third")
+    transcripts = [make_transcript(task) for task in tasks]
+    answered = [step for transcript in transcripts for step in transcript.steps
+                if step.feedback is not None]
+    groups = [released_fault(step.feedback)[0] for step in answered]
     assert (len(answered), groups.count("DE"), groups.count("CE")) == (133, 19, 27)
-    head, *differing = comparison(transcripts)
-    assert head.startswith("133 feedbacks; DE: ours ") and head.endswith(f"they differ on {len(differing)}")
+    head, *differing = released_table(transcripts)
+    assert head.startswith("133 feedbacks; DE: ours ")
+    assert head.endswith(f"they differ on {len(differing)}")
+    # False alarms of the released rules: empty fields.
     flagged = [line for line in differing if "ours - ," in line]
-    assert all('"error":' in line for line in flagged)  # false alarms of the released rules: empty fields
-    assert count(transcripts)["kinds"]["unparsable"] == 0
+    assert all('"error":' in line for line in flagged)
+    assert count_faults(transcripts)["kinds"]["unparsable"] == 0
 
 
 def test_real_trajectories_have_the_calls_that_their_own_reader_finds():
     path = real("trajectories/rottuning_gpt4_test_queries.json")
-    ours = [[step.call[:2] for step in transcript.steps] for transcript in read(path)]
-    theirs = [[(turn.name, turn.arguments) for turn in conversation.turns if turn.role == "assistant"]
+    ours = [[step.call[:2] for step in transcript.steps] for transcript in read_transcripts(path)]
+    theirs = [[(turn.name, turn.arguments) for turn in conversation.turns
+               if turn.role == "assistant"]
               for conversation in read_trajectories(path)]
     assert ours == theirs

@@ -1,4 +1,4 @@
-"""Downloads from a server on 127.0.0.1 that behaves well, cuts connections, ignores ranges or is busy."""
+"""Downloads from a local server that behaves well, cuts connections, ignores ranges, is busy."""
 
 import hashlib
 import os
@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from evaluation import download
-from evaluation.download import SOURCES, Source, fetch, main
+from evaluation.benchmarks.entry import Source
+from evaluation.download import SOURCES, fetch, main
 from plumbing.files import InputError
 from plumbing.flags import cli
 from tests.conftest import SHARED, real
@@ -21,8 +22,9 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 class Server(ThreadingHTTPServer):
     """Serves `files` (URL path -> bytes) and notes each request's path and Range header.
 
-    `cuts`: for the next answers, how many bytes to send before the connection is closed; `statuses`: for the
-    next answers, a status to send instead. `ranges`: whether a Range header is understood.
+    `cuts`: for the next answers, how many bytes to send before the connection is closed;
+    `statuses`: for the next answers, a status to send instead. `ranges`: whether a Range header is
+    understood.
     """
 
     daemon_threads = True
@@ -40,7 +42,9 @@ class Handler(BaseHTTPRequestHandler):
         content = self.server.files.get(self.path)
         if self.server.statuses or content is None:
             return self.send_error(self.server.statuses.pop(0) if self.server.statuses else 404)
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.server.ranges else 0
+        start = 0
+        if asked and self.server.ranges:
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
         if start and start >= len(content):
             return self.send_error(416)
         self.send_response(206 if start else 200)
@@ -93,7 +97,8 @@ def test_a_cut_connection_is_taken_up_where_it_stopped(server, tmp_path):
     server.cuts = [1000, 70000]
     fetch(f"{server.url}/a.json", tmp_path / "a.json", SHA256)
     assert (tmp_path / "a.json").read_bytes() == CONTENT
-    assert server.requests == [("/a.json", None), ("/a.json", "bytes=1000-"), ("/a.json", "bytes=71000-")]
+    assert server.requests == [("/a.json", None), ("/a.json", "bytes=1000-"),
+                               ("/a.json", "bytes=71000-")]
     assert left(tmp_path) == ["a.json"]
 
 
@@ -113,7 +118,7 @@ def test_what_a_killed_run_left_is_taken_up_by_the_next(server, tmp_path):
 
 @pytest.mark.parametrize("size", [len(CONTENT), len(CONTENT) + 7])
 def test_a_part_with_nothing_left_to_fetch_starts_over(server, tmp_path, size):
-    """The server refuses a range beyond the end (416); a run killed before its check leaves such a part."""
+    """The server refuses a range beyond the end (416), which a run killed early leaves."""
     part_of(tmp_path / "a.json").write_bytes(bytes(size))
     fetch(f"{server.url}/a.json", tmp_path / "a.json", SHA256)
     assert left(tmp_path) == ["a.json"] and (tmp_path / "a.json").read_bytes() == CONTENT
@@ -179,7 +184,8 @@ def two_sources(server, monkeypatch):
         "one": Source("me/repo", "c0ffee", "data/x", {"a.json": SHA256, "sub/a.json": SHA256}),
         "two": Source("you/other", "f00d", "y", {"a.json": SHA256})})
     one, two = "/me/repo/c0ffee/data/x", "/you/other/f00d/y"
-    server.files.update(dict.fromkeys((f"{one}/a.json", f"{one}/sub/a.json", f"{two}/a.json"), CONTENT))
+    server.files.update(dict.fromkeys((f"{one}/a.json", f"{one}/sub/a.json", f"{two}/a.json"),
+                                      CONTENT))
     return server
 
 
@@ -198,7 +204,8 @@ def test_the_command_fails_in_one_line(two_sources, tmp_path, capsys):
     with pytest.raises(SystemExit) as exit:
         cli(lambda: main(["two", "--to", str(tmp_path), "--base-url", two_sources.url]))
     error = capsys.readouterr().err
-    assert exit.value.code == 2 and error.count("\n") == 1 and "you/other/f00d/y/a.json: HTTP 404" in error
+    assert exit.value.code == 2 and error.count("\n") == 1
+    assert "you/other/f00d/y/a.json: HTTP 404" in error
 
 
 def test_the_command_refuses_unknown_names_and_other_schemes(tmp_path):
@@ -229,4 +236,5 @@ def test_the_pins_agree_with_the_list_of_sources():
     for source in SOURCES.values():
         assert f"Upstream {source.repository}, commit {source.commit}," in text
         for file, sha256 in source.files.items():
-            assert f"| {file} | {source.folder}/{file} | {source.commit[:10]} |" in text and sha256 in text
+            assert f"| {file} | {source.folder}/{file} | {source.commit[:10]} |" in text
+            assert sha256 in text

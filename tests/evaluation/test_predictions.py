@@ -1,6 +1,7 @@
 """Files of predictions, and the calls in them, in every form in which models write calls."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 
 from data.calls import ParseError
 from data.tools import read_tool, write_call
-from evaluation.call_formats import calls
-from evaluation.predictions import append, claim, read, resume
+from evaluation.call_formats import read_calls
+from evaluation.predictions import append_answers, claim, read_predictions, resume_answers
 from plumbing.files import InputError
 
 FOO = read_tool({"name": "foo",
@@ -18,7 +19,7 @@ TOOLS = (FOO, read_tool({"name": "preferred-routes_get"}))
 
 
 def plain(text, form="auto"):
-    return [(call.name, call.arguments) for call in calls(text, TOOLS, form)]
+    return [(call.name, call.arguments) for call in read_calls(text, TOOLS, form)]
 
 
 def lines(path, records):
@@ -31,22 +32,23 @@ def lines(path, records):
 def test_indexes_may_come_in_any_order(tmp_path):
     path = lines(tmp_path / "p.jsonl",
                  [{"index": i, "prediction": f"text {i}", "more": 1} for i in (2, 0, 1)])
-    assert read(path, 3) == ["text 0", "text 1", "text 2"]
+    assert read_predictions(path, 3) == ["text 0", "text 1", "text 2"]
 
 
 def test_rotbench_own_records_go_by_their_place(tmp_path):
     own = [{"id": "x",
-            "conversations": [{"from": "user", "value": "?"}, {"from": "assistant", "value": "one"}]},
+            "conversations": [{"from": "user", "value": "?"},
+                              {"from": "assistant", "value": "one"}]},
            {"id": "x", "result": "two"}]
     (tmp_path / "p.json").write_text(json.dumps(own, indent=1))
-    assert read(tmp_path / "p.json", 2) == ["one", "two"]
-    assert read(lines(tmp_path / "p.jsonl", own), 2) == ["one", "two"]
+    assert read_predictions(tmp_path / "p.json", 2) == ["one", "two"]
+    assert read_predictions(lines(tmp_path / "p.jsonl", own), 2) == ["one", "two"]
 
 
 def test_an_index_counts_for_a_text_under_result_too(tmp_path):
     """It was overwritten by the place, and every item got another's prediction."""
     path = lines(tmp_path / "p.jsonl", [{"index": i, "result": f"text {i}"} for i in (2, 0, 1)])
-    assert read(path, 3) == ["text 0", "text 1", "text 2"]
+    assert read_predictions(path, 3) == ["text 0", "text 1", "text 2"]
 
 
 @pytest.mark.parametrize("records, count, message", [
@@ -59,22 +61,24 @@ def test_an_index_counts_for_a_text_under_result_too(tmp_path):
     ([(None, "a")], 1, "index is missing or not an integer"),
     ([(0, None)], 1, "prediction is missing or not text"),
 ])
-def test_a_wrong_index_or_count_is_an_error_and_never_a_silent_zero(tmp_path, records, count, message):
+def test_a_wrong_index_or_count_is_an_error_and_never_a_silent_zero(
+        tmp_path, records, count, message):
     path = lines(tmp_path / "p.jsonl", [{"index": i, "prediction": text} for i, text in records])
     with pytest.raises(InputError, match=message):
-        read(path, count)
+        read_predictions(path, count)
 
 
 def test_files_that_are_no_predictions(tmp_path):
-    for text, message in (("{", "line 1"), ("[1]", "must be a JSON object"), ('{"index": 0}', "prediction"),
+    for text, message in (("{", "line 1"), ("[1]", "must be a JSON object"),
+                          ('{"index": 0}', "prediction"),
                           ('[{"conversations": []}]', "prediction"), ("call()\n", "p: line 1")):
         (tmp_path / "p").write_text(text)
         with pytest.raises(InputError, match=message):
-            read(tmp_path / "p", 1)
+            read_predictions(tmp_path / "p", 1)
     with pytest.raises(InputError, match="absent"):
-        read(tmp_path / "absent", 1)
+        read_predictions(tmp_path / "absent", 1)
     (tmp_path / "p").write_text("")
-    assert read(tmp_path / "p", 0) == []
+    assert read_predictions(tmp_path / "p", 0) == []
 
 
 # ---- the forms ----
@@ -84,15 +88,18 @@ def test_files_that_are_no_predictions(tmp_path):
     'Call: foo(a=1, b="x") \nThought: y',
     '[foo(a=1, b="x")]', '```python\nfoo(a=1, b="x")\n```', 'foo(1, "x")',
     'foo(a=1, b="x")\nOutput: bar(a=2)',
-    '{"name": "foo", "arguments": {"a": 1, "b": "x"}}', '[{"name": "foo", "arguments": {"a": 1, "b": "x"}}]',
+    '{"name": "foo", "arguments": {"a": 1, "b": "x"}}',
+    '[{"name": "foo", "arguments": {"a": 1, "b": "x"}}]',
     '```json\n{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n```',
     '{"name": "foo", "arguments": "{\\"a\\": 1, \\"b\\": \\"x\\"}"} and so on',
     '{"name": "foo", "parameters": {"a": 1, "b": "x"}}',
-    '[{"type": "function", "function": {"name": "foo", "arguments": "{\\"a\\": 1, \\"b\\": \\"x\\"}"}}]',
+    '[{"type": "function", "function": '
+    '{"name": "foo", "arguments": "{\\"a\\": 1, \\"b\\": \\"x\\"}"}}]',
     '{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n{"name": "foo", "argum',
     '{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n[Output]: fine',
     '[{"name": "foo", "arguments": {"a": 1, "b": "x"}}, {"name": "foo", "argum',
-    '<tool_call>{"name": "foo", "arguments": {"a": 1, "b": "x"}}</tool_call>\n<tool_call>{"name": "fo',
+    '<tool_call>{"name": "foo", "arguments": {"a": 1, "b": "x"}}</tool_call>\n'
+    '<tool_call>{"name": "fo',
     'I look it up.\n<tool_call>\n{"name": "foo", "arguments": {"a": 1, "b": "x"}}\n</tool_call>',
     '<tool_call>{"name": "foo", "arguments": {"a": 1, "b": "x"}}',
     'Thought:\nAction: foo\nAction Input: {"a": 1, "b": "x"}',
@@ -132,16 +139,20 @@ def test_several_calls(text):
 @pytest.mark.parametrize("form, text", [
     ("auto", ""), ("auto", "   "), ("auto", "I cannot do (that)"), ("auto", "foo"),
     ("auto", 'foo(a="1", b="x"'), ("auto", "<think>\nfoo(a=1)"),  # cut off while it thinks
-    ("auto", "Thought: x"), ("auto", "Action: foo"), ("auto", "Action: foo\nAction Input: "), ("auto", "[]"),
-    ("auto", "Action: foo\nAction Input: {'a': 1}"), ("auto", "Action: foo\nAction Input: {} "
-                                                              "\nObservation: done"),
-    *(("react", f"Action: foo\nAction Input: {value}") for value in ("null", "5", '"x"', "[{}]", "NaN", "{")),
-    ("react", "foo(a=1)"), ("react", "Action Input: {}"), ("json", "foo(a=1)"), ("json", "{}"), ("json", "{"),
-    ("json", '{"name": 1, "arguments": {}}'), ("json", '{"name": "foo", "arguments": [1]}'), ("json", "[1]"),
-    ("json", '{"name": "foo", "arguments": {"a": NaN}}'), ("json", '{"name": "foo", "arguments": null}'),
+    ("auto", "Thought: x"), ("auto", "Action: foo"), ("auto", "Action: foo\nAction Input: "),
+    ("auto", "[]"), ("auto", "Action: foo\nAction Input: {'a': 1}"),
+    ("auto", "Action: foo\nAction Input: {} \nObservation: done"),
+    *(("react", f"Action: foo\nAction Input: {value}")
+      for value in ("null", "5", '"x"', "[{}]", "NaN", "{")),
+    ("react", "foo(a=1)"), ("react", "Action Input: {}"), ("json", "foo(a=1)"), ("json", "{}"),
+    ("json", "{"), ("json", "[1]"), ("json", '{"name": 1, "arguments": {}}'),
+    ("json", '{"name": "foo", "arguments": [1]}'),
+    ("json", '{"name": "foo", "arguments": {"a": NaN}}'),
+    ("json", '{"name": "foo", "arguments": null}'),
     ("json", '{"name": "foo", "arguments": {"a": ' + "9" * 5000 + "}}"), ("json", "[" * 100_000),
     ("json", '{"name": "foo", "arguments": {"a": ' + "[" * 500 + "]" * 500 + "}}"),
-    ("json", '{"name": "foo", "args": {"a": 1}}'), ("json", '{"name": "foo", "arguments": {"a": 1e999}}'),
+    ("json", '{"name": "foo", "args": {"a": 1}}'),
+    ("json", '{"name": "foo", "arguments": {"a": 1e999}}'),
     ("json", '{"name": "foo", "arguments": {"a": "\\ud83d"}}'),
     ("json", '{"name": "f\\ud83d", "arguments": {}}'),
     ("react", 'Action: foo\nAction Input: {"a": "\\ud83d"}'),
@@ -149,7 +160,7 @@ def test_several_calls(text):
 ])
 def test_what_is_no_call_is_a_parse_error(form, text):
     with pytest.raises(ParseError):
-        calls(text, TOOLS, form)
+        read_calls(text, TOOLS, form)
 
 
 def test_react_input_runs_to_the_end_and_the_name_is_not_stripped():
@@ -174,29 +185,28 @@ def test_calls_survive_every_form(arguments):
     for text in (", ".join(python), f"[{', '.join(python)}]", json.dumps(objects),
                  "\n".join(map(json.dumps, objects))):
         assert plain(text) == expected
-    assert plain(f"Thought: x\nAction: foo\nAction Input: {json.dumps(arguments[0])}") == expected[:1]
+    react = f"Thought: x\nAction: foo\nAction Input: {json.dumps(arguments[0])}"
+    assert plain(react) == expected[:1]
 
 
 @settings(max_examples=300)
 @given(st.text() | st.text("fo(a=1,)[]{}\"'`\n:<>_call Action Input name arguments"),
        st.sampled_from(["auto", "call", "json", "react"]))
 def test_any_text_gives_calls_or_a_parse_error(text, form):
-    try:
-        assert calls(text, TOOLS, form)
-    except ParseError:
-        pass
+    with suppress(ParseError):
+        assert read_calls(text, TOOLS, form)
 
 
 # ---- answers of a model, kept as they come ----
 
 def test_answers_are_resumed_and_a_line_cut_off_by_a_kill_is_forgotten(tmp_path):
-    append(tmp_path, 0, {3: "three\nlines", 1: "öne"})
-    append(tmp_path, 1, {0: "zero"})
+    append_answers(tmp_path, 0, {3: "three\nlines", 1: "öne"})
+    append_answers(tmp_path, 1, {0: "zero"})
     with open(tmp_path / "answers.0.jsonl", "a") as file:
         file.write('{"index": 2, "predic')
-    assert resume(tmp_path, 0) == {0: "zero", 1: "öne", 3: "three\nlines"}
-    append(tmp_path, 0, {2: "two"})
-    assert resume(tmp_path, 1) == {0: "zero", 1: "öne", 2: "two", 3: "three\nlines"}
+    assert resume_answers(tmp_path, 0) == {0: "zero", 1: "öne", 3: "three\nlines"}
+    append_answers(tmp_path, 0, {2: "two"})
+    assert resume_answers(tmp_path, 1) == {0: "zero", 1: "öne", 2: "two", 3: "three\nlines"}
 
 
 def test_answers_of_another_run_are_refused_by_name(tmp_path):

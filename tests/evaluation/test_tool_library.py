@@ -1,4 +1,4 @@
-"""Tools of a library in ToolEyes' layout, each in its own process: results, exceptions, hanging, garbage."""
+"""Tools of a library in ToolEyes' layout: results, exceptions, hanging, garbage."""
 
 import json
 import os
@@ -10,9 +10,10 @@ import pytest
 import evaluate
 from data.calls import Call
 from data.feedback import Feedback, classify
-from evaluation import benchmarks, tool_library
+from evaluation import tool_library
+from evaluation.benchmarks import read_tasks
 from evaluation.dialogue import LONGEST_FEEDBACK, converse
-from evaluation.dialogue_scores import count, transcript
+from evaluation.dialogue_scores import count_faults, make_transcript
 from plumbing.files import InputError
 from tests.conftest import real, schema
 
@@ -31,8 +32,9 @@ class Odd:
 
 
 def get_temperature(city, unit="C"):
-    """The ordinary case, with a helper from the same folder, as several of ToolEyes' tools have it."""
-    return {"city": full(city), "temperature": 7, "unit": unit, "environment": os.environ.get("WEATHER_KEY")}
+    """The ordinary case, with a helper from the same folder, as several tools of ToolEyes."""
+    return {"city": full(city), "temperature": 7, "unit": unit,
+            "environment": os.environ.get("WEATHER_KEY")}
 
 
 def echo(**values):
@@ -120,14 +122,15 @@ def folder(tmp_path_factory):
     documents.append(schema("not_implemented")["function"])
     (place / "config_gpt4.json").write_text(json.dumps(documents))
     (root / "queries.json").write_text(json.dumps([
-        {"query": "How warm is it in Oslo?", "path": "ToolEyes/Tool_Library/Weather/Local", "scenario": "IR"},
+        {"query": "How warm is it in Oslo?", "path": "ToolEyes/Tool_Library/Weather/Local",
+         "scenario": "IR"},
         {"query": "And in Bergen?", "path": "Weather/Local"}]))
     return root
 
 
 @pytest.fixture(scope="module")
 def task(folder):
-    return tool_library.queries(folder, folder / "queries.json")[0]
+    return tool_library.read_queries(folder, folder / "queries.json")[0]
 
 
 def call(folder, task, name, seconds=60, **arguments):
@@ -156,15 +159,17 @@ def test_a_result_is_json_as_the_tool_returned_it(folder, task, monkeypatch):
     ("get_temperature", {}, "get_temperature() missing 1 required positional argument: 'city'",
      Feedback.PARAMETER_MISSING),
     ("get_temperature", {"city": "x", "day": 1},
-     "get_temperature() got an unexpected keyword argument 'day'", Feedback.PARAMETER_HALLUCINATION),
+     "get_temperature() got an unexpected keyword argument 'day'",
+     Feedback.PARAMETER_HALLUCINATION),
     ("get_rain", {}, "name 'get_rain' is not defined", Feedback.TOOL_HALLUCINATION),
-    ("full", {"city": "x"}, "name 'full' is not defined", Feedback.TOOL_HALLUCINATION),  # not offered
+    # Not offered.
+    ("full", {"city": "x"}, "name 'full' is not defined", Feedback.TOOL_HALLUCINATION),
     ("exits", {}, "Error: the tool gave no result (status 3).", Feedback.OTHERS),
     ("dies", {}, "Error: the tool gave no result (status 5).", Feedback.OTHERS),
     ("asks", {}, "Error: EOF when reading a line", Feedback.OTHERS),
 ])
 def test_what_goes_wrong_in_a_tool_is_its_feedback(folder, task, name, arguments, feedback, kind):
-    """An exception's text as it is, as ToolEyes gives it; "Error: " leads those that sound like a success."""
+    """An exception's text as it is, as ToolEyes gives it; "Error: " leads one like a success."""
     assert call(folder, task, name, **arguments) == feedback
     assert classify(feedback, name, task.tools) is kind
 
@@ -188,7 +193,7 @@ def test_what_a_tool_prints_or_leaves_running_is_not_its_result(folder, task):
 
 @pytest.mark.parametrize("own_session", (False, True))
 def test_a_result_does_not_wait_for_what_the_tool_left_running(folder, task, own_session, tmp_path):
-    """It held the pipe of the result open: the call timed out, and a session of its own was waited for."""
+    """It held the pipe of the result open: the call timed out, or waited for another session."""
     end = tmp_path / "end"
     assert call(folder, task, "leaves_a_daemon", end=str(end), own_session=own_session) == '"done"'
     end.touch()
@@ -207,7 +212,7 @@ def test_the_loop_goes_on_after_a_tool_that_raises_hangs_or_says_too_much(folder
     feedback = [turn.content for turn in held.turns if turn.role == "function"]
     assert feedback[:2] == ["Error: x", "Request timed out after 1.5 seconds."]
     assert len(feedback[2]) == LONGEST_FEEDBACK + 4
-    assert count([transcript(held)])["VA"] == 1
+    assert count_faults([make_transcript(held)])["VA"] == 1
 
 
 def test_a_library_is_evaluated_from_the_command_line(folder, model_dir, tmp_path, capsys):
@@ -222,20 +227,21 @@ def test_a_library_is_evaluated_from_the_command_line(folder, model_dir, tmp_pat
 
 def test_wrong_libraries_and_queries_are_named(folder, tmp_path, model_dir):
     for content, message in (({}, "must be a JSON list"), ([3], "item 0: query and path"),
-                             ([{"query": "x", "path": "Weather/Sea"}], "Weather/Sea has no config")):
+                             ([{"query": "x", "path": "Weather/Sea"}],
+                              "Weather/Sea has no config")):
         (tmp_path / "q.json").write_text(json.dumps(content))
         with pytest.raises(InputError, match=message):
-            tool_library.queries(folder, tmp_path / "q.json")
+            tool_library.read_queries(folder, tmp_path / "q.json")
     (tmp_path / "Weather" / "Local").mkdir(parents=True)
     (tmp_path / "Weather" / "Local" / "config.json").write_text("[]")
-    tasks = tool_library.queries(tmp_path, folder / "queries.json")
+    tasks = tool_library.read_queries(tmp_path, folder / "queries.json")
     with pytest.raises(InputError, match="has no Weather/Local/tool.py"):
         tool_library.check(tmp_path, tasks)
 
 
 def test_packages_that_the_tools_lack_are_named_before_anything_runs(folder, tmp_path):
     """Every call of such a tool counted as an error of the model."""
-    tasks = tool_library.queries(folder, folder / "queries.json")
+    tasks = tool_library.read_queries(folder, folder / "queries.json")
     tool_library.check(folder, tasks)
     where = tmp_path / "Weather" / "Local"
     where.mkdir(parents=True)
@@ -244,7 +250,8 @@ def test_packages_that_the_tools_lack_are_named_before_anything_runs(folder, tmp
                                    "from . import z\nimport shared, Weather\n")
     with pytest.raises(InputError) as caught:
         tool_library.check(tmp_path, tasks)
-    assert "absent_one (Weather/Local/tool.py), absent_two (Weather/Local/tool.py);" in str(caught.value)
+    message = str(caught.value)
+    assert "absent_one (Weather/Local/tool.py), absent_two (Weather/Local/tool.py);" in message
     for tool in ("def f(:", "def f():\n    import absent_one\n", "\0"):
         (where / "tool.py").write_text(tool)
         tool_library.check(tmp_path, tasks)
@@ -257,7 +264,8 @@ def test_queries_of_tooleyes_get_the_tools_that_its_processed_file_shows(tmp_pat
         path = Path(tmp_path, place)
         path.mkdir(parents=True)
         (path / "config_gpt4.json").write_text(json.dumps(schemas))
-    raw = tool_library.queries(tmp_path, real("benchmarks/tooleyes/scenario_data_raw.json"))
-    processed = benchmarks.read("tooleyes", real("benchmarks/tooleyes"))
+    raw = tool_library.read_queries(tmp_path, real("benchmarks/tooleyes/scenario_data_raw.json"))
+    processed = read_tasks("tooleyes", real("benchmarks/tooleyes"))
     assert len(raw) == 382
-    assert [(t.id, t.tools, t.turns[1]) for t in raw] == [(t.id, t.tools, t.turns[1]) for t in processed]
+    for ours, theirs in zip(raw, processed, strict=True):
+        assert (ours.id, ours.tools, ours.turns[1]) == (theirs.id, theirs.tools, theirs.turns[1])

@@ -1,4 +1,4 @@
-"""--plan against what autograd really keeps, against the size of real models, and as a user reads it."""
+"""--plan against what autograd keeps, against the size of real models, and as a user reads it."""
 
 import json
 from dataclasses import replace
@@ -21,8 +21,10 @@ WIDE = {"mha": Config(64, 64, 176, 3, 4, 4, 16), "gqa": Config(64, 64, 160, 3, 4
 def kept_for_backward(config, dtype, tokens, checkpointed):
     """Bytes of all storages that a forward pass saves, parameters not counted."""
     transformer = model.initialise(config)
-    transformer.compute_dtype, transformer.checkpoint_activations = dtype, checkpointed
-    own, saved = {p.untyped_storage().data_ptr() for p in transformer.parameters()}, {}
+    transformer.compute_dtype = dtype
+    transformer.checkpoint_activations = checkpointed
+    own = {p.untyped_storage().data_ptr() for p in transformer.parameters()}
+    saved = {}
 
     def pack(tensor):
         storage = tensor.untyped_storage()
@@ -39,34 +41,45 @@ def kept_for_backward(config, dtype, tokens, checkpointed):
     return sum(storage.nbytes() for storage in saved.values())
 
 
+def planned_activations(config, flags, tokens):
+    return memory.forward_and_backward(config, flags, 1, tokens, 1)["activations"]
+
+
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("shape", WIDE)
 def test_activations_are_what_autograd_keeps(shape, dtype):
-    config, flags = WIDE[shape], sft.Flags(dtype=dtype)
-    few, many = (kept_for_backward(config, model.DTYPES[dtype], tokens, False) for tokens in (256, 2048))
-    expected = [memory.forward_and_backward(config, flags, 1, tokens, 1)["activations"]
-                for tokens in (256, 2048)]
+    config = WIDE[shape]
+    flags = sft.Flags(dtype=dtype)
+    few = kept_for_backward(config, model.DTYPES[dtype], 256, False)
+    many = kept_for_backward(config, model.DTYPES[dtype], 2048, False)
+    expected_few = planned_activations(config, flags, 256)
+    expected_many = planned_activations(config, flags, 2048)
     # per token: what does not grow with them, such as the cast weights, is another line of the plan
-    assert expected[1] - expected[0] == pytest.approx(many - few, rel=0.1)
+    assert expected_many - expected_few == pytest.approx(many - few, rel=0.1)
 
 
 def test_with_checkpoints_a_block_keeps_its_input():
     config = WIDE["mha"]
     flags = sft.Flags(dtype="bf16", checkpoint_activations=True)
-    kept = kept_for_backward(config, torch.bfloat16, 2048, True) - kept_for_backward(
-        config, torch.bfloat16, 256, True)
-    planned = (memory.forward_and_backward(config, flags, 1, 2048, 1)["activations"]
-               - memory.forward_and_backward(config, flags, 1, 256, 1)["activations"])
-    recomputed = memory.block_activations(config, 2) * (2048 - 256)  # one block, in the backward pass
-    assert planned - recomputed == pytest.approx(kept, rel=0.35)  # the rest: angles, positions, last norm
+    few = kept_for_backward(config, torch.bfloat16, 256, True)
+    many = kept_for_backward(config, torch.bfloat16, 2048, True)
+    planned_few = planned_activations(config, flags, 256)
+    planned_many = planned_activations(config, flags, 2048)
+    recomputed = memory.block_activations(config, 2) * (2048 - 256)  # one block, going backward
+    planned = planned_many - planned_few - recomputed
+    assert planned == pytest.approx(many - few, rel=0.35)  # the rest: angles, positions, last norm
 
 
 def test_parameters_are_counted_as_codellama_7b_has_them():
     config = Config(32016, 4096, 11008, 32, 32, 32, 128, 1e6)
-    assert memory.count(config)[-1] == 6_738_546_688
-    states = [sum(memory.plan_sft(config, sft.PRESETS["codellama-7b"], n).parts[key] for key in (
-        "weights", "optimizer", "gradients")) for n in (1, 8)]
-    assert states[0] == 16 * memory.count(config)[-1] == 8 * states[1]
+    total = memory.count(config).total
+    assert total == 6_738_546_688
+
+    def bytes_of_state(processes):
+        parts = memory.plan_sft(config, sft.PRESETS["codellama-7b"], processes).parts
+        return parts["weights"] + parts["optimizer"] + parts["gradients"]
+
+    assert bytes_of_state(1) == 16 * total == 8 * bytes_of_state(8)
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -83,7 +96,8 @@ def test_parameters_are_counted_as_the_model_has_them(shape, tied):
 def test_the_plan_of_both_scripts_needs_nothing_but_a_config(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     for script in (sft, ppo):
-        done = run_script(script.__file__, "--model", tmp_path, "--plan", 8, "--out", tmp_path / "run")
+        done = run_script(
+            script.__file__, "--model", tmp_path, "--plan", 8, "--out", tmp_path / "run")
         assert done.returncode == 0, done.stderr
         assert "8 processes" in done.stdout and "at the worst moment" in done.stdout
         assert done.stdout.splitlines()[-1] == "fits 8 x 24 GB"
@@ -91,13 +105,14 @@ def test_the_plan_of_both_scripts_needs_nothing_but_a_config(tmp_path):
 
 
 def test_flags_that_would_make_it_fit_are_named(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps(
-        {"model_type": "llama", "vocab_size": 32016, "hidden_size": 4096, "intermediate_size": 11008,
-         "num_hidden_layers": 32, "num_attention_heads": 32}))
+    (tmp_path / "config.json").write_text(json.dumps({
+        "model_type": "llama", "vocab_size": 32016, "hidden_size": 4096,
+        "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32}))
     flags = sft.Flags(model=str(tmp_path), plan=1, max_length=8192, micro_tokens=8192)
     config = model.read_config(tmp_path / "config.json")
     lines = list(memory.report(memory.plan_sft, config, flags))
-    named = [line for line in lines if line.startswith("would fit 1 x 141 GB with --checkpoint-activ")]
+    start = "would fit 1 x 141 GB with --checkpoint-activ"
+    named = [line for line in lines if line.startswith(start)]
     assert len(named) == 1
     less = memory.plan_sft(config, replace(flags, checkpoint_activations=True), 1)
     assert f"{less.peak / memory.GIB:.2f}" in named[0]

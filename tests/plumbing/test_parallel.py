@@ -1,6 +1,7 @@
 """Several processes against one: gradients, updates, answers, metrics and exported files.
 
-Processes are forked and joined by gloo; each leaves what it found in a file, and the files are judged.
+Processes are forked and joined by gloo; each leaves what it found in a file, and the files are
+judged.
 """
 
 import json
@@ -11,6 +12,7 @@ import shutil
 import signal
 import socket
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -24,6 +26,7 @@ import sft
 from data.trajectories import read_item
 from examples import build
 from plumbing import parallel
+from plumbing.flags import flag_name
 from plumbing.optimizer import make_optimizer
 from plumbing.parallel import share_evenly
 from prompts import read
@@ -43,8 +46,8 @@ def run_processes(count, work, folder):
         old.unlink()
 
     def child(rank):
-        os.environ.update(RANK=str(rank), WORLD_SIZE=str(count), MASTER_ADDR="localhost",
-                          MASTER_PORT=str(port))
+        os.environ.update(RANK=str(rank), WORLD_SIZE=str(count),
+                          MASTER_ADDR="localhost", MASTER_PORT=str(port))
         parallel.join("cpu")
         torch.save(work(), folder / f"{rank}.pt")
         if torch.distributed.is_initialized():  # a script's main() has left already
@@ -68,8 +71,10 @@ class Keep:
         self.transformer = transformer
 
     def step(self):
-        self.gradients = [model.whole(p.grad).detach().clone() for p in self.transformer.parameters()
-                          if p.grad is not None]  # a critic's output head has none
+        self.gradients = []
+        for parameter in self.transformer.parameters():
+            if parameter.grad is not None:  # a critic's output head has none
+                self.gradients.append(parallel.whole(parameter.grad).detach().clone())
 
     def zero_grad(self):
         self.transformer.zero_grad()
@@ -77,13 +82,28 @@ class Keep:
 
 def difference(ours, theirs):
     """Norm of the difference over the norm, of lists of tensors."""
-    ours, theirs = (torch.cat([x.double().flatten() for x in xs]) for xs in (ours, theirs))
+    ours = torch.cat([x.double().flatten() for x in ours])
+    theirs = torch.cat([x.double().flatten() for x in theirs])
     return ((ours - theirs).norm() / theirs.norm()).item()
 
 
-# A long conversation, short ones, one call of weight 9 (a long answer), one without any trained call.
-UNEVEN = [*ITEMS, item(("user", "now"), ("assistant", 'finish\n{"answer": "%s"}' % ("long " * 40))),
-          item(("user", "fail"), ("assistant", 'get_news\n{"x": 1}'), ("function", '{"error": "what x?"}'))]
+def load(folder, dtype=torch.float32, compute_dtype=None, **more):
+    """A model spread over the processes, on the CPU."""
+    def spread(transformer):
+        return parallel.shard(transformer, torch.device("cpu"), compute_dtype)
+
+    transformer = model.load(folder, dtype, shard=spread, **more)
+    transformer.compute_dtype = compute_dtype
+    return transformer
+
+
+# A long conversation, short ones, one call of weight 9 (a long answer), one without a trained call.
+UNEVEN = [
+    *ITEMS,
+    item(("user", "now"), ("assistant", 'finish\n{"answer": "%s"}' % ("long " * 40))),
+    item(("user", "fail"), ("assistant", 'get_news\n{"x": 1}'),
+         ("function", '{"error": "what x?"}')),
+]
 BOUNDS = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
@@ -99,10 +119,11 @@ def uneven_examples(tokenizer):
 def sft_gradient(model_dir, dtype, **options):
     """The gradient of one step on UNEVEN, and the step's metrics."""
     flags = sft.Flags(model=str(model_dir), dtype="fp32", grad_clip=0.0, **options)
-    transformer = model.load(model_dir, dtype, shard=lambda t: parallel.shard(t, torch.device("cpu")))
+    transformer = load(model_dir, dtype)
     transformer.checkpoint_activations = flags.checkpoint_activations
     keep = Keep(transformer)
-    metrics = sft.train_step(transformer, keep, uneven_examples(Tokenizer(model_dir)), flags, 0.0, "cpu")
+    examples = uneven_examples(Tokenizer(model_dir))
+    metrics = sft.train_step(transformer, keep, examples, flags, 0.0, "cpu")
     return keep.gradients, metrics
 
 
@@ -110,11 +131,15 @@ def sft_gradient(model_dir, dtype, **options):
 def test_sft_two_processes_and_all_splits_have_the_gradient_of_one(tmp_path, model_dir, dtype):
     whole, metrics = sft_gradient(model_dir, dtype, micro_tokens=10**6)
     longest = max(len(example.ids) for example in uneven_examples(Tokenizer(model_dir)))
-    recomputed = {"micro_tokens": 10**6, "checkpoint_activations": True}
-    for count, options in ((1, {"micro_tokens": 1}), (1, {"micro_tokens": 2 * longest}),
-                           (2, {"micro_tokens": 1}), (2, recomputed)):
-        found = run_processes(count, lambda: sft_gradient(model_dir, dtype, **options),
-                              tmp_path / f"{count}-{options['micro_tokens']}")
+    cases = (
+        (1, {"micro_tokens": 1}),
+        (1, {"micro_tokens": 2 * longest}),
+        (2, {"micro_tokens": 1}),
+        (2, {"micro_tokens": 10**6, "checkpoint_activations": True}),
+    )
+    for count, options in cases:
+        work = partial(sft_gradient, model_dir, dtype, **options)
+        found = run_processes(count, work, tmp_path / f"{count}-{options['micro_tokens']}")
         for gradients, also in found:
             assert difference(gradients, whole) < BOUNDS[dtype], (count, options)
             for key in ("loss", "nll", "grad_norm", "calls", "trained_tokens", "tokens"):
@@ -125,21 +150,18 @@ def test_a_tied_output_matrix_has_the_gradient_of_one_process_too(tmp_path, mode
     shutil.copytree(model_dir, tmp_path / "m")
     config = replace(model.read_config(model_dir / "config.json"), tie_word_embeddings=True)
     model.save(model.initialise(config), tmp_path / "m")
-    (whole, _), = run_processes(1, lambda: sft_gradient(tmp_path / "m", torch.float64), tmp_path)
-    for gradients, _ in run_processes(2, lambda: sft_gradient(tmp_path / "m", torch.float64), tmp_path):
+    work = partial(sft_gradient, tmp_path / "m", torch.float64)
+    whole, _ = work()
+    for gradients, _ in run_processes(2, work, tmp_path):
         assert difference(gradients, whole) < 1e-10
 
 
 def ppo_gradient(model_dir, data_file, dtype, **options):
-    """The gradients of actor and critic in one PPO step of five prompts, and its metrics."""
+    """One PPO step of five prompts: gradients of actor and critic, metrics, ids of the answers."""
     flags = ppo.Flags(model=str(model_dir), max_new_tokens=12, grad_clip=0.0, **options)
-
-    def load(**more):
-        return model.load(model_dir, dtype, shard=lambda t: parallel.shard(t, torch.device("cpu")), **more)
-
-    actor = load(value_head=flags.shared_critic)
-    models = ppo.Models(actor, actor if flags.shared_critic else load(value_head=True),
-                        load().requires_grad_(False))
+    actor = load(model_dir, dtype, value_head=flags.shared_critic)
+    critic = actor if flags.shared_critic else load(model_dir, dtype, value_head=True)
+    models = ppo.Models(actor, critic, load(model_dir, dtype).requires_grad_(False))
     with torch.no_grad():  # ratios, values and KL that are not trivial
         generator = torch.Generator().manual_seed(0)
         for parameter in models.reference.parameters():
@@ -149,10 +171,13 @@ def ppo_gradient(model_dir, data_file, dtype, **options):
         mine = head.to_local() if hasattr(head, "to_local") else head
         mine.copy_(noise[:len(mine)])
     tokenizer = Tokenizer(model_dir)
-    keeps = [Keep(t) for t in (models[:1] if flags.shared_critic else models[:2])]
-    metrics, _, rolled, _ = ppo.train_step(
-        models, keeps, read(data_file, tokenizer)[0][:5], tokenizer, flags, 3, (0.0, 0.0))
-    return [g for keep in keeps for g in keep.gradients], metrics, [a.ids for a in rolled.answers]
+    trained = [actor] if flags.shared_critic else [actor, critic]
+    keeps = [Keep(transformer) for transformer in trained]
+    prompts = read(data_file, tokenizer)[0][:5]
+    metrics, _, rollout, _ = ppo.train_step(
+        models, keeps, prompts, tokenizer, flags, 3, (0.0, 0.0))
+    gradients = [gradient for keep in keeps for gradient in keep.gradients]
+    return gradients, metrics, [answer.ids for answer in rollout.answers]
 
 
 @pytest.fixture(scope="module")
@@ -164,14 +189,15 @@ def data_file(tmp_path_factory):
 
 @pytest.mark.parametrize("dtype", BOUNDS)
 @pytest.mark.parametrize("options", [{}, {"shared_critic": True, "checkpoint_activations": True}])
-def test_ppo_two_processes_and_all_splits_have_the_gradient_of_one(tmp_path, model_dir, data_file, dtype,
-                                                                   options):
-    whole, metrics, said = ppo_gradient(model_dir, data_file, dtype, **options)
+def test_ppo_two_processes_and_all_splits_have_the_gradient_of_one(
+        tmp_path, model_dir, data_file, dtype, options):
+    whole, metrics, expected = ppo_gradient(model_dir, data_file, dtype, **options)
     for count, micro_batch in ((1, 1), (1, 2), (2, 1), (2, 8)):
-        found = run_processes(count, lambda: ppo_gradient(
-            model_dir, data_file, dtype, micro_batch=micro_batch, **options), tmp_path / str(micro_batch))
+        work = partial(
+            ppo_gradient, model_dir, data_file, dtype, micro_batch=micro_batch, **options)
+        found = run_processes(count, work, tmp_path / str(micro_batch))
         answers = [ids for _, _, mine in found for ids in mine]
-        assert sorted(answers) == sorted(said)  # the same sampled answers, whoever gives them
+        assert sorted(answers) == sorted(expected)  # the same sampled answers, whoever gives them
         for gradients, also, _ in found:
             assert difference(gradients, whole) < BOUNDS[dtype], (count, micro_batch)
             assert also.keys() == metrics.keys()
@@ -182,8 +208,11 @@ def test_ppo_two_processes_and_all_splits_have_the_gradient_of_one(tmp_path, mod
 
 def train(script, model_dir, data_file, out, **options):
     """The command's own main(), with the devices and signals of this process left as they are."""
-    flags = {"model": model_dir, "data": data_file, "out": out, "device": "cpu", "dtype": "fp32", **options}
-    arguments = [text for key, value in flags.items() for text in (f"--{key.replace('_', '-')}", str(value))]
+    flags = {"model": model_dir, "data": data_file, "out": out, "device": "cpu", "dtype": "fp32",
+             **options}
+    arguments = []
+    for name, value in flags.items():
+        arguments += [flag_name(name), str(value)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", [script.__file__, *arguments])
         patch.setattr(script, "join", lambda name: torch.device("cpu"))
@@ -195,18 +224,22 @@ def train(script, model_dir, data_file, out, **options):
                 signal.signal(number, handler)
 
 
-RUNS = {sft: {"batch_size": 6, "epochs": 1}, ppo: {"num_prompts": 10, "batch_size": 2, "epochs": 1,
-                                                   "max_new_tokens": 8, "show_every": 0}}
+RUNS = {
+    sft: {"batch_size": 6, "epochs": 1},
+    ppo: {"num_prompts": 10, "batch_size": 2, "epochs": 1, "max_new_tokens": 8, "show_every": 0},
+}
 
 
 @pytest.mark.parametrize("script", [sft, ppo])
 def test_four_processes_end_where_one_does_after_five_steps(tmp_path, model_dir, data_file, script):
     """Adam flips the sign of an update where a gradient is rounding: 1e-2 of the update's norm."""
     for count in (1, 4):
-        run_processes(count, lambda: train(script, model_dir, data_file, tmp_path / f"run-{count}",
-                                           **RUNS[script]), tmp_path / f"results-{count}")
-    before, one, four = (load_file(path / "model.safetensors")
-                         for path in (model_dir, tmp_path / "run-1", tmp_path / "run-4"))
+        work = partial(
+            train, script, model_dir, data_file, tmp_path / f"run-{count}", **RUNS[script])
+        run_processes(count, work, tmp_path / f"results-{count}")
+    before = load_file(model_dir / "model.safetensors")
+    one = load_file(tmp_path / "run-1/model.safetensors")
+    four = load_file(tmp_path / "run-4/model.safetensors")
     assert len((tmp_path / "run-1/metrics.jsonl").read_text().splitlines()) == 5
     update = [one[name] - before[name] for name in one]
     assert difference([four[name] - before[name] for name in one], update) < 1e-2
@@ -214,9 +247,9 @@ def test_four_processes_end_where_one_does_after_five_steps(tmp_path, model_dir,
 
 def test_the_same_weights_give_the_same_files_on_any_number_of_processes(tmp_path, model_dir):
     def save():
-        transformer = model.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
+        transformer = load(model_dir)
         model.save(transformer, tmp_path / f"{parallel.processes()[1]}", shard_bytes=40000)
-        return [tuple(model.whole(p).shape) for p in transformer.parameters()]
+        return [tuple(parallel.whole(p).shape) for p in transformer.parameters()]
 
     for count in (1, 2, 4):
         run_processes(count, save, tmp_path / f"results-{count}")
@@ -225,33 +258,36 @@ def test_the_same_weights_give_the_same_files_on_any_number_of_processes(tmp_pat
     for count in (2, 4):
         assert sorted(path.name for path in (tmp_path / str(count)).iterdir()) == files
         for name in files:
-            assert (tmp_path / str(count) / name).read_bytes() == (tmp_path / "1" / name).read_bytes(), name
+            expected = (tmp_path / "1" / name).read_bytes()
+            assert (tmp_path / str(count) / name).read_bytes() == expected, name
 
 
 def test_each_process_holds_its_rows_only_and_they_make_the_whole(tmp_path, model_dir):
-    def shapes():
-        transformer = model.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
-        return {name: p.detach().to_local() for name, p in transformer.named_parameters()}
+    def own_rows():
+        parameters = load(model_dir).named_parameters()
+        return {name: parameter.detach().to_local() for name, parameter in parameters}
 
-    shares, whole = run_processes(2, shapes, tmp_path), load_file(model_dir / "model.safetensors")
+    shares = run_processes(2, own_rows, tmp_path)
+    whole = load_file(model_dir / "model.safetensors")
     for name, tensor in whole.items():
         assert torch.equal(torch.cat([share[name] for share in shares]), tensor), name
         assert max(len(share[name]) for share in shares) <= -(-len(tensor) // 2)
 
 
 def test_evaluations_over_processes_equal_those_of_one(tmp_path, model_dir, data_file):
-    """Also with more processes than batches: one of the two has no prompt, the other one conversation."""
+    """Also with more processes than batches: one has no prompt, the other one conversation."""
     tokenizer = Tokenizer(model_dir)
-    examples, prompts = uneven_examples(tokenizer)[:1], read(data_file, tokenizer)[0][:3]
+    examples = uneven_examples(tokenizer)[:1]
+    prompts = read(data_file, tokenizer)[0][:3]
 
     def evaluate():
-        transformer = model.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
+        transformer = load(model_dir)
         flags = SimpleNamespace(micro_tokens=64, max_new_tokens=6, batch_size=32)
         return {**sft.evaluate(transformer, examples, flags, "cpu"),
                 **ppo.evaluate(transformer, prompts, tokenizer, flags)}
 
-    (one,), two = run_processes(1, evaluate, tmp_path), run_processes(2, evaluate, tmp_path)
-    for found in two:
+    one = evaluate()
+    for found in run_processes(2, evaluate, tmp_path):
         assert found == pytest.approx(one, rel=1e-6)
 
 
@@ -260,7 +296,8 @@ def test_work_is_dealt_once_evenly_and_the_same_everywhere(monkeypatch):
     for ranks in (1, 2, 3, 8):
         monkeypatch.setenv("WORLD_SIZE", str(ranks))
         for count in (0, 1, 5, 40):
-            sizes, shares = [random.randint(1, 100) for _ in range(count)], []
+            sizes = [random.randint(1, 100) for _ in range(count)]
+            shares = []
             for rank in range(ranks):
                 monkeypatch.setenv("RANK", str(rank))
                 shares.append(share_evenly(sizes))
@@ -273,15 +310,15 @@ def test_work_is_dealt_once_evenly_and_the_same_everywhere(monkeypatch):
 
 def test_a_model_computing_in_bf16_keeps_fp32_shards_gradients_and_value_head(tmp_path, model_dir):
     def step():
-        transformer = model.load(model_dir, value_head=True, shard=lambda t: parallel.shard(
-            t, torch.device("cpu"), torch.bfloat16))
-        transformer.compute_dtype = torch.bfloat16
+        transformer = load(model_dir, compute_dtype=torch.bfloat16, value_head=True)
         logits, values = transformer(torch.tensor([[1, 2, 3]]))
         (logits.float().sum() + values.sum()).backward()
-        return [str(x.dtype) for x in (logits, values)], {str(p.grad.dtype) for p in transformer.parameters()}
+        gradients = {str(parameter.grad.dtype) for parameter in transformer.parameters()}
+        return str(logits.dtype), str(values.dtype), gradients
 
-    for dtypes, gradients in run_processes(2, step, tmp_path):
-        assert dtypes == ["torch.bfloat16", "torch.float32"] and gradients == {"torch.float32"}
+    for logits, values, gradients in run_processes(2, step, tmp_path):
+        assert logits == "torch.bfloat16" and values == "torch.float32"
+        assert gradients == {"torch.float32"}
 
 
 def test_bf16_logits_of_two_processes_are_those_of_one_at_late_positions_too(tmp_path, model_dir):
@@ -290,12 +327,9 @@ def test_bf16_logits_of_two_processes_are_those_of_one_at_late_positions_too(tmp
 
     @torch.no_grad()
     def logits():
-        transformer = model.load(model_dir, shard=lambda t: parallel.shard(
-            t, torch.device("cpu"), torch.bfloat16))
-        transformer.compute_dtype = torch.bfloat16
-        return transformer(ids)
+        return load(model_dir, compute_dtype=torch.bfloat16)(ids)
 
-    (one,) = run_processes(1, logits, tmp_path)
+    one = logits()
     for two in run_processes(2, logits, tmp_path):
         assert torch.equal(one, two)
 
@@ -312,7 +346,7 @@ class Gathers(TorchDispatchMode):
 def test_a_rollout_gathers_every_parameter_once_however_long_the_answers(tmp_path, model_dir):
     """Gathering for every token made others' rollouts ten times slower (trl#1483)."""
     def count():
-        transformer = model.load(model_dir, shard=lambda t: parallel.shard(t, torch.device("cpu")))
+        transformer = load(model_dir)
         counts = []
         for longest in (1, 12):
             with Gathers() as gathers:
@@ -326,5 +360,6 @@ def test_a_rollout_gathers_every_parameter_once_however_long_the_answers(tmp_pat
 
 def test_the_optimizer_of_a_sharded_model_is_ready_for_a_checkpoint(model_dir):
     optimizer = make_optimizer(model.load(model_dir), 0.01)
-    assert all(state.keys() == {"step", "exp_avg", "exp_avg_sq"} for state in optimizer.state.values())
+    for state in optimizer.state.values():
+        assert state.keys() == {"step", "exp_avg", "exp_avg_sq"}
     assert len(optimizer.state) == sum(len(group["params"]) for group in optimizer.param_groups)

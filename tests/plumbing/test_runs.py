@@ -23,9 +23,11 @@ from plumbing.files import InputError
 from tests.conftest import ITEMS
 from tests.plumbing.test_parallel import difference, run_processes, train
 
-RUNS = {sft: {"batch_size": 4, "epochs": 1, "save_every": 1},
-        ppo: {"num_prompts": 8, "batch_size": 2, "epochs": 1, "max_new_tokens": 6, "show_every": 0,
-              "save_every": 1}}
+RUNS = {
+    sft: {"batch_size": 4, "epochs": 1, "save_every": 1},
+    ppo: {"num_prompts": 8, "batch_size": 2, "epochs": 1, "max_new_tokens": 6, "show_every": 0,
+          "save_every": 1},
+}
 
 
 @pytest.fixture(scope="module")
@@ -58,26 +60,35 @@ def in_child(work, meanwhile=lambda child: None):
     return process.exitcode
 
 
+def assert_same_weights(folder, expected):
+    weights = (folder / "model.safetensors").read_bytes()
+    assert weights == (expected / "model.safetensors").read_bytes()
+
+
 def assert_same_result(folder, expected):
     for name in ("model.safetensors", "metrics.jsonl", "config.json", "tokenizer.model"):
         assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
 
 
-def wait_for_step(folder, step):
-    """Until the log holds `step`."""
-    def meanwhile(process):
-        while process.is_alive() and not (
-                (folder / "metrics.jsonl").exists()
-                and f'"step": {step},' in (folder / "metrics.jsonl").read_text()):
-            time.sleep(0.005)
-        return process
-    return meanwhile
+def read_steps(log):
+    """The steps of a log, in order."""
+    return [json.loads(line)["step"] for line in log.read_text().splitlines()]
+
+
+def wait_for_step(process, folder, step):
+    """Until the log holds `step`, or the process has ended."""
+    log = folder / "metrics.jsonl"
+    while process.is_alive():
+        if log.exists() and f'"step": {step},' in log.read_text():
+            return
+        time.sleep(0.005)
 
 
 def killer(monkeypatch, place, call):
-    """The process kills itself at the `call`-th use of os.replace or dcp.save in checkpoint.py."""
-    calls, module = [], {"replace": os, "save": runs.dcp}[place]
+    """The process kills itself at the `call`-th use of os.replace, or of dcp.save in runs.py."""
+    module = {"replace": os, "save": runs.dcp}[place]
     original = getattr(module, place)
+    calls = []
 
     def deadly(*arguments, **more):
         calls.append(0)
@@ -91,36 +102,41 @@ def killer(monkeypatch, place, call):
 @pytest.mark.parametrize("script", RUNS)
 def test_killed_at_any_write_and_started_again_it_ends_bit_for_bit_the_same(
         tmp_path, model_dir, data_file, straight, script, monkeypatch):
-    folder, options = tmp_path / "run", {**RUNS[script], "eval_data": data_file}
-    for place, call in (("save", 2), ("replace", 3), ("replace", 5), ("replace", 7), ("replace", 9)):
+    folder = tmp_path / "run"
+    options = {**RUNS[script], "eval_data": data_file}
+    for place, call in (("save", 2), ("replace", 3), ("replace", 5), ("replace", 7),
+                        ("replace", 9)):
         with monkeypatch.context() as patch:
             killer(patch, place, call)
             status = in_child(lambda: train(script, model_dir, data_file, folder, **options))
             assert status == -signal.SIGKILL
     train(script, model_dir, data_file, folder, **options)
     assert_same_result(folder, straight[script])
-    assert [json.loads(line)["step"] for line in (folder / "timings.jsonl").read_text().splitlines()] == [
-        json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert read_steps(folder / "timings.jsonl") == read_steps(folder / "metrics.jsonl")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_run_after_the_step_with_everything_saved(
         tmp_path, model_dir, data_file, straight, number, capfd):
-    folder, options = tmp_path / "run", {**RUNS[sft], "eval_data": data_file, "save_every": 0}
+    folder = tmp_path / "run"
+    options = {**RUNS[sft], "eval_data": data_file, "save_every": 0}
 
     def stop(process):
-        wait_for_step(folder, 1)(process)
+        wait_for_step(process, folder, 1)
         os.kill(process.pid, number)
 
-    assert in_child(lambda: train(sft, model_dir, data_file, folder, **options), stop) == 128 + number
+    status = in_child(lambda: train(sft, model_dir, data_file, folder, **options), stop)
+    assert status == 128 + number
     assert "the same command goes on from there" in capfd.readouterr().out
-    assert len(list((folder / "checkpoints").glob("step-*"))) == 1 and not (folder / "config.json").exists()
+    assert len(list((folder / "checkpoints").glob("step-*"))) == 1
+    assert not (folder / "config.json").exists()
     train(sft, model_dir, data_file, folder, **options)
     assert_same_result(folder, straight[sft])
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path, model_dir, data_file, monkeypatch):
-    folder, original = tmp_path / "run", sft.train_step
+    folder = tmp_path / "run"
+    original = sft.train_step
 
     def slow(*arguments):
         (folder / "in-step").touch()
@@ -142,7 +158,8 @@ def test_a_second_signal_ends_it_at_once(tmp_path, model_dir, data_file, monkeyp
 @pytest.fixture
 def cut_short(tmp_path, model_dir, data_file, monkeypatch):
     """The folder of a run of sft.py that was killed with two checkpoints, and its options."""
-    folder, options = tmp_path / "run", {**RUNS[sft], "keep": 2}
+    folder = tmp_path / "run"
+    options = {**RUNS[sft], "keep": 2}
     with monkeypatch.context() as patch:
         killer(patch, "save", 4)
         in_child(lambda: train(sft, model_dir, data_file, folder, **options))
@@ -159,16 +176,16 @@ def test_half_written_and_damaged_checkpoints_are_passed_over_with_a_line(
     file.write_bytes(file.read_bytes()[:-1])
     train(sft, model_dir, data_file, folder, **options)
     out = capsys.readouterr().out
-    assert "step-000004.part: damaged or half written, ignored" in out \
-        and "step-000003: damaged or half written, ignored" in out
+    assert "step-000004.part: damaged or half written, ignored" in out
+    assert "step-000003: damaged or half written, ignored" in out
     assert "going on from" in out and "step-000002" in out
-    assert (folder / "model.safetensors").read_bytes() == (straight[sft] / "model.safetensors").read_bytes()
+    assert_same_weights(folder, straight[sft])
     assert len(list((folder / "checkpoints").iterdir())) == 2  # --keep, and no leftovers
 
 
 def test_a_damaged_checkpoint_is_not_kept_in_place_of_a_new_one(
         cut_short, model_dir, data_file, straight, monkeypatch):
-    """Of a later step it counted as the newest one, and each new one was removed as soon as it was there."""
+    """One of a later step counted as the newest: each new one was removed as soon as made."""
     folder, options = cut_short
     checkpoints = folder / "checkpoints"
     (checkpoints / "step-000003").rename(checkpoints / "step-000009")
@@ -177,19 +194,24 @@ def test_a_damaged_checkpoint_is_not_kept_in_place_of_a_new_one(
         in_child(lambda: train(sft, model_dir, data_file, folder, **options | {"keep": 1}))
     assert [path.name for path in checkpoints.iterdir()] == ["step-000003"]
     train(sft, model_dir, data_file, folder, **options)
-    assert (folder / "model.safetensors").read_bytes() == (straight[sft] / "model.safetensors").read_bytes()
+    assert_same_weights(folder, straight[sft])
+
+
+def all_bytes(folder):
+    """{path: bytes} of all files of a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_another_run_than_the_one_in_the_folder_is_refused_by_name(
         cut_short, tmp_path, model_dir, data_file):
     folder, options = cut_short
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    before = all_bytes(folder)
 
     def refused(script=sft, model_dir=model_dir, data_file=data_file, **changed):
         known = options if script is sft else {}
         with pytest.raises(InputError) as error:
             train(script, model_dir, data_file, folder, **known | changed)
-        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+        assert all_bytes(folder) == before
         return str(error.value)
 
     assert "--lr 0.5: the run in" in refused(lr=0.5)
@@ -211,24 +233,33 @@ def test_what_alters_no_number_may_change_and_what_alters_rounding_is_said(
     folder, options = cut_short
     same = tmp_path / "same.json"
     shutil.copyfile(data_file, same)
-    train(sft, model_dir, same, folder, **options | {"save_every": 2, "keep": 1, "micro_tokens": 700})
+    changed = {"save_every": 2, "keep": 1, "micro_tokens": 700}
+    train(sft, model_dir, same, folder, **options | changed)
     assert "began with micro_tokens 4096, now 700; bits may differ" in capsys.readouterr().out
-    with pytest.raises(InputError, match="holds a finished run already; name another --out, or remove it"):
+    finished = "holds a finished run already; name another --out, or remove it"
+    with pytest.raises(InputError, match=finished):
         train(sft, model_dir, same, folder, **options)
 
 
-def test_it_goes_on_with_another_number_of_processes(cut_short, tmp_path, model_dir, data_file, straight):
+def test_it_goes_on_with_another_number_of_processes(
+        cut_short, tmp_path, model_dir, data_file, straight):
     folder, options = cut_short
-    run_processes(2, lambda: train(sft, model_dir, data_file, folder, **options), tmp_path / "results")
-    ours, theirs = (model.load(path) for path in (folder, straight[sft]))
-    for (name, a), (_, b) in zip(ours.named_parameters(), theirs.named_parameters()):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3, msg=name)
+    run_processes(
+        2, lambda: train(sft, model_dir, data_file, folder, **options), tmp_path / "results")
+    ours = model.load(folder)
+    theirs = dict(model.load(straight[sft]).named_parameters())
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter, theirs[name], rtol=1e-3, atol=1e-3, msg=name)
     assert json.loads((folder / "flags.json").read_text())["processes"] == 2
 
 
 def stopped(script, number, run):
-    """run() by a process that sends itself SIGTERM in the script's step `number` -> (exit status, steps)."""
-    original, calls = script.train_step, []
+    """run() in a process that sends itself SIGTERM in step `number` of the script.
+
+    Returns (exit status, steps that were run).
+    """
+    original = script.train_step
+    calls = []
 
     def step(*arguments):
         calls.append(0)
@@ -248,36 +279,40 @@ def test_two_processes_that_were_stopped_go_on_as_one_or_two(
     def run():
         train(sft, model_dir, data_file, folder, **options)
 
-    folder, options = tmp_path / "run", {**RUNS[sft], "save_every": 0, "eval_data": data_file}
+    folder = tmp_path / "run"
+    options = {**RUNS[sft], "save_every": 0, "eval_data": data_file}
     first = run_processes(2, lambda: stopped(sft, 3, run), tmp_path / "first")
     assert first == [(128 + signal.SIGTERM, 3)] * 2
     run_processes(then, run, tmp_path / "second")
-    ours, theirs = (load_file(path / "model.safetensors") for path in (folder, straight[sft]))
+    ours = load_file(folder / "model.safetensors")
+    theirs = load_file(straight[sft] / "model.safetensors")
     before = load_file(model_dir / "model.safetensors")
     update = [theirs[name] - before[name] for name in before]
     assert difference([ours[name] - before[name] for name in before], update) < 1e-2
-    log, expected = ((path / "metrics.jsonl").read_text().splitlines() for path in (folder, straight[sft]))
-    assert [json.loads(line)["step"] for line in log] == [json.loads(line)["step"] for line in expected]
+    assert read_steps(folder / "metrics.jsonl") == read_steps(straight[sft] / "metrics.jsonl")
 
 
 def test_ppo_of_two_processes_goes_on_as_if_it_had_not_been_stopped(tmp_path, model_dir, data_file):
-    """Bit for bit, with a critic of its own, of whose value head one process holds nothing."""
+    """Bit for bit, with a critic of its own; one process has no row of the critic's value head."""
+    options = RUNS[ppo] | {"num_prompts": 6, "save_every": 0, "dtype": "bf16"}
+
     def run(name):
-        return lambda: train(ppo, model_dir, data_file, tmp_path / name,
-                             **RUNS[ppo] | {"num_prompts": 6, "save_every": 0, "dtype": "bf16"})
+        return lambda: train(ppo, model_dir, data_file, tmp_path / name, **options)
 
     ended = run_processes(2, lambda: stopped(ppo, 2, run("cut")), tmp_path / "first")
     assert ended == [(128 + signal.SIGTERM, 2)] * 2
     for name in ("cut", "straight"):
         run_processes(2, run(name), tmp_path / f"results-{name}")
     for name in ("model.safetensors", "metrics.jsonl"):
-        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
+        straight = (tmp_path / "straight" / name).read_bytes()
+        assert (tmp_path / "cut" / name).read_bytes() == straight, name
 
 
 @pytest.mark.parametrize("script, words", [(sft, "step 3, items "), (ppo, "step 3, prompts ")])
 def test_a_loss_that_is_no_number_stops_before_the_step_and_keeps_the_checkpoint(
         tmp_path, model_dir, data_file, script, words, monkeypatch):
-    folder, calls = tmp_path / "run", []
+    folder = tmp_path / "run"
+    calls = []
     name = "weighted_nll" if script is sft else "policy_loss"
     original = getattr(script, name)
 

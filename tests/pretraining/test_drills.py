@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data.tools import read_tools, signature
-from pretraining.drills import VERBS, choosing, copying
+from pretraining.drills import VERBS, choosing_drill, copying_drill
 from pretraining.vocabulary import NOUNS
 from tests.conftest import ROOT, schema
 from tokenizer import Tokenizer
@@ -22,26 +22,29 @@ def tokenizer():
 def ids_of(tokenizer, fits):
     """Ids of the pieces whose text `fits`, tags of the template left out."""
     texts = {i: tokenizer.decode([i]) for i in range(tokenizer.vocab_size)}
-    return [i for i, text in texts.items() if fits(text) and tokenizer.encode("\n" + text)[2:] == [i]]
+    return [i for i, text in texts.items()
+            if fits(text) and tokenizer.encode("\n" + text)[2:] == [i]]
 
 
 def drills(tokenizer, grown, count=60):
-    """[(text, [text of each run of counted tokens])] of some drills whose pieces are of small letters."""
-    made, rng = [], random.Random(f"drills {grown}")
+    """[(text, [text of each run of counted tokens])] of drills whose pieces are small letters."""
+    made = []
+    rng = random.Random(f"drills {grown}")
     pieces = ids_of(tokenizer, lambda text: text.isascii() and text.isalpha() and text.islower())
     for _ in range(count):
-        drill = choosing(rng, pieces, tokenizer, grown)
+        drill = choosing_drill(rng, pieces, tokenizer, grown)
         places = np.flatnonzero(drill.weights)
         runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
         assert drill.labels[:-1].tolist() == drill.ids[1:].tolist()
-        made.append((tokenizer.decode(drill.ids), [tokenizer.decode(drill.labels[run]) for run in runs]))
+        names = [tokenizer.decode(drill.labels[run]) for run in runs]
+        made.append((tokenizer.decode(drill.ids), names))
     return made
 
 
 def test_only_repetitions_count_when_copying():
     rng = random.Random(0)
     for _ in range(50):
-        drill = copying(rng, range(5, 500), 20)
+        drill = copying_drill(rng, range(5, 500), 20)
         counted = np.flatnonzero(drill.weights)
         period = counted[0] + 1
         assert (drill.labels[counted] == drill.ids[counted + 1 - period]).all()
@@ -50,8 +53,9 @@ def test_only_repetitions_count_when_copying():
 
 @pytest.mark.parametrize("grown", (2 / 3, 1))
 def test_a_choosing_drill_ends_up_in_the_template_of_a_conversation(tokenizer, grown):
-    """Read back as text: each tool is written as in a system turn, each answer counts, and of all the tools
-    only the one named in the answer has a word of the question in its description.
+    """Read back as text: each tool is written as in a system turn, and each answer counts.
+
+    Only the tool that the answer names has a word of the question in its description.
     """
     for text, answers in drills(tokenizer, grown):
         tools = dict(re.findall(r'def (\w+)\(\):\n    """\n    Get ([a-z ]+)\.\n', text))
@@ -62,7 +66,8 @@ def test_a_choosing_drill_ends_up_in_the_template_of_a_conversation(tokenizer, g
         asked = re.findall(r"User: ([a-zI ]+)\nAssistant: (\w+)\(\)\n", "User: " + dialogue)
         assert [name for _, name in asked] == answers and len(asked) == 12
         for question, answer in asked:
-            fits = {name for name, words in tools.items() if set(words.split()) & set(question.split())}
+            fits = {name for name, words in tools.items()
+                    if set(words.split()) & set(question.split())}
             assert fits == {answer}
 
 
@@ -76,7 +81,8 @@ def test_in_the_end_names_are_real_words_and_most_have_a_verb(tokenizer):
 
 
 def test_no_drill_names_a_tool_of_the_toolbox(tokenizer):
-    names = {name for text, _ in drills(tokenizer, 1, 400) for name in re.findall(r"def (\w+)", text)}
+    names = {name for text, _ in drills(tokenizer, 1, 400)
+             for name in re.findall(r"def (\w+)", text)}
     assert len(names) > 1000 and not names & set(TOOLS)
 
 
@@ -88,5 +94,5 @@ def test_first_nothing_of_the_template_is_there_but_the_tags(tokenizer):
 
 def test_in_between_both_are_met(tokenizer):
     texts = [text for text, _ in drills(tokenizer, 1 / 2)]
-    assert all(any((line in text) == there for text in texts) for line in ("def ", "Args", "()\n", "User: ")
-               for there in (True, False))
+    for line in ("def ", "Args", "()\n", "User: "):
+        assert {line in text for text in texts} == {True, False}

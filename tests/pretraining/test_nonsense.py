@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pretraining.documents import plural
-from pretraining.nonsense import SMALL, nonsense
-from pretraining.pretrain import named
+from pretraining.nonsense import SMALL, nonsense_conversation
+from pretraining.pretrain import names_example
 from tests.conftest import ROOT
 from tokenizer import Tokenizer
 from toolbox.execute import DIALOGUE, TOOLS
@@ -17,7 +17,7 @@ from toolbox.questions import as_text
 
 def conversations(grown, count=40):
     rng = random.Random(f"nonsense {grown}")
-    return [nonsense(rng, grown) for _ in range(count)]
+    return [nonsense_conversation(rng, grown) for _ in range(count)]
 
 
 def asked(conversation):
@@ -56,20 +56,23 @@ def test_first_there_are_bare_words_and_no_parameters():
     for conversation in conversations(0):
         assert 2 <= len(conversation.tools) <= 4 and len(conversation.turns) == 1 + 2 * 8
         for question, (call,) in asked(conversation):
-            assert not call.arguments and len(question.split()) <= 3 and question == question.lower()
+            assert not call.arguments
+            assert len(question.split()) <= 3 and question == question.lower()
 
 
 def test_in_the_end_values_stand_in_the_question_and_results_follow():
     made = conversations(1)
     for conversation in made:
         roles = [turn.role for turn in conversation.turns]
-        assert all(after == "function" for role, after in zip(roles, roles[1:]) if role == "assistant")
+        assert all(after == "function" for role, after in zip(roles, roles[1:], strict=False)
+                   if role == "assistant")
         tools = {tool.name: tool for tool in conversation.tools}
         for question, calls in asked(conversation):
             assert 1 <= len(calls) <= 3
             for call in calls:
                 assert {p.name for p in tools[call.name].parameters} == set(call.arguments)
-                assert all(as_text(value).lower() in question.lower() for value in call.arguments.values())
+                assert all(as_text(value).lower() in question.lower()
+                           for value in call.arguments.values())
     lengths = {len(calls) for conversation in made for _, calls in asked(conversation)}
     offers = {"finish" in {tool.name for tool in conversation.tools} for conversation in made}
     assert lengths == {1, 2, 3} and offers == {True, False}
@@ -79,7 +82,7 @@ def test_in_the_end_values_stand_in_the_question_and_results_follow():
 def test_only_the_names_of_called_tools_count(grown):
     tokenizer = Tokenizer(ROOT / "data" / "tiny")
     for conversation in conversations(grown, 10):
-        example = named(conversation, tokenizer)
+        example = names_example(conversation, tokenizer)
         assert set(example.weights) == {0.0, 1.0}
         assert example.labels[:-1].tolist() != example.ids[1:].tolist()  # </s> ends a call
         places = np.flatnonzero(example.weights)

@@ -1,19 +1,25 @@
-"""Does wrong input end in one line? A seeded mutator breaks valid files and flags; every script must refuse.
+"""Does wrong input end in one line? A seeded mutator breaks valid files and flags.
 
     python -m tests.stress.hostile --count 300 --seed 0
 
-Each case is a valid set of inputs with one thing broken, and knows what: a required key dropped, of a wrong
-type, twice; NaN, half a surrogate pair, absurd numbers, deep nesting; a file cut, empty, absent, unreadable,
-a directory, no UTF-8; weights whose header, shapes, types or values lie; a tokenizer cut or overwritten;
-wrong flags; a run's own folder damaged. It must end in one line that begins with "error:" and names the file
-or flag, with exit status 2, and every file must be as it was. A damaged checkpoint may be passed over with a
-line instead if weights and log at the end are those of the undisturbed run. What leaves a valid input is no
-case: another number where any will do, another letter in a text. A case runs in a forked child, which spares
-the three seconds of importing torch; --processes N repeats N of the cases in processes of their own.
+Each case is a valid set of inputs with one thing broken, and knows which one: a required key that
+is dropped, has a wrong type or comes twice; NaN, half a surrogate pair, absurd numbers, deep
+nesting; a file that is cut, empty, absent, unreadable, a directory or no UTF-8; weights whose
+header, shapes, types or values lie; a tokenizer that is cut or overwritten; wrong flags; damage
+in a run's own folder.
+
+A case must end in one line that begins with "error:" and names the file or flag, with exit status
+2, and every file must be as it was. A script may also pass over a damaged checkpoint with a line,
+if weights and log at the end are those of the undisturbed run. A change that leaves a valid input
+is no
+case: another number where any will do, another letter in a text.
+
+A case runs in a forked child, which spares the three seconds of importing torch; --processes N
+repeats N of the cases in processes of their own.
 """
 
 import argparse
-import encodings.utf_16_le  # noqa: F401  an unprivileged child may not be able to read it any more
+import encodings.utf_16_le  # noqa: F401  an unprivileged child may be unable to read it later
 import hashlib
 import json
 import os
@@ -32,7 +38,6 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
 import torch
 
 import evaluate
@@ -40,10 +45,11 @@ import model
 import ppo
 import sft
 import tokenizer
-from evaluation import benchmarks
+from evaluation.benchmarks import __main__ as benchmarks
+from evaluation.benchmarks.bfcl import CATEGORIES
 from plumbing import runs
 from plumbing.flags import cli
-from tests.conftest import CONFIG, ITEMS, schema
+from tests.conftest import CONFIG, ITEMS, ROOT, schema
 
 SCRIPTS = {"sft.py": sft.main, "ppo.py": ppo.main, "evaluate.py": evaluate.main,
            "-m evaluation.benchmarks": benchmarks.main}
@@ -51,20 +57,22 @@ LIMIT = 120         # seconds until a case counts as hanging
 MEMORY = 6 * 2**30  # bytes that a case may take beyond what it starts with
 CPU = ["--device", "cpu"]
 SFT = ["sft.py", "--model", "m", "--data", "raw.json", "--out", "run", "--dtype", "fp32", *CPU]
-PPO = ["ppo.py", "--model", "m", "--out", "run", "--num-prompts", "2", "--batch-size", "2", "--epochs", "1",
-       "--max-new-tokens", "2", *CPU]
+PPO = ["ppo.py", "--model", "m", "--out", "run", "--num-prompts", "2", "--batch-size", "2",
+       "--epochs", "1", "--max-new-tokens", "2", *CPU]
 EVALUATE = ["evaluate.py", "--data", "bench", *CPU]
 ANSWER = [*EVALUATE, "--model", "m", "--max-new-tokens", "2", "--out", "answers"]
 
 
 class Case(NamedTuple):
-    kind: str           # the row of the table
-    what: str           # what was broken
-    command: list[str]  # a script of SCRIPTS and its arguments
+    """A broken input and the command that must refuse it."""
+    kind: str               # the row of the table
+    what: str               # what was broken
+    command: list[str]      # a script of SCRIPTS and its arguments
     names: tuple[str, ...]  # the line must hold one of these
 
 
 class Result(NamedTuple):
+    """How a case ended."""
     verdict: str  # one of VERDICTS
     output: str
 
@@ -73,7 +81,7 @@ VERDICTS = ("one line", "passed over", "not named", "traceback", "hang", "accept
 GOOD = VERDICTS[:2]
 
 
-# ------------------------------------------------------------------------------------------- what is valid
+# ----------------------------------------------------------------------------------- what is valid
 
 def write(path, value):
     """Write a JSON value, or a text as it is."""
@@ -82,19 +90,21 @@ def write(path, value):
 
 
 def fixtures(folder):
-    """A folder with a valid input of every kind; each case is a copy of it with one thing broken."""
-    tools, query = json.dumps(ITEMS[0]["conversations"][0]["content"]), "How warm is it in Bergen?"
-    system, user = {"role": "system", "content": json.loads(tools)}, {"role": "user", "content": query}
+    """Write a valid input of every kind; each case is a copy of them with one thing broken."""
+    query = "How warm is it in Bergen?"
     call = 'get_weather(city="Bergen")'
+    system = {"role": "system", "content": ITEMS[0]["conversations"][0]["content"]}
+    user = {"role": "user", "content": query}
     write(folder / "raw.json", ITEMS * 2)
     write(folder / "pairs.json", [{"conversations": [system, user], "gold": call}] * 3)
-    write(folder / "released.json", [{"instruction": f"System: Function:\ndef get_weather(city: string):\n"
-                                      f"User: {query}\nAssistant:", "output": call}] * 3)
-    _write_benchmarks(folder / "bench", system, user, call, query)
-    write(folder / "predictions.jsonl", "".join(
-        json.dumps({"index": i, "prediction": call}) + "\n" for i in range(3)))
-    write(folder / "rotbench.json", [{"conversations": [
-        {"from": "assistant", "value": 'Action: get_weather\nAction Input: {"city": "Bergen"}'}]}] * 3)
+    prompt = f"System: Function:\ndef get_weather(city: string):\nUser: {query}\nAssistant:"
+    write(folder / "released.json", [{"instruction": prompt, "output": call}] * 3)
+    _write_benchmarks(folder / "bench", system, user, call)
+    write(folder / "predictions.jsonl",
+          _lines({"index": i, "prediction": call} for i in range(3)))
+    answer = 'Action: get_weather\nAction Input: {"city": "Bergen"}'
+    turn = {"from": "assistant", "value": answer}
+    write(folder / "rotbench.json", [{"conversations": [turn]}] * 3)
     write(folder / "library/Weather/Now/tool.py", "def get_weather(city):\n    return city\n")
     write(folder / "library/Weather/Now/config.json", [schema("get_weather", city="string")])
     write(folder / "queries.json", [{"query": query, "path": "library/Weather/Now"}] * 2)
@@ -110,23 +120,31 @@ def fixtures(folder):
     _write_runs(folder)
 
 
-def _write_benchmarks(folder, system, user, call, query):
+def _lines(values):
+    """A text of JSON values, one a line."""
+    return "".join(json.dumps(value) + "\n" for value in values)
+
+
+def _write_benchmarks(folder, system, user, call):
+    query = user["content"]
     react = 'Thought:\nAction: get_weather\nAction Input: {"city": "Bergen"}'
     shown = [{"from": "system", "value": f"Tools: {system['content']}\n\nLet's Begin!"},
              {"from": "user", "value": f"{query}\nBegin!\n"}]
     write(folder / "heldout_single.json", [
-        {"id": f"a/{i}", "conversations": [system, user], "gold": call, "tools": "seen"} for i in range(3)])
+        {"id": f"a/{i}", "conversations": [system, user], "gold": call, "tools": "seen"}
+        for i in range(3)])
     write(folder / "heldout_multi.json", [
         {"id": f"b/{i}", "conversations": [system, user], "expected": "7"} for i in range(2)])
-    write(folder / "First_Turn/clean.json", [
-        {"scenario": "weather", "conversations": [*shown, {"from": "assistant", "value": [react]}]}] * 3)
+    answered = [*shown, {"from": "assistant", "value": [react]}]
+    write(folder / "First_Turn/clean.json",
+          [{"scenario": "weather", "conversations": answered}] * 3)
     write(folder / "scenario_data_zero_processed.json", [
         {"path": "x/Weather/Now", "scenario": "weather", "conversations": shown}] * 2)
-    for category in benchmarks.CATEGORIES:
-        write(folder / f"BFCL_v3_{category}.json", "".join(json.dumps({
-            "id": f"{category}_{i}", "question": [[user]], "ground_truth": [call],
-            "function": [schema("get_weather", "", ["city"], city="string")["function"]]}) + "\n"
-            for i in range(2)))
+    function = schema("get_weather", "", ["city"], city="string")["function"]
+    for category in CATEGORIES:
+        task = {"question": [[user]], "ground_truth": [call], "function": [function]}
+        write(folder / f"BFCL_v3_{category}.json",
+              _lines({"id": f"{category}_{i}", **task} for i in range(2)))
     write(folder / "eval_real.json", [{
         "Name": "weather", "Authentication": {}, "Instructions": [query],
         "Function_Description": {
@@ -136,7 +154,7 @@ def _write_benchmarks(folder, system, user, call, query):
 
 
 def _write_runs(folder):
-    """A run of sft.py and one of ppo.py that were killed after two steps, and an answer of evaluate.py."""
+    """Runs of sft.py and ppo.py that were killed after two steps, and an answer of evaluate.py."""
     for out in RUNS:
         result = in_child(RUNS[out], folder, prepare=lambda: _die_at_save(3))
         assert result[0] == -signal.SIGKILL, result
@@ -148,7 +166,9 @@ def _write_runs(folder):
 
 
 def _die_at_save(number):
-    original, calls = runs.dcp.save, []
+    """Make this process kill itself at its checkpoint `number`, counted from 1."""
+    original = runs.dcp.save
+    calls = []
 
     def save(*arguments, **more):
         calls.append(0)
@@ -165,31 +185,44 @@ RUNS = {"sft-run": [*SFT, *KEPT, "--epochs", "2", "--out", "sft-run"],
                     "--epochs", "2", "--out", "ppo-run"]}
 
 
-# --------------------------------------------------------------------------------------------- one case
+# ---------------------------------------------------------------------------------------- one case
 
 def in_child(command, folder, prepare=lambda: None, unprivileged=False):
-    """Run a script in a forked child inside `folder` -> (exit status or None for a hang, stdout, stderr)."""
+    """Run a script in a forked child inside `folder` -> (exit status, stdout, stderr).
+
+    The exit status is None for a hang.
+    """
     sys.stdout.flush()
-    streams = [tempfile.TemporaryFile("w+b") for _ in range(2)]
-    child = os.fork()
-    if child == 0:
-        os._exit(_as_script(command, folder, prepare, unprivileged, streams))
+    with tempfile.TemporaryFile("w+b") as out, tempfile.TemporaryFile("w+b") as err:
+        child = os.fork()
+        if child == 0:
+            os.dup2(out.fileno(), 1)
+            os.dup2(err.fileno(), 2)
+            os._exit(_as_script(command, folder, prepare, unprivileged))
+        status = _exit_status(child)
+        out.seek(0)
+        err.seek(0)
+        return status, out.read().decode(errors="replace"), err.read().decode(errors="replace")
+
+
+def _exit_status(child):
+    """Wait for a child -> its exit status; kill it after LIMIT seconds -> None."""
     deadline = time.monotonic() + LIMIT
-    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
         time.sleep(0.005)
-    if ended[0] == 0:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    texts = [stream.seek(0) or stream.read().decode(errors="replace") for stream in streams]
-    return (os.waitstatus_to_exitcode(ended[1]) if ended[0] else None), *texts
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
 
 
-def _as_script(command, folder, prepare, unprivileged, streams):
-    """The child: what `python SCRIPT arguments...` would do -> its exit status."""
+def _as_script(command, folder, prepare, unprivileged):
+    """In the child: what `python SCRIPT arguments...` would do -> its exit status."""
     os.chdir(folder)
-    for descriptor, stream in zip((1, 2), streams):
-        os.dup2(stream.fileno(), descriptor)
-    sys.stdout, sys.stderr = (open(descriptor, "w", closefd=False) for descriptor in (1, 2))
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  open as long as the child lives
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  likewise
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY + _address_space(),) * 2)
     if unprivileged and os.geteuid() == 0:
         os.setuid(65534)
@@ -203,7 +236,8 @@ def _as_script(command, folder, prepare, unprivileged, streams):
     except BaseException:
         traceback.print_exc()
         status = 1
-    sys.stdout.flush(), sys.stderr.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
     return status
 
 
@@ -217,21 +251,32 @@ def in_process(command, folder):
     script = command[0].split() if command[0].startswith("-m") else [str(ROOT / command[0])]
     done = subprocess.run([sys.executable, *script, *command[1:]], cwd=folder, capture_output=True,
                           env=environment, timeout=LIMIT)
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    out = done.stdout.decode(errors="replace")
+    err = done.stderr.decode(errors="replace")
+    return done.returncode, out, err
 
 
 def state(folder):
-    """{path: hash} of all files in a folder; a directory or a link is its kind."""
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else path.is_symlink()
-            for path in sorted(folder.rglob("*"))}
+    """{path: hash} of all files in a folder; for a directory or a broken link its kind."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        else:
+            found[str(path)] = "link" if path.is_symlink() else "directory"
+    return found
 
 
 def run(case, folder, execute=in_child):
     """Run a case in its folder -> Result."""
     before = state(folder)
-    more = {"unprivileged": "unreadable" in case.what} if execute is in_child else {}
-    status, out, err = execute(case.command, folder, **more)
-    after, output = state(folder), f"exit status {status}\n{out[-300:]}\n{err[-1500:]}"
+    if execute is in_child:
+        unprivileged = "unreadable" in case.what  # for root everything is readable
+        status, out, err = in_child(case.command, folder, unprivileged=unprivileged)
+    else:
+        status, out, err = execute(case.command, folder)
+    after = state(folder)
+    output = f"exit status {status}\n{out[-300:]}\n{err[-1500:]}"
     lines = [line for line in err.splitlines() if line.strip()]
     if status is None:
         return Result("hang", output)
@@ -241,11 +286,12 @@ def run(case, folder, execute=in_child):
         return Result("traceback", output)
     if any(after.get(path) != was for path, was in before.items()):
         return Result("damage", output)
-    return Result("one line" if any(name in lines[0] for name in case.names) else "not named", output)
+    is_named = any(name in lines[0] for name in case.names)
+    return Result("one line" if is_named else "not named", output)
 
 
 def _same_end(case, folder, out):
-    """Whether a run went on with a line about what it passes over, and ended like the undisturbed one."""
+    """Whether a run told what it passes over, and ended like the undisturbed one."""
     own = case.command[-1]
     if own not in RUNS or "ignored" not in out:
         return False
@@ -253,29 +299,35 @@ def _same_end(case, folder, out):
                for name in ("model.safetensors", "metrics.jsonl"))
 
 
-# ------------------------------------------------------------------------------------- breaking JSON values
+# ---------------------------------------------------------------------------- breaking JSON values
 
-ANY, JSON, CALL = object(), object(), object()  # a place of a list; JSON in a text, and after its first line
-RAW = "@raw@{}@raw@"  # what is written as it stands, though no JSON
+# Steps of an address besides keys and places:
+ANY = object()   # some place of a list
+JSON = object()  # into the JSON that a text holds
+CALL = object()  # into the JSON after the first line of a text
+RAW = "@raw@{}@raw@"  # a mark around what is written as it stands, though it is no JSON
 
 
 def dumps(value):
-    """JSON, and what the mutations below need besides: RAW, and keys that come twice ("@again@key")."""
+    """JSON of a value with marks: RAW, and "@again@key" for a key that comes twice."""
     text = json.dumps(value).replace("@again@", "")
     return re.sub(r'"@raw@(.*?)@raw@"', lambda match: match[1], text)
 
 
 def edit(value, address, change, rng):
-    """Apply change(container, key) at an address (keys, places, ANY, JSON and CALL) -> the value."""
+    """Apply change(container, key, rng) at an address of keys, places and steps -> the value."""
     step, *rest = address
-    if step in (JSON, CALL):
-        head, newline, text = value.partition("\n") if step is CALL else ("", "", value)
-        return head + newline + dumps(edit(json.loads(text), rest, change, rng))
-    step = rng.randrange(len(value)) if step is ANY else step
+    if step is JSON:
+        return dumps(edit(json.loads(value), rest, change, rng))
+    if step is CALL:
+        name, _, text = value.partition("\n")
+        return name + "\n" + dumps(edit(json.loads(text), rest, change, rng))
+    if step is ANY:
+        step = rng.randrange(len(value))
     if rest:
         value[step] = edit(value[step], rest, change, rng)
     else:
-        change(value, step)
+        change(value, step, rng)
     return value
 
 
@@ -288,13 +340,14 @@ def nothing(container, key, rng):
 
 
 def wrong_type(container, key, rng):
-    was, others = type(container[key]), (5, -1.5, True, False, 0, "", "text", [], {}, [5], {"a": 5})
+    was = type(container[key])
+    others = (5, -1.5, True, False, 0, "", "text", [], {}, [5], {"a": 5})
     container[key] = rng.choice([other for other in others if type(other) is not was
                                  and {was, type(other)} != {int, float}])
 
 
 def twice(container, key, rng):
-    """A JSON object with the key twice and different values; a reader sees one of them."""
+    """The key comes twice, with different values; a reader would see one of them."""
     container[f"@again@{key}"] = "other" if isinstance(container[key], str) else None
 
 
@@ -307,7 +360,8 @@ def surrogate(container, key, rng):
 
 
 def no_number(container, key, rng):
-    container[key] = RAW.format(rng.choice(["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000, "01"]))
+    container[key] = RAW.format(rng.choice(["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000,
+                                            "01"]))
 
 
 def deep(container, key, rng):
@@ -316,32 +370,40 @@ def deep(container, key, rng):
 
 
 IN_OBJECTS = (drop, nothing, wrong_type, twice, misspelt, surrogate, no_number, deep)
-OPTIONAL = {"parameters": (wrong_type, twice, surrogate, no_number, deep),  # the format does without; an
-            "answer": (twice, surrogate, no_number, deep)}                  # argument may have any type
+# The format does without parameters, and an argument may have any type.
+OPTIONAL = {"parameters": (wrong_type, twice, surrogate, no_number, deep),
+            "answer": (twice, surrogate, no_number, deep)}
 TURN = ("conversations", ANY)
 TOOL = ("conversations", 0, "content", JSON, ANY)
-CONVERSATION = [("conversations",), (*TURN, "role"), (*TURN, "content"), (*TOOL, "function", "name"),
-                (*TOOL, "function", "parameters"), ("conversations", 0, "content")]
+CONVERSATION = [("conversations",), (*TURN, "role"), (*TURN, "content"),
+                (*TOOL, "function", "name"), (*TOOL, "function", "parameters"),
+                ("conversations", 0, "content")]
 RAW_CALL = ("conversations", -1, "content", CALL, "answer")
 MESSAGES = [("conversations",), (*TURN, "from"), (*TURN, "value"), ("scenario",)]
-# What each format requires, and the command that reads it.
+TRANSCRIPTS = ["evaluate.py", "--bench", "transcripts", "--predictions", "raw.json"]
+LIBRARY = ["evaluate.py", "--bench", "tooleyes", "--tool-library", "library",
+           "--queries", "queries.json", "--model", "m", "--max-new-tokens", "2", *CPU]
+# kind of input -> [(file, addresses of what its format requires, command that reads it)]
 FORMATS = {
     "trajectories": [("raw.json", CONVERSATION, SFT),
                      ("raw.json", CONVERSATION, [*PPO, "--data", "raw.json"]),
                      ("raw.json", [RAW_CALL], SFT)],
     "pairs for ppo": [("pairs.json", [*CONVERSATION, ("gold",)], [*PPO, "--data", "pairs.json"]),
-                      ("released.json", [("instruction",), ("output",)], [*PPO, "--data", "released.json"])],
+                      ("released.json", [("instruction",), ("output",)],
+                       [*PPO, "--data", "released.json"])],
     "benchmark files": [
         ("bench/heldout_single.json", [*CONVERSATION, ("gold",), ("tools",)],
          [*EVALUATE, "--predictions", "predictions.jsonl"]),
         ("bench/heldout_multi.json", [*CONVERSATION, ("expected",)],
          ["-m evaluation.benchmarks", "toolbox", "--data", "bench"]),
-        ("bench/First_Turn/clean.json", MESSAGES, [
-            *EVALUATE, "--bench", "rotbench", "--level", "clean", "--predictions", "rotbench.json"]),
+        ("bench/First_Turn/clean.json", MESSAGES,
+         [*EVALUATE, "--bench", "rotbench", "--level", "clean",
+          "--predictions", "rotbench.json"]),
         ("bench/scenario_data_zero_processed.json", [*MESSAGES, ("path",)],
          ["-m evaluation.benchmarks", "tooleyes", "--data", "bench"]),
-        ("bench/BFCL_v3_exec_parallel.json", [("id",), ("question",), ("function",), ("ground_truth",),
-                                              ("question", 0, 0, "content"), ("function", 0, "name")],
+        ("bench/BFCL_v3_exec_parallel.json",
+         [("id",), ("question",), ("function",), ("ground_truth",),
+          ("question", 0, 0, "content"), ("function", 0, "name")],
          ["-m evaluation.benchmarks", "bfcl", "--data", "bench"]),
         ("bench/eval_real.json", [
             ("Name",), ("Authentication",), ("Instructions",), ("Function_Description",),
@@ -352,14 +414,11 @@ FORMATS = {
                      [*EVALUATE, "--predictions", "predictions.jsonl"]),
                     ("rotbench.json", [("conversations",), ("conversations", 0, "value")],
                      [*EVALUATE, "--predictions", "rotbench.json"])],
-    "transcripts": [("raw.json", CONVERSATION, ["evaluate.py", "--bench", "transcripts",
-                                                "--predictions", "raw.json"])],
+    "transcripts": [("raw.json", CONVERSATION, TRANSCRIPTS)],
     "queries, library": [
-        (name, addresses, ["evaluate.py", "--bench", "tooleyes", "--tool-library", "library", "--queries",
-                           "queries.json", "--model", "m", "--max-new-tokens", "2", *CPU])
-        for name, addresses in (("queries.json", [("query",), ("path",)]),
-                                ("library/Weather/Now/config.json", [("function", "name"), ("function",),
-                                                                     ("function", "parameters")]))],
+        ("queries.json", [("query",), ("path",)], LIBRARY),
+        ("library/Weather/Now/config.json",
+         [("function", "name"), ("function",), ("function", "parameters")], LIBRARY)],
 }
 
 
@@ -370,25 +429,33 @@ def json_case(rng, kind, folder):
     if rng.random() < 0.3:
         what = break_file(rng, path, rng.choice(TEXT_FILE))
         return Case(kind, f"{name}: {what}", command, (path.name, path.parent.name + " has no"))
-    lines = name.endswith("jsonl") or "BFCL" in name
-    items = [json.loads(line) for line in path.read_text().splitlines()] if lines else json.loads(
-        path.read_text())
+    has_lines = name.endswith("jsonl") or "BFCL" in name
+    if has_lines:
+        items = [json.loads(line) for line in path.read_text().splitlines()]
+    else:
+        items = json.loads(path.read_text())
     address = rng.choice(addresses)
     change = rng.choice(OPTIONAL.get(address[-1], IN_OBJECTS))
     place = rng.randrange(len(items))
-    edit(items, (place, *address), lambda container, key: change(container, key, rng), rng)
-    path.write_text("\n".join(map(dumps, items)) + "\n" if lines else dumps(items))
-    shown = ".".join({ANY: "*", JSON: "(json)", CALL: "(call)"}.get(step, str(step)) for step in address)
+    edit(items, (place, *address), change, rng)
+    if has_lines:
+        path.write_text("\n".join(map(dumps, items)) + "\n")
+    else:
+        path.write_text(dumps(items))
+    marks = {ANY: "*", JSON: "(json)", CALL: "(call)"}
+    shown = ".".join(marks.get(step, str(step)) for step in address)
     return Case(kind, f"{name}: item {place}, {shown}: {change.__name__}", command, (path.name,))
 
 
-# -------------------------------------------------------------------------------------------- breaking files
+# ---------------------------------------------------------------------------------- breaking files
 
 def break_file(rng, path, how):
-    """Damage a file as a whole -> what was done. Every way leaves nothing that could be read as before."""
+    """Damage a file as a whole -> what was done. No way leaves what could be read as before."""
     data = path.read_bytes()
     if how == "cut":
-        kept = rng.choice([at for at in range(1, len(data.rstrip()) - 1) if b"\n" not in data[at - 1:at + 1]])
+        places = [at for at in range(1, len(data.rstrip()) - 1)
+                  if b"\n" not in data[at - 1:at + 1]]
+        kept = rng.choice(places)
         path.write_bytes(data[:kept])
         return f"cut after {kept} of {len(data)} bytes"
     if how in ("a directory", "absent", "a link to itself"):
@@ -401,52 +468,61 @@ def break_file(rng, path, how):
         path.chmod(0)
     else:
         at = rng.randrange(len(data))
+        other = rng.choice([b"{}", b"5", b'"text"', b"null", b"[5]", b"[[]]"])
         path.write_bytes({
             "empty": b"", "white space": b" \n\n", "not UTF-8": data[:at] + b"\xff" + data[at:],
             "UTF-16": data.decode(errors="replace").encode("utf-16"), "NUL bytes": bytes(len(data)),
-            "another value": rng.choice([b"{}", b"5", b'"text"', b"null", b"[5]", b"[[]]"]),
+            "another value": other,
             "random bytes": rng.randbytes(len(data)), "more after the end": data + b"]",
             "single quotes": data.replace(b'"', b"'"), "deep": b"[" * 200_000}[how])
     return how
 
 
-TEXT_FILE = ("cut", "cut", "a directory", "absent", "a link to itself", "unreadable", "empty", "white space",
-             "not UTF-8", "UTF-16", "NUL bytes", "another value", "random bytes", "more after the end",
-             "single quotes", "deep")
-BYTES_FILE = ("cut", "cut", "a directory", "absent", "a link to itself", "unreadable", "empty", "NUL bytes",
-              "random bytes")
+TEXT_FILE = (
+    "cut", "cut", "a directory", "absent", "a link to itself", "unreadable", "empty",
+    "white space", "not UTF-8", "UTF-16", "NUL bytes", "another value", "random bytes",
+    "more after the end", "single quotes", "deep")
+BYTES_FILE = (
+    "cut", "cut", "a directory", "absent", "a link to itself", "unreadable", "empty",
+    "NUL bytes", "random bytes")
 
-USES_MODEL = ([*SFT], [*PPO, "--data", "pairs.json"], [*EVALUATE, "--model", "m", "--max-new-tokens", "2"])
+USES_MODEL = ([*SFT], [*PPO, "--data", "pairs.json"],
+              [*EVALUATE, "--model", "m", "--max-new-tokens", "2"])
 
 
 def config_case(rng, kind, folder):
-    """A key of config.json that is missing, malformed, absurd or does not fit the weights or other keys."""
-    path, command = folder / "m/config.json", rng.choice((*USES_MODEL, [*SFT, "--plan", "8"]))
+    """A key of config.json that is missing, malformed, absurd, or contradicts weights or keys."""
+    path = folder / "m/config.json"
+    command = rng.choice((*USES_MODEL, [*SFT, "--plan", "8"]))
+    is_plan = "--plan" in command  # which reads no weights
     if rng.random() < 0.25:
         what = break_file(rng, path, rng.choice(TEXT_FILE))
         return Case(kind, what, command, ("config.json",))
     config = json.loads(path.read_text())
-    required = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    required = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+                "num_attention_heads")
     every = tuple(key for key in config if key in model.Config.__dataclass_fields__)
     of_any_size = {"initializer_range", "max_position_embeddings", "bos_token_id", "eos_token_id",
                    "rope_theta", "rms_norm_eps"}
-    shapes = [key for key in every if key not in of_any_size]
+    shapes = [key for key in every if key not in of_any_size and key != "tie_word_embeddings"]
     change, keys = rng.choice([
-        (drop, required), (nothing, required), (misspelt, required), (wrong_type, every), (twice, every),
-        (no_number, every), (deep, every), (surrogate, every), (huge, every), (negative, every),
-        (other_size, [key for key in shapes if key != "tie_word_embeddings"] if "--plan" not in command else
-         ("num_attention_heads",)), (not_built, NOT_BUILT), (contradictory, CONTRADICTORY)])
+        (drop, required), (nothing, required), (misspelt, required), (wrong_type, every),
+        (twice, every), (no_number, every), (deep, every), (surrogate, every), (huge, every),
+        (negative, every), (other_size, ("num_attention_heads",) if is_plan else shapes),
+        (not_built, NOT_BUILT), (contradictory, CONTRADICTORY)])
     key = rng.choice(tuple(keys))
-    while "--plan" in command and key in ("tie_word_embeddings", "num_key_value_heads") and change in (
-            contradictory, other_size):  # which the weights would tell
+    only_weights_tell = ("tie_word_embeddings", "num_key_value_heads")
+    while is_plan and key in only_weights_tell and change in (contradictory, other_size):
         key = rng.choice(tuple(keys))
     change(config, key, rng)
     path.write_text(dumps(config))
-    return Case(kind, f"{key}: {change.__name__}", command, ("config.json", "m:", "model.safetensors"))
+    return Case(kind, f"{key}: {change.__name__}", command,
+                ("config.json", "m:", "model.safetensors"))
 
 
 def huge(config, key, rng):
-    config[key] = rng.choice([10**12, 10**18, 10**400, 2 * 10**9 if key == "num_hidden_layers" else 10**30])
+    largest = 2 * 10**9 if key == "num_hidden_layers" else 10**30
+    config[key] = rng.choice([10**12, 10**18, 10**400, largest])
 
 
 def negative(config, key, rng):
@@ -454,7 +530,10 @@ def negative(config, key, rng):
 
 
 def other_size(config, key, rng):
-    config[key] = config[key] + rng.choice([-1, 1, 3]) if key != "hidden_size" else 30
+    if key == "hidden_size":
+        config[key] = 30
+    else:
+        config[key] += rng.choice([-1, 1, 3])
 
 
 NOT_BUILT = {"rope_scaling": {"rope_type": "linear", "factor": 2.0}, "hidden_act": "gelu",
@@ -473,7 +552,7 @@ def contradictory(config, key, rng):
     config[key] = CONTRADICTORY[key]
 
 
-# -------------------------------------------------------------------------------------------------- weights
+# ----------------------------------------------------------------------------------------- weights
 
 def parts(path):
     """A safetensors file -> (header, body)."""
@@ -485,12 +564,14 @@ def parts(path):
 def join(path, header, body, length=None):
     """Write a safetensors file; length: what it says of its header, the truth if not given."""
     text = (header if isinstance(header, str) else dumps(header)).encode()
-    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + bytes(body))
+    length = len(text) if length is None else length
+    path.write_bytes(struct.pack("<Q", length) + text + bytes(body))
 
 
 def weights_case(rng, kind, folder):
     """The file as a whole, its header, or the numbers."""
-    path, command = folder / "m/model.safetensors", rng.choice(USES_MODEL)
+    path = folder / "m/model.safetensors"
+    command = rng.choice(USES_MODEL)
     header, body = parts(path)
     name = rng.choice([name for name in header if name != "__metadata__"])
     change = rng.choice(("file", "length", "no header", *HEADER, *HEADER, not_finite, not_finite))
@@ -501,7 +582,8 @@ def weights_case(rng, kind, folder):
         join(path, header, body, length)
         return Case(kind, f"header of {length} bytes", command, (path.name,))
     if change == "no header":
-        text = rng.choice(["{}", "[]", "5", "", '{"a": 5}', "[" * 1000, dumps(header)[:-1], '{"\\ud800": 5}'])
+        text = rng.choice(["{}", "[]", "5", "", '{"a": 5}', "[" * 1000, dumps(header)[:-1],
+                           '{"\\ud800": 5}'])
         join(path, text, body)
         return Case(kind, f"header {text[:20]!r}", command, (path.name, "m:"))
     change(header, body, name, rng)
@@ -519,7 +601,8 @@ def missing(header, body, name, rng):
 
 
 def extra(header, body, name, rng):
-    header[f"{name}.bias"] = {"dtype": "F32", "shape": [2], "data_offsets": [len(body), len(body) + 8]}
+    header[f"{name}.bias"] = {"dtype": "F32", "shape": [2],
+                              "data_offsets": [len(body), len(body) + 8]}
     body += bytes(8)
 
 
@@ -529,26 +612,27 @@ def renamed(header, body, name, rng):
 
 def overlapping(header, body, name, rng):
     """It names the bytes of another tensor of its size, so that its own belong to none."""
-    same = [other["data_offsets"] for key, other in header.items() if key not in (name, "__metadata__")]
+    same = [other["data_offsets"] for key, other in header.items()
+            if key not in (name, "__metadata__")]
     header[name]["data_offsets"] = rng.choice(same)
 
 
 def out_of_range(header, body, name, rng):
     first, last = header[name]["data_offsets"]
     header[name]["data_offsets"] = rng.choice([
-        [first, last + 4], [first + len(body), last + len(body)], [last, first], [-4, last], [first, 2**63],
-        [first], [first, last, last], "all", None, [first, 2**70]])
+        [first, last + 4], [first + len(body), last + len(body)], [last, first], [-4, last],
+        [first, 2**63], [first], [first, last, last], "all", None, [first, 2**70]])
 
 
 def shaped(header, body, name, rng):
     shape = header[name]["shape"]
-    header[name]["shape"] = rng.choice([[*shape, 2], shape[::-1] * 2, [*shape, 1], [-1], [2**40, 2**40], [],
-                                        None, [0], "32"])
+    header[name]["shape"] = rng.choice([[*shape, 2], shape[::-1] * 2, [*shape, 1], [-1],
+                                        [2**40, 2**40], [], None, [0], "32"])
 
 
 def retyped(header, body, name, rng):
-    header[name]["dtype"] = rng.choice(["I32", "U32", "F16", "F64", "I64", "U8", "BOOL", "F8_E4M3", "F31", "",
-                                        5, None, "f32"])
+    header[name]["dtype"] = rng.choice(["I32", "U32", "F16", "F64", "I64", "U8", "BOOL", "F8_E4M3",
+                                        "F31", "", 5, None, "f32"])
 
 
 def keyless(header, body, name, rng):
@@ -572,14 +656,16 @@ def not_finite(header, body, name, rng):
     body[at:at + 4] = struct.pack("<f", rng.choice([float("nan"), float("inf"), -float("inf")]))
 
 
-HEADER = (missing, extra, renamed, overlapping, out_of_range, shaped, retyped, keyless, in_half, named_twice)
+HEADER = (missing, extra, renamed, overlapping, out_of_range, shaped, retyped, keyless, in_half,
+          named_twice)
 
 
 def index_case(rng, kind, folder):
     """model.safetensors.index.json, and the shards beside it."""
     shutil.rmtree(folder / "m")
     shutil.copytree(folder / "sharded", folder / "m")
-    path, command = folder / "m/model.safetensors.index.json", rng.choice(USES_MODEL)
+    path = folder / "m/model.safetensors.index.json"
+    command = rng.choice(USES_MODEL)
     shards = sorted((folder / "m").glob("model-*.safetensors"))
     if rng.random() < 0.5:
         broken = rng.choice([path, *shards])
@@ -592,24 +678,25 @@ def index_case(rng, kind, folder):
     others = [shard.name for shard in shards if shard.name != where[name]]
     change = rng.choice(IN_OBJECTS)
     if rng.random() < 0.4:
-        where[name] = rng.choice([rng.choice(others), "absent.safetensors", "../m", "/etc/passwd", "", "a\0b",
-                                  "x" * 5000, "config.json", "\ud800"])
+        where[name] = rng.choice([rng.choice(others), "absent.safetensors", "../m", "/etc/passwd",
+                                  "", "a\0b", "x" * 5000, "config.json", "\ud800"])
         what = f"{name} in {where[name][:20]!r}"
     else:
-        target = rng.choice([(index, "weight_map"), (where, name)])
-        change(*target, rng)
-        what = f"{target[1]}: {change.__name__}"
+        container, key = rng.choice([(index, "weight_map"), (where, name)])
+        change(container, key, rng)
+        what = f"{key}: {change.__name__}"
     path.write_text(dumps(index))
     return Case(kind, what, command, ("m:", path.name, "safetensors", "m/"))
 
 
 def tokenizer_case(rng, kind, folder):
     """The SentencePiece model as a whole, one that does not fit, or one that changes text."""
-    path, command = folder / "m/tokenizer.model", rng.choice(USES_MODEL)
+    path = folder / "m/tokenizer.model"
+    command = rng.choice(USES_MODEL)
     how = rng.choice((*BYTES_FILE, "cut", "cut", "cut", "JSON", "overwritten", "other", "no text"))
     if how == "JSON":
         path.write_text(json.dumps({"version": "1.0", "model": {"type": "BPE"}}))
-    elif how == "overwritten":  # its first piece, where the lengths are that all the rest depends on
+    elif how == "overwritten":  # the first piece, with the lengths that all the rest depends on
         data = bytearray(path.read_bytes())
         data[:20] = rng.randbytes(20)
         path.write_bytes(data)
@@ -623,87 +710,100 @@ def tokenizer_case(rng, kind, folder):
 
 
 def other_tokenizer(rng, path):
-    """A whole SentencePiece model that will not do -> why not."""
+    """Write a whole SentencePiece model that does not fit -> why it does not."""
     text = [json.dumps(item, ensure_ascii=False) for item in ITEMS] * 3
     how = rng.choice(["too many pieces", "changes white space", "no byte pieces", "no </s>"])
     options = {"too many pieces": {"vocab_size": 351},
                "changes white space": {"remove_extra_whitespaces": True},
                "no byte pieces": {"byte_fallback": False, "vocab_size": 100},
                "no </s>": {"eos_id": -1}}[how]
+    settings = {"vocab_size": 350, "model_type": "bpe", "byte_fallback": True,
+                "normalization_rule_name": "identity", "remove_extra_whitespaces": False,
+                "allow_whitespace_only_pieces": True, "character_coverage": 1.0,
+                "hard_vocab_limit": False, "num_threads": 1, "minloglevel": 2} | options
     with open(path, "wb") as file:
-        tokenizer.sentencepiece.SentencePieceTrainer.train(**{
-            "sentence_iterator": iter(text), "model_writer": file, "vocab_size": 350, "model_type": "bpe",
-            "byte_fallback": True, "normalization_rule_name": "identity", "remove_extra_whitespaces": False,
-            "allow_whitespace_only_pieces": True, "character_coverage": 1.0, "hard_vocab_limit": False,
-            "num_threads": 1, "minloglevel": 2} | options)
+        tokenizer.sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(text), model_writer=file, **settings)
     return how
 
 
-# ---------------------------------------------------------------------------------------------------- flags
+# ------------------------------------------------------------------------------------------- flags
 
+# Wrong flags of each script.
+WRONG_SFT = (
+    "--batch-size 0", "--batch-size -3", "--batch-size 1.5", "--batch-size x", "--lr nan",
+    "--lr inf", "--lr -1", "--lr x", "--learning-rate 1", "--w-max 0.5", "--w-max nan",
+    "--max-length -1", "--max-length 5", "--epochs 0", "--epochs 99999999999999999999",
+    "--warmup-ratio 2", "--warmup-ratio -1", "--dtype int8", "--device abacus", "--device meta",
+    "--device cuda:99", "--device", "--seed -1", "--keep 0", "--plan -1", "--preset big",
+    "--data absent.json", "--model absent", "--model raw.json", "--tokenizer absent",
+    "--tokenizer raw.json", "--eval-data absent", "--eval-every 5", "--out raw.json",
+    "--out raw.json/run", "--out m", "--data=", "--model=", "--mae yes", "--no-lr",
+    "--weight-decay 1e999", "--micro-tokens 0", "extra", "--data m", "--grad-clip -0.1",
+    "--batch", "--save-every -1", "--batch-size 99999999999999999999999")
+WRONG_PPO = (
+    "--temperature 0", "--temperature nan", "--gamma 1.5", "--gamma -1", "--lam 2",
+    "--beta inf", "--clip -1", "--whiten half", "--shared-critic --critic-warmup 3",
+    "--num-prompts 0", "--ppo-epochs 0", "--max-new-tokens 0", "--max-new-tokens 1000000000",
+    "--max-new-tokens 99999999999999999999", "--micro-batch 0", "--score-clip nan",
+    "--warmup-ratio 1.01", "--max-prompt 3", "--free-text no", "--model absent", "--model=",
+    "--data absent", "--eval-data m", "--out pairs.json", "--device meta", "--reward 5",
+    "--pairs pairs.json", "--seed 1.0", "--actor-lr 1e400", "--value-coef -1")
+WRONG_EVALUATE = (
+    "--bench toolbench", "--level low", "--turn second", "--limit -1", "--data absent",
+    "--data raw.json", "--tool-timeout 0", "--tool-timeout nan", "--predictions absent",
+    "--predictions m", "--format xml", "--out raw.json", "--out raw.json/x", "--compat",
+    "--bench transcripts --predictions absent", "--bench tooleyes", "--queries queries.json",
+    "--tool-library library", "--bench toolbox", "--batch-size 0", "--max-new-tokens -5",
+    "--dtype fp8", "--model absent --errors", "--bench bfcl --level heavy",
+    "--bench toolalpaca --turn third", "--bench rotbench --queries x", "--show 3",
+    "--temperature 1", "--limit 1e3", "--bench rotbench --level heavy")
 FLAGS = {  # script: (valid command, wrong flags)
-    "sft.py": (SFT, ["--batch-size 0", "--batch-size -3", "--batch-size 1.5", "--batch-size x", "--lr nan",
-                     "--lr inf", "--lr -1", "--lr x", "--learning-rate 1", "--w-max 0.5", "--w-max nan",
-                     "--max-length -1", "--max-length 5", "--epochs 0", "--epochs 99999999999999999999",
-                     "--warmup-ratio 2", "--warmup-ratio -1", "--dtype int8", "--device abacus",
-                     "--device meta", "--device cuda:99", "--device", "--seed -1", "--keep 0", "--plan -1",
-                     "--preset big",
-                     "--data absent.json", "--model absent", "--model raw.json", "--tokenizer absent",
-                     "--tokenizer raw.json", "--eval-data absent", "--eval-every 5", "--out raw.json",
-                     "--out raw.json/run", "--out m", "--data=", "--model=", "--mae yes", "--no-lr",
-                     "--weight-decay 1e999", "--micro-tokens 0", "extra", "--data m", "--grad-clip -0.1",
-                     "--batch", "--save-every -1", "--batch-size 99999999999999999999999"]),
-    "ppo.py": ([*PPO, "--data", "pairs.json"], [
-        "--temperature 0", "--temperature nan", "--gamma 1.5", "--gamma -1", "--lam 2", "--beta inf",
-        "--clip -1", "--whiten half", "--shared-critic --critic-warmup 3", "--num-prompts 0",
-        "--ppo-epochs 0",
-        "--max-new-tokens 0", "--max-new-tokens 1000000000", "--max-new-tokens 99999999999999999999",
-        "--micro-batch 0", "--score-clip nan", "--warmup-ratio 1.01", "--max-prompt 3", "--free-text no",
-        "--model absent", "--model=", "--data absent", "--eval-data m", "--out pairs.json", "--device meta",
-        "--reward 5", "--pairs pairs.json", "--seed 1.0", "--actor-lr 1e400", "--value-coef -1"]),
-    "evaluate.py": ([*EVALUATE, "--predictions", "predictions.jsonl"], [
-        "--bench toolbench", "--level low", "--turn second", "--limit -1", "--data absent", "--data raw.json",
-        "--tool-timeout 0", "--tool-timeout nan", "--predictions absent", "--predictions m", "--format xml",
-        "--out raw.json", "--out raw.json/x", "--compat", "--bench transcripts --predictions absent",
-        "--bench tooleyes", "--queries queries.json", "--tool-library library", "--bench toolbox",
-        "--batch-size 0", "--max-new-tokens -5", "--dtype fp8", "--model absent --errors",
-        "--bench bfcl --level heavy", "--bench toolalpaca --turn third", "--bench rotbench --queries x",
-        "--show 3", "--temperature 1", "--limit 1e3", "--bench rotbench --level heavy"]),
+    "sft.py": (SFT, WRONG_SFT),
+    "ppo.py": ([*PPO, "--data", "pairs.json"], WRONG_PPO),
+    "evaluate.py": ([*EVALUATE, "--predictions", "predictions.jsonl"], WRONG_EVALUATE),
 }
 GENERATES = ["--device meta", "--device abacus", "--max-new-tokens 1000000000", "--model absent",
              "--model raw.json", "--batch-size 0.5", "--max-new-tokens 99999999999999999999"]
 
 
 def flag_case(rng, kind, folder):
-    """A flag that is unknown, malformed, out of range, names what is not there or contradicts another one."""
+    """A flag that is unknown, malformed, out of range, names nothing, or contradicts another."""
     script = rng.choice(sorted(FLAGS))
     command, wrong = FLAGS[script]
     words = rng.choice(wrong)
     if script == "evaluate.py" and rng.random() < 0.2:
-        command, words = [*EVALUATE, "--model", "m"], rng.choice(GENERATES)
+        command = [*EVALUATE, "--model", "m"]
+        words = rng.choice(GENERATES)
     value = words.split()[-1]
     named = [word.split("=")[0] for word in words.split() if word.startswith("--")]
     names = (*named, f" {value}", "--data", "--tool-library", "--predictions", "First_Turn")
     return Case(kind, f"{script} {words}", [*command, *words.split()], names)
 
 
-# ----------------------------------------------------------------------------------------- a run's own files
+# ------------------------------------------------------------------------------- a run's own files
 
 IDENTITY = ("lr", "epochs", "batch_size", "script", "contents", "seed")
+# Damage to a file of answers that leaves what may be a line that a kill cut off.
+LIKE_A_KILL = ("cut", "empty", "white space", "another value", "deep", "random bytes", "NUL bytes",
+               "UTF-16", "more after the end")
 
 
 def run_case(rng, kind, folder):
-    """What a killed run left: flags.json, the logs, the newest checkpoint; and evaluate.py's answers."""
+    """What a killed run left: flags.json, the logs, the newest checkpoint, answers."""
     if rng.random() < 0.3:
         return answers_case(rng, kind, folder)
     own = rng.choice(sorted(RUNS))
-    out, command = folder / own, RUNS[own]
+    out = folder / own
+    command = RUNS[own]
     newest = max((out / "checkpoints").iterdir())
     which = rng.choice(["flags", "log", "state", "tensors", "tensors"])
     if which == "tensors":
         path = rng.choice(sorted(newest.glob(".metadata")) + sorted(newest.glob("*.distcp")))
-        how = rng.choice(["cut", "absent", "empty", "NUL bytes", "random bytes", *["a flipped bit"] * 2])
-        return Case(kind, f"{own}, {path.name}: {break_bytes(rng, path, how)}", command, (newest.name,))
+        how = rng.choice(["cut", "absent", "empty", "NUL bytes", "random bytes",
+                          "a flipped bit", "a flipped bit"])
+        what = flip_bit(rng, path) if how == "a flipped bit" else break_file(rng, path, how)
+        return Case(kind, f"{own}, {path.name}: {what}", command, (newest.name,))
     path = {"flags": out / "flags.json", "state": newest / "state.json",
             "log": out / rng.choice(["metrics.jsonl", "timings.jsonl"])}[which]
     how = rng.choice(["file", "value"])
@@ -713,17 +813,24 @@ def run_case(rng, kind, folder):
         what = break_log(rng, path)
     else:
         value = json.loads(path.read_text())
-        keys = [key for key in (IDENTITY if which == "flags" else ("step", "files", "notes")) if key in value]
-        key, change = rng.choice(keys), rng.choice((drop, nothing, wrong_type, twice, misspelt, no_number))
-        change(value, key, rng)
+        known = IDENTITY if which == "flags" else ("step", "files", "notes")
+        keys = [key for key in known if key in value]
+        changes = (drop, nothing, wrong_type, twice, misspelt, no_number)
+        what = change_a_key(rng, value, keys, changes)
         path.write_text(dumps(value))
-        what = f"{key}: {change.__name__}"
     return Case(kind, f"{own}, {path.name}: {what}", command, (path.name, own))
 
 
-def break_bytes(rng, path, how):
-    if how != "a flipped bit":
-        return break_file(rng, path, how)
+def change_a_key(rng, value, keys, changes):
+    """Break one of some keys of a JSON object by one of some changes -> what was done."""
+    key = rng.choice(keys)
+    change = rng.choice(changes)
+    change(value, key, rng)
+    return f"{key}: {change.__name__}"
+
+
+def flip_bit(rng, path):
+    """Flip a bit of a file -> what was done."""
     data = bytearray(path.read_bytes())
     at = rng.randrange(len(data))
     data[at] ^= 1 << rng.randrange(8)
@@ -732,9 +839,10 @@ def break_bytes(rng, path, how):
 
 
 def break_log(rng, path):
+    """Damage metrics.jsonl or timings.jsonl -> what was done."""
     lines = path.read_text().splitlines()
-    how = rng.choice(["a line is gone", "no JSON", "no object", "no step", "step of a wrong type", "cut",
-                      "not UTF-8", "a line twice", "empty", "a directory", "absent"])
+    how = rng.choice(["a line is gone", "no JSON", "no object", "no step", "step of a wrong type",
+                      "cut", "not UTF-8", "a line twice", "empty", "a directory", "absent"])
     at = rng.randrange(2)  # of the steps that the newest checkpoint has behind it
     if how in ("not UTF-8", "empty", "a directory", "absent"):
         return break_file(rng, path, how)
@@ -749,47 +857,48 @@ def break_log(rng, path):
 
 
 def answers_case(rng, kind, folder):
+    """What a killed evaluate.py left: run.json and the answers."""
     path = folder / "answers" / rng.choice(["run.json", "answers.0.jsonl"])
     command = [*ANSWER, "--limit", "1"]
     if rng.random() < 0.5:
-        ways = [way for way in TEXT_FILE if path.name == "run.json" or way not in (
-            "cut", "empty", "white space", "another value", "deep", "random bytes", "NUL bytes", "UTF-16",
-            "more after the end")]  # which may be a line that a kill cut off
-        what = break_file(rng, path, rng.choice([way for way in ways if way != "absent"]))
+        ways = [way for way in TEXT_FILE if way != "absent"
+                and (path.name == "run.json" or way not in LIKE_A_KILL)]
+        what = break_file(rng, path, rng.choice(ways))
     elif path.name == "run.json":
         value = json.loads(path.read_text())
-        key, change = rng.choice(sorted(value)), rng.choice((drop, wrong_type, twice, misspelt, no_number))
-        change(value, key, rng)
+        changes = (drop, wrong_type, twice, misspelt, no_number)
+        what = change_a_key(rng, value, sorted(value), changes)
         path.write_text(dumps(value))
-        what = f"{key}: {change.__name__}"
     else:
         value = json.loads(path.read_text().splitlines()[0])
-        key, change = rng.choice(sorted(value)), rng.choice((drop, nothing, wrong_type, twice, misspelt))
-        change(value, key, rng)
+        changes = (drop, nothing, wrong_type, twice, misspelt)
+        what = change_a_key(rng, value, sorted(value), changes)
         path.write_text(dumps(value) + "\n")
-        what = f"{key}: {change.__name__}"
     return Case(kind, f"answers, {path.name}: {what}", command, (path.name, "answers"))
 
 
-# -------------------------------------------------------------------------------------------------- the table
+# --------------------------------------------------------------------------------------- the table
 
-KINDS = {**dict.fromkeys(FORMATS, json_case), "config.json": config_case, "safetensors": weights_case,
-         "safetensors index": index_case, "tokenizer.model": tokenizer_case, "flags": flag_case,
-         "a run's own files": run_case}
+KINDS = {**dict.fromkeys(FORMATS, json_case),  # kind of input -> function that makes a case
+         "config.json": config_case, "safetensors": weights_case, "safetensors index": index_case,
+         "tokenizer.model": tokenizer_case, "flags": flag_case, "a run's own files": run_case}
 
 
 def make(seed, number, valid, folder):
     """Case `number` in `folder`, which becomes a copy of the valid one with one thing broken."""
     shutil.copytree(valid, folder, symlinks=True)
-    rng, kind = random.Random(f"{seed}/{number}"), list(KINDS)[number % len(KINDS)]
+    rng = random.Random(f"{seed}/{number}")
+    kind = list(KINDS)[number % len(KINDS)]
     return KINDS[kind](rng, kind, folder)
 
 
 def check_valid(valid, folder):
-    """The undamaged inputs are accepted by every command; otherwise a refusal would mean nothing."""
-    commands = [command for formats in FORMATS.values() for _, _, command in formats]
-    commands += [*USES_MODEL, *RUNS.values(), [*ANSWER, "--limit", "1"]]
-    for command in {" ".join(command): command for command in commands}.values():
+    """End unless every command accepts the undamaged inputs: else a refusal would mean nothing."""
+    commands = [*USES_MODEL, *RUNS.values(), [*ANSWER, "--limit", "1"]]
+    for formats in FORMATS.values():
+        commands += [command for _, _, command in formats]
+    different = {" ".join(command): command for command in commands}
+    for command in different.values():
         shutil.copytree(valid, folder)
         status, _, err = in_child(command, folder)
         assert status == 0, (command, err)
@@ -797,37 +906,43 @@ def check_valid(valid, folder):
 
 
 def main():
+    """The command line; see the top of this file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="run this case alone, and print all it says")
-    parser.add_argument("--processes", type=int, default=6, help="cases to repeat in a process of their own")
+    parser.add_argument("--processes", type=int, default=6,
+                        help="cases to repeat in a process of their own")
     parser.add_argument("--show", type=int, default=10, help="offenders to print in full")
     flags = parser.parse_args()
     torch.set_num_threads(1)
-    table, offenders, folder = {kind: Counter() for kind in KINDS}, 0, Path(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
-    valid, here = folder / "valid", folder / "case"
+    valid = folder / "valid"
+    here = folder / "case"
     valid.mkdir()
     fixtures(valid)
     numbers = range(flags.count) if flags.only is None else [flags.only]
     if flags.only is None:
         check_valid(valid, here)
-    alone = set(random.Random(flags.seed).sample(numbers, min(flags.processes, len(numbers))))
+    repeated = random.Random(flags.seed).sample(numbers, min(flags.processes, len(numbers)))
+    table = {kind: Counter() for kind in KINDS}
+    offenders = 0
     for number in numbers:
-        for execute in (in_child, in_process) if number in alone else (in_child,):
+        ways = (in_child, in_process) if number in repeated else (in_child,)
+        for execute in ways:
             case = make(flags.seed, number, valid, here)
-            if execute is in_process and "unreadable" in case.what:
-                shutil.rmtree(here)
-                continue  # for root everything is readable
-            result = run(case, here, execute)
-            table[case.kind][result.verdict] += execute is in_child
-            if result.verdict not in GOOD or flags.only is not None:
-                offenders += 1
-                show(number, case, result, offenders <= flags.show)
+            # For root, who may own the process, everything is readable.
+            if execute is in_child or "unreadable" not in case.what:
+                result = run(case, here, execute)
+                if execute is in_child:
+                    table[case.kind][result.verdict] += 1
+                if result.verdict not in GOOD or flags.only is not None:
+                    offenders += 1
+                    show(number, case, result, offenders <= flags.show)
             shutil.rmtree(here)
     shutil.rmtree(folder)
-    report(table)
+    print_table(table)
     sys.exit(bool(offenders))
 
 
@@ -838,11 +953,14 @@ def show(number, case, result, in_full):
         print(f"$ {' '.join(case.command)}\n{result.output}", flush=True)
 
 
-def report(table):
-    """The table by kind of input."""
-    print(f"\n{'kind of input':<20}{'cases':>7}" + "".join(f"{verdict:>13}" for verdict in VERDICTS))
-    for kind, counts in (*table.items(), ("all", sum(table.values(), Counter()))):
-        print(f"{kind:<20}{counts.total():>7}" + "".join(f"{counts[verdict]:>13}" for verdict in VERDICTS))
+def print_table(table):
+    """Print how many cases of each kind of input had each verdict. table: {kind: Counter}."""
+    print(f"\n{'kind of input':<20}{'cases':>7}"
+          + "".join(f"{verdict:>13}" for verdict in VERDICTS))
+    total = sum(table.values(), Counter())
+    for kind, counts in (*table.items(), ("all", total)):
+        print(f"{kind:<20}{counts.total():>7}"
+              + "".join(f"{counts[verdict]:>13}" for verdict in VERDICTS))
 
 
 if __name__ == "__main__":

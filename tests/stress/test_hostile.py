@@ -1,4 +1,4 @@
-"""Wrong input ends in one line: a fixed sample of tests/stress/hostile.py, and by hand what it found."""
+"""Wrong input ends in one line: a fixed sample of hostile.py's cases, and by hand what it found."""
 
 import json
 import os
@@ -20,7 +20,8 @@ from tests.stress import hostile
 
 @pytest.fixture(scope="module")
 def valid():
-    with tempfile.TemporaryDirectory() as folder:  # tmp_path is closed to the unprivileged user of some cases
+    # Not tmp_path, which is closed to the unprivileged user of some cases.
+    with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         (Path(folder) / "valid").mkdir()
         hostile.fixtures(Path(folder) / "valid")
@@ -40,18 +41,20 @@ def test_a_process_of_its_own_says_the_same(valid, tmp_path):
     shutil.copytree(valid, tmp_path / "case")
     (tmp_path / "case/raw.json").write_text('[{"id": 1, "id": 2}]')
     command = [*hostile.SFT, "--out", "own"]
-    forked, own = (run(command, tmp_path / "case") for run in (hostile.in_child, hostile.in_process))
+    forked = hostile.in_child(command, tmp_path / "case")
+    own = hostile.in_process(command, tmp_path / "case")
     assert forked == own == (2, "", "error: raw.json: the key 'id' comes twice in an object\n")
 
 
 @pytest.mark.parametrize("text, message", [
     ('{"a": 1, "b": {"c": 1, "c": 2}}', "where: the key 'c' comes twice"),
     ("[1e999]", "where: 1e999 is too large"), ("[-Infinity]", "where: -Infinity is not JSON"),
-    (r'["x\ud800"]', "where: not Unicode text after"), ("[" * 101 + "]" * 101, "where: nested too deeply"),
+    (r'["x\ud800"]', "where: not Unicode text after"),
+    ("[" * 101 + "]" * 101, "where: nested too deeply"),
 ])
 def test_json_with_more_than_one_meaning_is_refused(text, message):
-    """A key that came twice had its last value, 1e999 was infinite, and a tool's name with half a surrogate
-    pair ended in a traceback."""
+    """A key that came twice had its last value, 1e999 was infinite, and a tool's name with half a
+    surrogate pair ended in a traceback."""
     with pytest.raises(InputError) as error:
         parse_json(text, "where")
     assert message in str(error.value)
@@ -66,16 +69,17 @@ def test_json_of_one_meaning_is_read():
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_weights_that_are_not_finite_are_refused_by_name(model_dir, tmp_path, number):
-    """A model with a NaN answered every question with the same token, or with one beyond the vocabulary."""
+    """A model with a NaN gave the same token to every question, or one beyond the vocabulary."""
     transformer = model.load(model_dir)
     with torch.no_grad():
         transformer.model.layers[1].mlp.up_proj.weight[3, 4] = number
     model.save(transformer, tmp_path)
-    with pytest.raises(InputError, match="layers.1.mlp.up_proj.weight holds numbers that are not finite"):
+    message = "layers.1.mlp.up_proj.weight holds numbers that are not finite"
+    with pytest.raises(InputError, match=message):
         model.load(tmp_path)
 
 
-def test_weights_too_large_for_half_precision_are_refused_and_many_large_ones_are_not(model_dir, tmp_path):
+def test_weights_too_large_for_half_precision_are_refused_not_many_large_ones(model_dir, tmp_path):
     transformer = model.load(model_dir)
     with torch.no_grad():
         transformer.lm_head.weight.fill_(6e4)  # their sum is beyond fp16, they are not
@@ -109,12 +113,13 @@ def test_a_tied_model_may_store_its_matrix_twice_but_not_two_matrices(model_dir,
 @pytest.mark.parametrize("changed, message", [
     ({"num_hidden_layers": 2 * 10**9}, "2000000000 layers, but only"),
     ({"rope_theta": 10**400}, "rope_theta = 1000"),
-    ({"rope_theta": 0}, "rope_theta = 0 is not"), ({"rms_norm_eps": 0.0}, "rms_norm_eps = 0.0 is not"),
+    ({"rope_theta": 0}, "rope_theta = 0 is not"),
+    ({"rms_norm_eps": 0.0}, "rms_norm_eps = 0.0 is not"),
     ({"rope_parameters": {"rope_theta": 5.0}}, "rope_theta is 1000000.0 and 5.0"),
     ({"partial_rotary_factor": 0.5}, "partial_rotary_factor = 0.5 is not implemented"),
 ])
 def test_absurd_or_contradictory_configurations_are_refused(model_dir, tmp_path, changed, message):
-    """Two thousand million layers were built until memory ended; of two values of theta one was taken."""
+    """2e9 layers were built until memory ended; of two values of theta one was taken."""
     shutil.copytree(model_dir, tmp_path / "m")
     (tmp_path / "m/config.json").write_text(json.dumps(CONFIG | changed))
     with pytest.raises(InputError) as error:
@@ -124,18 +129,21 @@ def test_absurd_or_contradictory_configurations_are_refused(model_dir, tmp_path,
 
 def test_a_pair_without_gold_among_pairs_is_named(tmp_path):
     """It was taken for a trajectory without calls, and the file silently had a prompt less."""
-    pairs = [{"conversations": ITEMS[0]["conversations"][:2], "gold": 'get_weather(city="Bergen")'}] * 2
-    (tmp_path / "pairs.json").write_text(json.dumps([*pairs, {"conversations": pairs[0]["conversations"]}]))
-    with pytest.raises(InputError, match="item 2: has neither of instruction and gold, unlike item 0"):
+    conversation = {"conversations": ITEMS[0]["conversations"][:2]}
+    pair = conversation | {"gold": 'get_weather(city="Bergen")'}
+    (tmp_path / "pairs.json").write_text(json.dumps([pair, pair, conversation]))
+    message = "item 2: has neither of instruction and gold, unlike item 0"
+    with pytest.raises(InputError, match=message):
         prompts.read(tmp_path / "pairs.json", None)
 
 
 def test_a_schema_of_wrong_types_is_named():
     """An empty text for an object, and a number for a parameter's schema, were read as nothing."""
-    for schema, message in (({"name": "f", "parameters": ""}, "tool f: parameters must be an object"),
-                            ({"name": "f", "parameters": {"properties": 0}}, "properties must be an object"),
-                            ({"name": "f", "parameters": {"properties": {"a": 5}}}, "a must be an object"),
-                            ({"name": "f", "description": 5}, "tool f: description must be text")):
+    wrong = (({"name": "f", "parameters": ""}, "tool f: parameters must be an object"),
+             ({"name": "f", "parameters": {"properties": 0}}, "properties must be an object"),
+             ({"name": "f", "parameters": {"properties": {"a": 5}}}, "a must be an object"),
+             ({"name": "f", "description": 5}, "tool f: description must be text"))
+    for schema, message in wrong:
         system = {"role": "system", "content": json.dumps([schema])}
         with pytest.raises(InputError) as error:
             trajectories.read_item({"conversations": [system]})

@@ -1,4 +1,4 @@
-"""toolbox/synthesize.py and the files around it (chains, questions, drafts, teacher, noise); what they wrote."""
+"""toolbox/synthesize.py and the files that it uses: chains, questions, filters, mistakes, noise."""
 
 import copy
 import json
@@ -17,13 +17,15 @@ from reward import reward
 from tests.conftest import ROOT, run_script
 from toolbox import chains, filters, questions, synthesize
 from toolbox.execute import DIALOGUE, TOOLS, run, schemas
-from toolbox.mistakes import err
-from toolbox.noise import LEVELS, disturb
+from toolbox.mistakes import make_mistake
+from toolbox.noise import LEVELS, add_noise
 from toolbox.wording import EXTRA
 
-NAMES = ("train", "rl", "heldout_single", "heldout_multi", *(f"heldout_{level}" for level in LEVELS))
+NAMES = ("train", "rl", "heldout_single", "heldout_multi",
+         *(f"heldout_{level}" for level in LEVELS))
 CLEAN, GOLD = NAMES[:4], ("rl", "heldout_single", *NAMES[4:])
-FILES = {name: json.loads((ROOT / "data" / f"{name}.json").read_text(encoding="utf-8")) for name in NAMES}
+FILES = {name: json.loads((ROOT / "data" / f"{name}.json").read_text(encoding="utf-8"))
+         for name in NAMES}
 TRAIN = [trajectories.read_item(item) for item in FILES["train"]]
 EVERY = [(name, item) for name in CLEAN for item in FILES[name]]
 
@@ -33,22 +35,29 @@ def question(item):
 
 
 def offered(item):
-    return [schema["function"]["name"] for schema in json.loads(item["conversations"][0]["content"])]
+    return [schema["function"]["name"]
+            for schema in json.loads(item["conversations"][0]["content"])]
 
 
 def pairs(turns):
     """(call, feedback) of the calls of a conversation that a tool answered."""
-    return [(parse_call(call.content), answer.content) for call, answer in zip(turns, turns[1:])
+    return [(parse_call(call.content), answer.content)
+            for call, answer in zip(turns, turns[1:], strict=False)
             if (call.role, answer.role) == ("assistant", "function")]
 
 
 def scalars(value):
     """The scalars of a JSON value, in any order."""
-    found, rest = [], [value]
+    found = []
+    rest = [value]
     while rest:
         value = rest.pop()
-        rest += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        found += [] if isinstance(value, (dict, list)) else [value]
+        if isinstance(value, dict):
+            rest += value.values()
+        elif isinstance(value, list):
+            rest += value
+        else:
+            found.append(value)
     return found
 
 
@@ -56,7 +65,8 @@ def test_the_script_writes_the_committed_files_byte_for_byte(tmp_path):
     """In a process of its own, with another hash seed than this one."""
     done = run_script("-m", "toolbox.synthesize", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.json" for name in NAMES)
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == sorted(f"{name}.json" for name in NAMES)
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (ROOT / "data" / path.name).read_bytes(), path.name
 
@@ -69,8 +79,8 @@ def test_the_files_hold_as_many_items_as_the_paper_and_stay_small():
     assert [single.count((tools, True)) for tools in ("seen", "unseen")] == [350, 350]
     assert [single.count((tools, False)) for tools in ("seen", "unseen")] == [150, 150]
     assert sum(len(item["conversations"]) > 2 for item in FILES["rl"]) == 358
-    assert [sum(item["tools"] == tools for item in FILES["heldout_heavy"]) for tools in ("seen", "unseen")
-            ] == [100, 100]
+    heavy = [item["tools"] for item in FILES["heldout_heavy"]]
+    assert [heavy.count(tools) for tools in ("seen", "unseen")] == [100, 100]
     assert sum((ROOT / "data" / f"{name}.json").stat().st_size for name in NAMES) < 10_000_000
     for items in FILES.values():
         assert len({item.get("id") for item in items}) == len(items)
@@ -87,7 +97,8 @@ while len(made) < 100:
     rng = random.Random(len(made) * 1000 + int(sys.argv[1]))
     steps = None
     while steps is None:
-        steps = chains.build(rng, synthesize.ALL, rng.choice(synthesize.ALL), rng.randint(1, 4))
+        first = rng.choice(synthesize.ALL)
+        steps = chains.draw_chain(rng, synthesize.ALL, first, rng.randint(1, 4))
     assert all(run(Call(step.name, step.arguments, (0, 0))) == step.feedback for step in steps)
     made.append(steps)
 print(json.dumps(made))
@@ -96,9 +107,11 @@ print(json.dumps(made))
     assert other.returncode == 0, other.stderr
     made = []
     while len(made) < 100:
-        rng, steps = random.Random(len(made) * 1000 + 5), None
+        rng = random.Random(len(made) * 1000 + 5)
+        steps = None
         while steps is None:
-            steps = chains.build(rng, synthesize.ALL, rng.choice(synthesize.ALL), rng.randint(1, 4))
+            steps = chains.draw_chain(rng, synthesize.ALL, rng.choice(synthesize.ALL),
+                                      rng.randint(1, 4))
         made.append(steps)
     assert json.loads(other.stdout) == json.loads(json.dumps(made))
     for steps in json.loads(other.stdout):
@@ -139,7 +152,8 @@ def test_a_task_of_several_calls_leads_to_its_expected_value():
     assert {len(task["calls"]) for task in tasks} == {1, 2, 3, 4}
     for task in tasks:
         tools = json.loads(task["conversations"][0]["content"])
-        results = [run(parse_call(call, tools, strict=True), offered(task)) for call in task["calls"]]
+        results = [run(parse_call(call, tools, strict=True), offered(task))
+                   for call in task["calls"]]
         assert all(classify(result) is Feedback.ALL_RIGHT for result in results)
         assert task["expected"] in map(str, scalars(json.loads(results[-1])))
         assert task["expected"].casefold() not in re.split(r"[^\w.-]+", question(task).casefold())
@@ -156,9 +170,9 @@ def test_17_percent_of_the_trajectories_hold_an_error_of_each_kind_equally_often
 def test_after_an_error_the_right_call_follows():
     for conversation in TRAIN:
         calls = [(turn.name, classify(after.content, turn.name, conversation.tools))
-                 for turn, after in zip(conversation.turns, conversation.turns[1:])
+                 for turn, after in zip(conversation.turns, conversation.turns[1:], strict=False)
                  if after.role == "function"]
-        for (_, kind), (_, following) in zip(calls, calls[1:]):
+        for (_, kind), (_, following) in zip(calls, calls[1:], strict=False):
             assert not (kind.is_error and following.is_error)
         assert not calls[-1][1].is_error and conversation.turns[-1].name == "finish"
 
@@ -177,15 +191,19 @@ def test_a_twentieth_asks_the_user_for_what_is_missing():
 def test_every_argument_stands_in_the_question_an_earlier_result_or_the_schema():
     """In the noise sets too, whose further parameters tell their value in their description."""
     checked = 0
-    for name, item in [*EVERY, *((name, item) for name in NAMES[4:] for item in FILES[name])]:
+    noisy = [(level, item) for level in NAMES[4:] for item in FILES[level]]
+    for name, item in [*EVERY, *noisy]:
         known = question(item)
         tools = read_tools(json.loads(item["conversations"][0]["content"]))
         calls = [item["gold"]] if "gold" in item else item.get("calls", [])
         turns = trajectories.read_item(item).turns[2:] + tuple(
             trajectories.Turn("assistant", call, "gold") for call in calls)
-        right = [turn for turn, after in zip(turns, [*turns[1:], None])
-                 if turn.name not in DIALOGUE and (after is None or after.role != "function" or not classify(
-                     after.content, turn.name, tools).is_error)]
+        right = []
+        for turn, after in zip(turns, [*turns[1:], None], strict=True):
+            failed = (after is not None and after.role == "function"
+                      and classify(after.content, turn.name, tools).is_error)
+            if turn.name not in DIALOGUE and not failed:
+                right.append(turn)
         for turn in right:
             if turn.role != "assistant":
                 known += "\n" + turn.content
@@ -198,7 +216,8 @@ def test_every_argument_stands_in_the_question_an_earlier_result_or_the_schema()
                     checked += 1
                     told = isinstance(leaf, bool) and any(
                         text in known for key, texts in EXTRA.items() for text in texts)
-                    assert told or str(leaf).casefold() in f"{known}\n{hint}".casefold(), (name, item["id"])
+                    stands = str(leaf).casefold() in f"{known}\n{hint}".casefold()
+                    assert told or stands, (name, item["id"])
             if name == "heldout_multi":
                 known += "\n" + run(call)
     assert checked > 8000
@@ -208,7 +227,7 @@ def test_no_question_is_like_another():
     """All pairs, in all files; the script only compares those that share a rare word."""
     texts = [question(item) for _, item in EVERY]
     assert len(set(texts)) == len(texts)
-    sets = [questions.words(text) for text in texts]
+    sets = [questions.word_set(text) for text in texts]
     place = {word: number for number, word in enumerate(sorted(set().union(*sets)))}
     matrix = np.zeros((len(sets), len(place)), np.float32)
     for row, words in enumerate(sets):
@@ -217,7 +236,7 @@ def test_no_question_is_like_another():
     sizes = matrix.sum(1)
     alike = both / (sizes[:, None] + sizes - both)
     np.fill_diagonal(alike, 0)
-    assert alike.max() <= filters.ALIKE + 1e-6
+    assert alike.max() <= filters.MAX_SIMILARITY + 1e-6
 
 
 def test_unseen_tools_are_nowhere_in_the_training_files():
@@ -234,15 +253,16 @@ def test_unseen_tools_are_nowhere_in_the_training_files():
 
 
 def test_every_tool_is_asked_for():
-    single, rl = ({parse_call(item["gold"]).name for item in FILES[name]}
-                  for name in ("heldout_single", "rl"))
-    called = {turn.name for conversation in TRAIN for turn in conversation.turns if turn.role == "assistant"}
+    single = {parse_call(item["gold"]).name for item in FILES["heldout_single"]}
+    rl = {parse_call(item["gold"]).name for item in FILES["rl"]}
+    called = {turn.name for conversation in TRAIN for turn in conversation.turns
+              if turn.role == "assistant"}
     assert single == set(TOOLS) - set(DIALOGUE)
     assert rl == single - set(synthesize.UNSEEN) <= called
 
 
 def test_texts_are_whole_and_name_no_tool():
-    for name, item in EVERY:
+    for _, item in EVERY:
         for turn in item["conversations"][1:]:
             if turn["role"] == "user":
                 assert not re.search(r"[{}]|  |\bNone\b|\[|\]", turn["content"])
@@ -255,37 +275,41 @@ def test_texts_are_whole_and_name_no_tool():
 def test_the_answer_tells_a_value_of_the_last_result():
     for conversation in TRAIN:
         result = json.loads(conversation.turns[-2].content)
-        assert any(str(value) in conversation.turns[-1].arguments["answer"] for value in scalars(result))
+        assert any(str(value) in conversation.turns[-1].arguments["answer"]
+                   for value in scalars(result))
 
 
 def test_the_tools_offered_are_few_hold_the_right_ones_and_some_that_begin_alike():
     alike = 0
-    for name, item in EVERY:
+    for _, item in EVERY:
         names = [tool for tool in offered(item) if tool not in DIALOGUE]
         assert len(names) in (3, 4) and len(set(names)) == len(names)
         assert set(DIALOGUE) < set(offered(item))
-        calls = [turn.name for turn in trajectories.read_item(item).turns if turn.role == "assistant"]
+        calls = [turn.name for turn in trajectories.read_item(item).turns
+                 if turn.role == "assistant"]
         golds = item.get("calls", [item["gold"]] if "gold" in item else [])
         calls += [parse_call(call).name for call in golds]
         needed = {call for call in calls if call in TOOLS} - set(DIALOGUE)
         assert needed < set(names)
-        alike += any(a.split("_")[0] == b.split("_")[0] for a in needed for b in set(names) - needed)
+        alike += any(a.split("_")[0] == b.split("_")[0] for a in needed
+                     for b in set(names) - needed)
     assert alike > 0.5 * len(EVERY)
 
 
 def step_of(seed):
     """An executed call of any tool, and the names offered with it."""
-    rng, steps = random.Random(seed), None
+    rng = random.Random(seed)
+    steps = None
     while steps is None:
-        steps = chains.build(rng, synthesize.ALL, rng.choice(synthesize.ALL), 1)
+        steps = chains.draw_chain(rng, synthesize.ALL, rng.choice(synthesize.ALL), 1)
     return rng, steps[0], [steps[0].name, *rng.sample(synthesize.ALL, 2), *DIALOGUE]
 
 
 @settings(max_examples=60)
 @given(st.integers(0, 10**6), st.sampled_from([kind for kind in Feedback if kind.is_error]))
-def test_a_mistake_of_the_teacher_gets_the_feedback_of_its_kind(seed, kind):
+def test_a_mistake_gets_the_feedback_of_its_kind(seed, kind):
     rng, step, names = step_of(seed)
-    mistake = err(rng, kind, step, names)
+    mistake = make_mistake(rng, kind, step, names)
     if mistake:  # not every tool can be broken by a wrong type
         name, arguments, feedback = mistake
         assert classify(feedback, name, schemas(names)) is kind
@@ -299,19 +323,23 @@ def test_a_mistake_of_the_teacher_gets_the_feedback_of_its_kind(seed, kind):
 def test_noise_changes_names_and_nothing_else(seed, level, place, number):
     item = FILES["heldout_single"][number]
     before = copy.deepcopy(item)
-    noisy = disturb(random.Random(seed), level, place, item)
-    assert item == before and noisy == disturb(random.Random(seed), level, place, item)
-    old, new = (read_tools(json.loads(x["conversations"][0]["content"])) for x in (item, noisy))
+    noisy = add_noise(random.Random(seed), level, place, item)
+    assert item == before and noisy == add_noise(random.Random(seed), level, place, item)
+    old = read_tools(json.loads(item["conversations"][0]["content"]))
+    new = read_tools(json.loads(noisy["conversations"][0]["content"]))
     assert [tool.description for tool in old] == [tool.description for tool in new]
     assert len({tool.name for tool in new}) == len(new)
-    gold, renamed = parse_call(item["gold"], old, strict=True), parse_call(noisy["gold"], new, strict=True)
+    gold = parse_call(item["gold"], old, strict=True)
+    renamed = parse_call(noisy["gold"], new, strict=True)
     where = [tool.name for tool in old].index(gold.name)
     assert new[where].name == renamed.name
-    changed_tools = [a.name != b.name for a, b in zip(old, new) if a.name not in DIALOGUE]
+    changed_tools = [a.name != b.name for a, b in zip(old, new, strict=True)
+                     if a.name not in DIALOGUE]
     assert any(changed_tools) == (level == "union" or place == 0)
     described = {p.name: p.description for p in old[where].parameters}
     again = {p.name: p.description for p in new[where].parameters}
-    kept = {again[key]: value for key, value in renamed.arguments.items() if "always set" not in again[key]}
+    kept = {again[key]: value for key, value in renamed.arguments.items()
+            if "always set" not in again[key]}
     assert kept == {described[key]: value for key, value in gold.arguments.items()}
     for key in set(renamed.arguments) - {key for key in again if "always set" not in again[key]}:
         assert again[key] == f'always set this to "{renamed.arguments[key]}"'
@@ -321,33 +349,37 @@ def test_noise_changes_names_and_nothing_else(seed, level, place, number):
 
 
 def test_the_levels_of_noise_on_a_conversation_read_by_hand():
-    item = next(item for item in FILES["heldout_single"] if item["gold"].startswith("search_songs("))
-    heavy = disturb(random.Random(1), "heavy", 0, item)
+    item = next(item for item in FILES["heldout_single"]
+                if item["gold"].startswith("search_songs("))
+    heavy = add_noise(random.Random(1), "heavy", 0, item)
     assert sorted(offered(heavy)) == sorted(offered(item)) and offered(heavy) != offered(item)
-    medium = disturb(random.Random(1), "medium", 0, item)
-    for name, other in zip(offered(item), offered(medium)):
+    medium = add_noise(random.Random(1), "medium", 0, item)
+    for name, other in zip(offered(item), offered(medium), strict=True):
         assert other in (name, name[::-1]) or re.fullmatch("[a-zA-Z]{2,6}", other)
         assert (other == name) == (name in DIALOGUE)
-    slight = disturb(random.Random(1), "slight", 0, item)
-    for name, other in zip(offered(item), offered(slight)):
+    slight = add_noise(random.Random(1), "slight", 0, item)
+    for name, other in zip(offered(item), offered(slight), strict=True):
         assert abs(len(name) - len(other)) <= 1 + len(name) // 8 and name[0] == other[0]
 
 
 @settings(max_examples=200)
 @given(st.lists(st.lists(st.sampled_from("abcdefghijkl"), min_size=1, max_size=12), max_size=12))
 def test_questions_alike_are_found_as_by_comparing_all(texts):
-    collection, kept = filters.Questions(), []
+    collection = filters.Questions()
+    kept = []
     for text in map(" ".join, texts):
         item = filters.Draft(text, text, None, [], "", [])
-        alike = any(questions.similarity(questions.words(text), questions.words(old)) > filters.ALIKE
+        own = questions.word_set(text)
+        alike = any(questions.jaccard(own, questions.word_set(old)) > filters.MAX_SIMILARITY
                     for old in kept)
         assert collection.admit(item) != alike
-        kept += [] if alike else [text]
+        if not alike:
+            kept.append(text)
 
 
 def test_a_value_counts_as_said_only_as_it_stands():
     def derivable(text, **arguments):
-        return questions.derivable(text, [chains.Step("calculate_tip", arguments, "{}", {})])
+        return questions.is_derivable(text, [chains.Step("calculate_tip", arguments, "{}", {})])
 
     assert derivable("A tip of 12.5 percent on 80, please", bill=80, percent=12.5)
     assert derivable("The bill was 80.", bill=80)
@@ -361,12 +393,12 @@ def test_a_link_is_referred_to_and_not_told():
     found = 0
     for seed in range(400):
         rng = random.Random(seed)
-        steps = chains.build(rng, synthesize.ALL, rng.choice(synthesize.ALL), 2)
+        steps = chains.draw_chain(rng, synthesize.ALL, rng.choice(synthesize.ALL), 2)
         for key, link in steps[1].links.items() if steps else ():
             value, result = steps[1].arguments[key], steps[link.step].result
             assert value in scalars(result) or value in result.values()
             assert (value in steps[0].arguments.values()) == (link.kind == chains.SAME)
             if link.kind != chains.SAME and isinstance(value, str):
                 found += 1
-                assert value not in re.split(r"[^\w.@'-]+", questions.ask(rng, steps)[1])
+                assert value not in re.split(r"[^\w.@'-]+", questions.write_question(rng, steps)[1])
     assert found > 20

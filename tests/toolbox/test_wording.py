@@ -1,4 +1,4 @@
-"""toolbox/wording/: every tool can be asked for, with values that it accepts, and its result told."""
+"""toolbox/wording/: every tool can be asked for, with values it accepts, and its result told."""
 
 import inspect
 import json
@@ -32,9 +32,11 @@ def calls(name):
     rng = random.Random(name)
     for _ in range(DRAWS):
         given = [key for key in parameters(name, True) if rng.random() < 0.5]
-        values = {key: VALUES[f"{name}.{key}"] for key in parameters(name, False) + given}
-        yield Call(name, {key: value(rng) if callable(value) else rng.choice(value)
-                          for key, value in values.items()}, (0, 0))
+        arguments = {}
+        for key in parameters(name, False) + given:
+            values = VALUES[f"{name}.{key}"]
+            arguments[key] = values(rng) if callable(values) else rng.choice(values)
+        yield Call(name, arguments, (0, 0))
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +68,16 @@ def keys(value):
     """All keys in a JSON value."""
     if isinstance(value, list):
         return {key for member in value for key in keys(member)}
-    return {key for name, member in value.items() for key in {name} | keys(member)} if isinstance(
-        value, dict) else set()
+    if isinstance(value, dict):
+        return {key for name, member in value.items() for key in {name} | keys(member)}
+    return set()
 
 
 def test_every_tool_can_be_asked_for_and_told():
     for wordings, least in ((ASK, 8), (DO, 4), (TELL, 2)):
         assert set(wordings) == set(NAMES)
-        assert {name: len(texts) for name, texts in wordings.items() if len(set(texts)) < least} == {}
+        assert {name: len(texts) for name, texts in wordings.items()
+                if len(set(texts)) < least} == {}
     assert set(NONE) < set(NAMES)
 
 
@@ -101,7 +105,8 @@ def test_a_value_for_an_optional_parameter_is_not_its_default():
         for key in parameters(name, True):
             values = VALUES[f"{name}.{key}"]
             if not callable(values):
-                assert inspect.signature(TOOLS[name]).parameters[key].default not in values, (name, key)
+                default = inspect.signature(TOOLS[name]).parameters[key].default
+                assert default not in values, (name, key)
 
 
 def test_drawn_values_are_of_the_type_in_the_schema():
@@ -142,13 +147,16 @@ def test_a_result_is_told_by_a_fact_that_was_not_asked_with(results):
     """An answer that only repeats the arguments would tell nothing."""
     for name, texts in TELL.items():
         for text in texts:
-            assert any(reached(path, result) not in (None, arguments.get(path)) for path in fields(text)
-                       for arguments, result in results[name]), text
+            told = [(arguments.get(path), reached(path, result)) for path in fields(text)
+                    for arguments, result in results[name]]
+            assert any(value not in (None, argument) for argument, value in told), text
 
 
 def test_no_request_names_a_tool():
-    name = re.compile(rf"\b({'|'.join(name.replace('_', '[_ ]') for name in NAMES)})\b", re.IGNORECASE)
-    assert [text for texts in (*ASK.values(), *DO.values()) for text in texts if name.search(text)] == []
+    name = re.compile(rf"\b({'|'.join(name.replace('_', '[_ ]') for name in NAMES)})\b",
+                      re.IGNORECASE)
+    assert [text for texts in (*ASK.values(), *DO.values()) for text in texts
+            if name.search(text)] == []
 
 
 def test_no_wording_stands_twice():
@@ -169,7 +177,8 @@ def test_a_request_is_a_sentence_and_a_phrase_none():
 
 
 def test_every_key_of_a_result_that_a_parameter_takes_can_be_referred_to(results):
-    taken = {key for name in NAMES for optional in (False, True) for key in parameters(name, optional)}
+    taken = {key for name in NAMES for optional in (False, True)
+             for key in parameters(name, optional)}
     given = {key for found in results.values() for _, result in found for key in keys(result)}
     assert taken & given == set(REFER) | {"rate"}  # an exchange rate is no interest
     assert all(REFER.values()) and not any(map(fields, sum(REFER.values(), ())))

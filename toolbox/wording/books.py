@@ -5,16 +5,19 @@ from toolbox.world.books import AUTHORS, BOOKS, BRANCHES, SUBJECTS, get_book_cop
 
 ASK = {
     "search_books": (
-        "Which books on {subject} does the library have?", "I'd like to read something about {subject}.",
-        "What is there to read on {subject}?", "Books on {subject}, please.",
-        "Find me a book about {subject}.", "I'm looking for {subject} books.",
-        "Show me the {subject} shelf of the library.", "Recommend some {subject} reading."),
+        "Which books on {subject} does the library have?",
+        "I'd like to read something about {subject}.", "What is there to read on {subject}?",
+        "Books on {subject}, please.", "Find me a book about {subject}.",
+        "I'm looking for {subject} books.", "Show me the {subject} shelf of the library.",
+        "Recommend some {subject} reading."),
     "search_books_by_author": (
         "Which books did {author} write?", "What has {author} published as a book?",
-        "Books by {author}, please.", "I like how {author} writes novels. What else is in the library?",
+        "Books by {author}, please.",
+        "I like how {author} writes novels. What else is in the library?",
         "Show me the works of the writer {author}.",
         "Does the library have anything from the pen of {author}?",
-        "Find the books whose author is {author}.", "{author} is an author I like. Name the titles."),
+        "Find the books whose author is {author}.",
+        "{author} is an author I like. Name the titles."),
     "get_book": (
         "Who wrote the book {title}?", "In which year was the book {title} published?",
         "What's the library id of {title}?", "Book {title}: author and year, please.",
@@ -51,7 +54,8 @@ DO = {
         "check in which year {title} was published", "tell me the author of {title}"),
     "get_book_copies": (
         "check how many copies of {book_id} are at {branch}",
-        "see whether {book_id} is on the shelf at {branch}", "find out if {branch} has a copy of {book_id}",
+        "see whether {book_id} is on the shelf at {branch}",
+        "find out if {branch} has a copy of {book_id}",
         "count the copies of {book_id} in the library at {branch}"),
     "reserve_book": (
         "have {book_id} put aside for {member} at {branch}",
@@ -62,10 +66,12 @@ DO = {
 TELL = {
     "search_books": (
         "There is {books.0.book} ({books.0.book_id}).",
-        "On {subject} I found {books.0.book} ({books.0.book_id}) and {books.1.book} ({books.1.book_id})."),
+        "On {subject} I found {books.0.book} ({books.0.book_id}) and {books.1.book} "
+        "({books.1.book_id})."),
     "search_books_by_author": (
         "{author} wrote {books.0.book} ({books.0.book_id}) in {books.0.year}.",
-        "Books by {author} are {books.0.book} ({books.0.year}) and {books.1.book} ({books.1.year})."),
+        "Books by {author} are {books.0.book} ({books.0.year}) and {books.1.book} "
+        "({books.1.year})."),
     "get_book": (
         "{book} ({book_id}) is by {author}, from {year}.",
         "{author} wrote {book} in {year}; its id is {book_id}."),
@@ -77,16 +83,23 @@ TELL = {
         "Your reservation {reservation} for {book} is made."),
 }
 NONE = {
-    "search_books": ("I found no such book on {subject}.", "The library has no {subject} book like that."),
+    "search_books": ("I found no such book on {subject}.",
+                     "The library has no {subject} book like that."),
 }
 EXTRA = {
     "search_books.newer_than": (
         "Only books from after {newer_than}.", "The books should be newer than {newer_than}.",
         "Nothing from {newer_than} or before, please."),
 }
+
+
+def _every_branch_has(book_id):
+    return all(get_book_copies(book_id, branch)["copies"] for branch in BRANCHES)
+
+
 VALUES = {
     "subject": SUBJECTS, "newer_than": range(1975, 2016), "author": AUTHORS,
-    "title": tuple(row["book"] for row in BOOKS.values()), "book_id": tuple(BOOKS), "branch": BRANCHES,
-    "reserve_book.book_id": tuple(  # those that every branch has
-        key for key in BOOKS if all(get_book_copies(key, branch)["copies"] for branch in BRANCHES)),
+    "title": tuple(row["book"] for row in BOOKS.values()), "book_id": tuple(BOOKS),
+    "branch": BRANCHES,
+    "reserve_book.book_id": tuple(key for key in BOOKS if _every_branch_has(key)),
     "member": PEOPLE}

@@ -7,12 +7,14 @@ from toolbox.world.weather import MONTHS
 
 ASK = {
     "get_weekday": (
-        "What day of the week is {date}?", "Is {date} on a weekend?", "On which weekday does {date} fall?",
-        "Weekday of {date}, please.", "I was offered a slot on {date}. Is that a Monday or what?",
+        "What day of the week is {date}?", "Is {date} on a weekend?",
+        "On which weekday does {date} fall?", "Weekday of {date}, please.",
+        "I was offered a slot on {date}. Is that a Monday or what?",
         "Tell me whether {date} is a Saturday or a Sunday.", "{date}: which day of the week?",
         "My party is on {date}; what weekday will that be?"),
     "add_days": (
-        "What date is {days} days after {date}?", "Which date do I get when I go {days} days on from {date}?",
+        "What date is {days} days after {date}?",
+        "Which date do I get when I go {days} days on from {date}?",
         "Count {days} days forward from {date}.", "{date} plus {days} days, please.",
         "I posted it on {date} and it takes {days} days. When does it arrive?",
         "My trial begins on {date} and lasts {days} days. On what date does it end?",
@@ -37,7 +39,8 @@ ASK = {
         "Only weekdays: how many from {start_date} to {end_date}?"),
     "get_holiday": (
         "When is {holiday} in {year}?", "On what date does {holiday} fall in {year}?",
-        "Date of {holiday} {year}, please.", "What day of the week is {holiday} in the year {year}?",
+        "Date of {holiday} {year}, please.",
+        "What day of the week is {holiday} in the year {year}?",
         "I want to be home for {holiday} in {year}. When is that?",
         "Tell me when they celebrate {holiday} in {year}.", "Look up {holiday} for {year}.",
         "Is {holiday} on a weekend in {year}?"),
@@ -45,7 +48,8 @@ ASK = {
         "Which public holidays does {country} have?",
         "When are the shops closed in {country}? Name the public holidays.",
         "Public holidays of {country}, please.", "What bank holidays are there in {country}?",
-        "I'm moving to {country}. Which days off will I get?", "Name the official holidays in {country}.",
+        "I'm moving to {country}. Which days off will I get?",
+        "Name the official holidays in {country}.",
         "On what occasions is there no work in {country}?",
         "Give me a list of the national days off in {country}."),
 }
@@ -55,7 +59,8 @@ DO = {
         "look up the weekday of {date}", "tell me on which weekday {date} falls"),
     "add_days": (
         "find the date that is {days} days after {date}", "move {date} ahead by {days} days",
-        "go {days} days on from {date} and give the date", "work out the date {days} days later than {date}"),
+        "go {days} days on from {date} and give the date",
+        "work out the date {days} days later than {date}"),
     "count_days": (
         "count how many days lie between {start_date} and {end_date}",
         "find out how long it is from {start_date} to {end_date}",
@@ -68,22 +73,26 @@ DO = {
         "tell me how many days one has to work between {start_date} and {end_date}"),
     "get_holiday": (
         "find out when {holiday} is in {year}", "look up the date of {holiday} in {year}",
-        "check on which day {holiday} falls in {year}", "tell me when people celebrate {holiday} in {year}"),
+        "check on which day {holiday} falls in {year}",
+        "tell me when people celebrate {holiday} in {year}"),
     "list_holidays": (
-        "list the public holidays of {country}", "find out which public holidays there are in {country}",
+        "list the public holidays of {country}",
+        "find out which public holidays there are in {country}",
         "name the official days off in {country}", "look up the bank holidays in {country}"),
 }
 TELL = {
     "get_weekday": ("{date} is a {day}.", "That day is a {day}."),
     "add_days": ("It is {date}, a {day}.", "That takes you to {date}, a {day}."),
     "count_days": (
-        "There are {days} days between them ({weeks} weeks).", "It is {days} days, or {weeks} full weeks.",
+        "There are {days} days between them ({weeks} weeks).",
+        "It is {days} days, or {weeks} full weeks.",
         "From {start_date} to {end_date} it is {days} days ({weeks} weeks)."),
     "count_workdays": (
         "There are {workdays} working days.",
         "From {start_date} to {end_date} it is {workdays} working days."),
     "get_holiday": ("{holiday} is on {date}, a {day}.", "It falls on {day}, {date}."),
-    "list_holidays": ("The public holidays in {country} are {holidays}.", "{country} has {holidays}."),
+    "list_holidays": ("The public holidays in {country} are {holidays}.",
+                      "{country} has {holidays}."),
 }
 NONE = {
     "list_holidays": (

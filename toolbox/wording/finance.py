@@ -29,17 +29,20 @@ ASK = {
         "Tip for {bill}, please.", "The restaurant wants {bill}. What do I pay with the tip?",
         "I'd like to leave a tip on {bill}. How much is it?",
         "We had lunch for {bill}. Add something for the waiter.",
-        "What do I give the waiter when the bill says {bill}?", "Restaurant bill {bill}: tip and total?"),
+        "What do I give the waiter when the bill says {bill}?",
+        "Restaurant bill {bill}: tip and total?"),
     "calculate_loan_payment": (
         "What's the monthly payment for a loan of {amount} at {rate} percent over {years} years?",
         "I borrow {amount} for {years} years at {rate} percent. What do I pay each month?",
         "Loan {amount}, interest {rate} percent, term {years} years: the monthly rate, please.",
-        "If the bank lends me {amount} at {rate} percent, to be paid back in {years} years, what is "
+        "If the bank lends me {amount} at {rate} percent, to be paid back in {years} years, what "
+        "is "
         "due monthly?",
         "How much a month is a mortgage of {amount} at {rate} percent for {years} years?",
         "I want to pay off {amount} within {years} years; the interest is {rate} percent. How high "
         "are the instalments?",
-        "At {rate} percent a year, what would a credit of {amount} cost me monthly over {years} years?",
+        "At {rate} percent a year, what would a credit of {amount} cost me monthly over {years} "
+        "years?",
         "Over {years} years, what does it take each month to repay {amount} at {rate} percent?"),
     "calculate_savings": (
         "What do savings of {amount} grow to at {rate} percent in {years} years?",
@@ -47,7 +50,8 @@ ASK = {
         "Savings {amount}, interest {rate} percent, {years} years: the final sum, please.",
         "If I leave {amount} in the bank at {rate} percent, how much is it after {years} years?",
         "How much interest do I earn on {amount} at {rate} percent over {years} years?",
-        "My savings account holds {amount} and pays {rate} percent. How much is there in {years} years?",
+        "My savings account holds {amount} and pays {rate} percent. How much is there in {years} "
+        "years?",
         "With {rate} percent a year, what becomes of a deposit of {amount} in {years} years?",
         "In {years} years, how big is a nest egg of {amount} that earns {rate} percent?"),
 }
@@ -56,8 +60,10 @@ DO = {
         "look up what a share of {symbol} costs", "check at what price {symbol} trades",
         "quote the stock price of {symbol}", "find out how much one share of {symbol} is worth"),
     "get_share_price_change": (
-        "check whether {symbol} rose or fell", "find out by how much {symbol} moved on the exchange",
-        "see how {symbol} has been doing as a share", "look up the recent percentage change of {symbol}"),
+        "check whether {symbol} rose or fell",
+        "find out by how much {symbol} moved on the exchange",
+        "see how {symbol} has been doing as a share",
+        "look up the recent percentage change of {symbol}"),
     "find_share": (
         "look up the ticker of {company}", "find out under which symbol {company} is traded",
         "check in which sector {company} works", "get the stock symbol of {company}"),
@@ -83,16 +89,19 @@ TELL = {
     "find_share": (
         "{company} is traded as {symbol}, in {sector}.",
         "The symbol of {company} is {symbol}; the sector is {sector}."),
-    "calculate_tip": ("The tip is {tip}, which makes {total} in all.", "Leave {tip}, so you pay {total}."),
+    "calculate_tip": ("The tip is {tip}, which makes {total} in all.",
+                      "Leave {tip}, so you pay {total}."),
     "calculate_loan_payment": (
-        "The monthly payment is {monthly_payment}.", "You pay {monthly_payment} a month, {total} in all."),
+        "The monthly payment is {monthly_payment}.",
+        "You pay {monthly_payment} a month, {total} in all."),
     "calculate_savings": (
         "They grow to {final_amount}, of which {interest} is interest.",
         "After {years} years there is {final_amount}, with {interest} of interest."),
 }
 EXTRA = {
     "get_share_price_change.days": (
-        "Look at the last {days} days of the share.", "The share's change should be over {days} days.",
+        "Look at the last {days} days of the share.",
+        "The share's change should be over {days} days.",
         "For the share, the period is {days} days."),
     "calculate_tip.percent": (
         "The tip should be {percent} percent.", "I tip {percent} percent.",
@@ -102,4 +111,5 @@ VALUES = {
     "symbol": tuple(SHARES), "days": range(8, 31),
     "company": tuple(row["company"] for row in SHARES.values()), "bill": numbers(8, 300),
     "percent": (5, 7.5, 8, 12, 12.5, 15, 18, 20, 25), "amount": range(500, 90000, 250),
-    "rate": (0.5, 1, 1.25, 1.5, 2, 2.5, 2.75, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7, 7.5, 8.25), "years": range(2, 31)}
+    "rate": (0.5, 1, 1.25, 1.5, 2, 2.5, 2.75, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7, 7.5, 8.25),
+    "years": range(2, 31)}

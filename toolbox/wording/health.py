@@ -10,7 +10,8 @@ ASK = {
     "search_doctors": (
         "Do you know any {specialty}?", "I need to see some {specialty} soon. Who is there?",
         "Which {specialty} can you recommend?", "Any {specialty} on your list?",
-        "Find me someone who works as {specialty}.", "What are the names of doctors who work as {specialty}?",
+        "Find me someone who works as {specialty}.",
+        "What are the names of doctors who work as {specialty}?",
         "My friend asked for the name of her {specialty}, or any other.",
         "Where could I find another {specialty}?"),
     "book_appointment": (
@@ -72,20 +73,24 @@ DO = {
 TELL = {
     "search_doctors": (
         "There is {doctors.0.doctor} ({doctors.0.doctor_id}) in {doctors.0.city}.",
-        "{doctors.0.doctor} in {doctors.0.city} is a {specialty}; the id is {doctors.0.doctor_id}."),
+        "{doctors.0.doctor} in {doctors.0.city} is a {specialty}; the id is "
+        "{doctors.0.doctor_id}."),
     "book_appointment": (
         "{doctor} will see you at {time}; the appointment is {appointment}.",
         "The appointment {appointment} with {doctor} is at {time}."),
     "calculate_bmi": (
-        "The body mass index is {bmi}, which is {level}.", "The BMI is {bmi}; that counts as {level}."),
+        "The body mass index is {bmi}, which is {level}.",
+        "The BMI is {bmi}; that counts as {level}."),
     "calculate_calories_burned": (
-        "{activity} for {minutes} minutes burns {calories} calories.", "You burn {calories} calories."),
+        "{activity} for {minutes} minutes burns {calories} calories.",
+        "You burn {calories} calories."),
     "get_food_calories": (
         "It has {calories} calories and {protein} grams of protein.",
         "{food} has {calories} calories and {protein} grams of protein."),
 }
 NONE = {
-    "search_doctors": ("I found no {specialty} there.", "There is no such {specialty} on the list."),
+    "search_doctors": ("I found no {specialty} there.",
+                       "There is no such {specialty} on the list."),
 }
 EXTRA = {
     "search_doctors.city": (
@@ -106,8 +111,12 @@ def _weekday(rng):
     return str(date - timedelta(days=max(0, date.weekday() - 4)))
 
 
+def _height(rng):
+    return rng.randint(150, 199) / 100
+
+
 VALUES = {
     "specialty": SPECIALTIES, "city": tuple(row["city"] for row in DOCTORS.values()),
     "doctor_id": tuple(DOCTORS), "patient": PEOPLE, "date": _weekday, "weight": numbers(45, 120, 1),
-    "height": lambda rng: rng.randint(150, 199) / 100, "activity": tuple(ACTIVITIES),
+    "height": _height, "activity": tuple(ACTIVITIES),
     "minutes": range(10, 185, 5), "food": tuple(FOODS), "grams": range(25, 800, 10)}

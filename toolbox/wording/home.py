@@ -6,9 +6,11 @@ from toolbox.world.home import COLORS, DEVICES, DOORS, ROOMS
 ASK = {
     "get_room": (
         "Are the lights on in the {room}?", "Is the window open in the {room}?",
-        "Did I leave the light on in the {room}?", "State of window and lights in the {room}, please.",
+        "Did I leave the light on in the {room}?",
+        "State of window and lights in the {room}, please.",
         "I left in a hurry. Is everything shut and dark in the {room}?",
-        "Check the {room}: light off, window closed?", "Is it dark in the {room}, or is a lamp burning?",
+        "Check the {room}: light off, window closed?",
+        "Is it dark in the {room}, or is a lamp burning?",
         "Has someone opened the window of the {room}?"),
     "get_room_temperature": (
         "How warm is it in the {room}?", "What does the thermometer in the {room} show?",
@@ -17,17 +19,19 @@ ASK = {
         "Read the sensors for warmth and humidity in the {room}.",
         "Is the {room} warm enough for the baby at the moment?"),
     "set_temperature": (
-        "Heat the {room} to {temperature} degrees.", "I'd like {temperature} degrees in the {room}.",
-        "Turn the heating in the {room} to {temperature}.", "{temperature} degrees in the {room}, please.",
+        "Heat the {room} to {temperature} degrees.",
+        "I'd like {temperature} degrees in the {room}.",
+        "Turn the heating in the {room} to {temperature}.",
+        "{temperature} degrees in the {room}, please.",
         "Can you make it {temperature} degrees in the {room}?",
         "Bring the {room} to {temperature} degrees Celsius.",
         "It's chilly. The {room} should have {temperature} degrees.",
         "Adjust the thermostat of the {room} to {temperature}."),
     "set_light": (
-        "Turn on the light in the {room}.", "I need light in the {room}.", "Lights in the {room}, please.",
-        "It's too dark in the {room}. Switch a lamp on.", "Can you put the lights on in the {room}?",
-        "Make it bright in the {room}.", "Adjust the lamps in the {room} for me.",
-        "Let there be light in the {room}."),
+        "Turn on the light in the {room}.", "I need light in the {room}.",
+        "Lights in the {room}, please.", "It's too dark in the {room}. Switch a lamp on.",
+        "Can you put the lights on in the {room}?", "Make it bright in the {room}.",
+        "Adjust the lamps in the {room} for me.", "Let there be light in the {room}."),
     "lock_door": (
         "Lock the {door}.", "Please make sure that the {door} is locked.",
         "I'm off to bed. Secure the {door}.", "{door}: lock it, please.",
@@ -59,8 +63,8 @@ DO = {
         "lock the {door}", "bolt the {door}", "secure the {door} for the night",
         "turn the key in the {door}"),
     "get_device_power": (
-        "find out how much electricity the {device} uses", "look up how many watts the {device} draws",
-        "check the power consumption of the {device}",
+        "find out how much electricity the {device} uses",
+        "look up how many watts the {device} draws", "check the power consumption of the {device}",
         "tell me what running the {device} takes in kilowatt-hours"),
 }
 TELL = {
@@ -98,5 +102,6 @@ EXTRA = {
 }
 VALUES = {
     "room": tuple(ROOMS), "temperature": numbers(15, 26, 1), "brightness": range(5, 100, 5),
-    "color": tuple(color for color in COLORS if color != "white"), "door": tuple(DOORS), "locked": (False,),
+    "color": tuple(color for color in COLORS if color != "white"), "door": tuple(DOORS),
+    "locked": (False,),
     "device": tuple(DEVICES), "hours": (0.5, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 24)}

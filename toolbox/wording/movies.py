@@ -5,9 +5,11 @@ from toolbox.world.movies import DIRECTORS, GENRES, MOVIES
 
 ASK = {
     "search_movies": (
-        "Which {genre} movies do you know?", "I'm in the mood for {genre}. What film could I watch?",
+        "Which {genre} movies do you know?",
+        "I'm in the mood for {genre}. What film could I watch?",
         "Suggest a film of the genre {genre}.", "{genre} films, please.",
-        "Find me movies filed under {genre}.", "What is there to watch if I like {genre} on screen?",
+        "Find me movies filed under {genre}.",
+        "What is there to watch if I like {genre} on screen?",
         "We'd like a movie night with {genre}. What do you propose?", "Show me all {genre} films."),
     "search_movies_by_director": (
         "Which movies did {director} direct?", "What films are by {director}?",
@@ -25,7 +27,8 @@ ASK = {
         "How long does the movie {movie_id} run?", "Rating of film {movie_id}, please.",
         "Is the film {movie_id} worth watching?",
         "How many minutes does movie {movie_id} take, and do people like it?",
-        "I have two hours. Will the film {movie_id} fit?", "What do viewers think of movie {movie_id}?"),
+        "I have two hours. Will the film {movie_id} fit?",
+        "What do viewers think of movie {movie_id}?"),
     "get_movie_showtimes": (
         "Where in {city} is movie {movie_id} shown?", "When can I see film {movie_id} in {city}?",
         "At what time does a cinema in {city} show {movie_id}?",
@@ -49,16 +52,20 @@ DO = {
         "check how viewers rate {movie_id}", "look up the rating of {movie_id}",
         "find out how long {movie_id} runs on screen", "see whether {movie_id} is worth watching"),
     "get_movie_showtimes": (
-        "find out when {movie_id} is shown in {city}", "look up which cinema in {city} has {movie_id}",
-        "check the screenings of {movie_id} in {city}", "see where one can watch {movie_id} in {city}"),
+        "find out when {movie_id} is shown in {city}",
+        "look up which cinema in {city} has {movie_id}",
+        "check the screenings of {movie_id} in {city}",
+        "see where one can watch {movie_id} in {city}"),
 }
 TELL = {
     "search_movies": (
         "You could watch {movies.0.movie} ({movies.0.movie_id}), rated {movies.0.rating}.",
-        "I found {movies.0.movie} ({movies.0.movie_id}) and {movies.1.movie} ({movies.1.movie_id})."),
+        "I found {movies.0.movie} ({movies.0.movie_id}) and {movies.1.movie} "
+        "({movies.1.movie_id})."),
     "search_movies_by_director": (
         "{director} made {movies.0.movie} ({movies.0.movie_id}) in {movies.0.year}.",
-        "Films by {director} are {movies.0.movie} ({movies.0.year}) and {movies.1.movie} ({movies.1.year})."),
+        "Films by {director} are {movies.0.movie} ({movies.0.year}) and {movies.1.movie} "
+        "({movies.1.year})."),
     "get_movie": (
         "{movie} ({movie_id}) is by {director}, from {year}.",
         "{director} made {movie} in {year}; its id is {movie_id}."),
@@ -74,8 +81,10 @@ NONE = {
 EXTRA = {
     "search_movies.min_rating": (
         "The film should be rated {min_rating} or better.",
-        "Only movies with a rating of at least {min_rating}.", "Nothing rated below {min_rating}, please."),
+        "Only movies with a rating of at least {min_rating}.",
+        "Nothing rated below {min_rating}, please."),
 }
 VALUES = {
     "genre": GENRES, "min_rating": (6, 6.5, 7, 7.2, 7.5, 7.8, 8), "director": DIRECTORS,
-    "title": tuple(row["movie"] for row in MOVIES.values()), "movie_id": tuple(MOVIES), "city": tuple(CITIES)}
+    "title": tuple(row["movie"] for row in MOVIES.values()), "movie_id": tuple(MOVIES),
+    "city": tuple(CITIES)}

@@ -5,15 +5,17 @@ from toolbox.world.news import ARTICLES, AUTHORS, TOPICS
 
 ASK = {
     "get_news": (
-        "What's the latest in {topic}?", "Anything new in {topic}?", "Recent articles on {topic}, please.",
-        "I want to read the paper's section on {topic}.", "What do the papers write about {topic}?",
-        "Show me fresh stories about {topic}.", "Bring me up to date on {topic}.",
-        "Which headlines are there on {topic}?"),
+        "What's the latest in {topic}?", "Anything new in {topic}?",
+        "Recent articles on {topic}, please.", "I want to read the paper's section on {topic}.",
+        "What do the papers write about {topic}?", "Show me fresh stories about {topic}.",
+        "Bring me up to date on {topic}.", "Which headlines are there on {topic}?"),
     "get_news_by_author": (
-        "Which articles did {author} write?", "What has the journalist {author} published in the paper?",
-        "Articles by {author}, please.", "I like the reporter {author}. What is there to read?",
+        "Which articles did {author} write?",
+        "What has the journalist {author} published in the paper?", "Articles by {author}, please.",
+        "I like the reporter {author}. What is there to read?",
         "Show me newspaper stories by {author}.", "Find what {author} reported in the paper.",
-        "What did {author} write for the newspaper?", "Name the articles from the journalist {author}."),
+        "What did {author} write for the newspaper?",
+        "Name the articles from the journalist {author}."),
     "get_news_article": (
         "Who wrote article {article_id}?", "How long does it take to read article {article_id}?",
         "What's the title of the article {article_id}?", "Author of article {article_id}, please.",
@@ -23,7 +25,8 @@ ASK = {
         "Is article {article_id} a long read?"),
     "get_local_news": (
         "What's the headline in {city} today?", "What does the local paper of {city} report?",
-        "News from {city}, please.", "I used to live in {city}. What's going on in the papers there?",
+        "News from {city}, please.",
+        "I used to live in {city}. What's going on in the papers there?",
         "Is there any news in {city}?", "Top story of the day in {city}?",
         "Show me the front page of the paper of {city}.",
         "Which story do the people of {city} read in their paper?"),
@@ -33,10 +36,12 @@ DO = {
         "fetch the latest articles on {topic}", "see what the papers write about {topic}",
         "look for fresh stories on {topic}", "bring me up to date on {topic}"),
     "get_news_by_author": (
-        "find the articles that {author} wrote for the paper", "look up the newspaper stories by {author}",
-        "list what {author} reported in the paper", "see which articles are by {author}"),
+        "find the articles that {author} wrote for the paper",
+        "look up the newspaper stories by {author}", "list what {author} reported in the paper",
+        "see which articles are by {author}"),
     "get_news_article": (
-        "find out who wrote {article_id} for the newspaper", "look up the reading time of {article_id}",
+        "find out who wrote {article_id} for the newspaper",
+        "look up the reading time of {article_id}",
         "check who the journalist behind {article_id} is",
         "see how many minutes it takes to read {article_id}"),
     "get_local_news": (
@@ -57,12 +62,13 @@ TELL = {
     "get_local_news": ("The {paper} writes: {headline}.", "Headline in {city}: {headline}."),
 }
 NONE = {
-    "get_news_by_author": ("I found no article by {author}.", "{author} has written nothing lately."),
+    "get_news_by_author": ("I found no article by {author}.",
+                           "{author} has written nothing lately."),
 }
 EXTRA = {
     "get_news.limit": (
-        "Show no more than {limit} article of the topic.", "The number of articles should be {limit}.",
-        "I have time for {limit} article only."),
+        "Show no more than {limit} article of the topic.",
+        "The number of articles should be {limit}.", "I have time for {limit} article only."),
 }
 VALUES = {
     "topic": tuple(TOPICS), "limit": (1,), "author": AUTHORS, "article_id": tuple(ARTICLES),

@@ -8,7 +8,8 @@ ASK = {
         "Which {cuisine} recipes do you have?", "I'd like to cook something {cuisine} tonight.",
         "What {cuisine} dishes can I make?", "{cuisine} recipes, please.",
         "Suggest a meal from the {cuisine} kitchen.", "Find me dishes of {cuisine} cuisine.",
-        "My guests love {cuisine} food. What could I cook?", "Show what you have in {cuisine} cooking."),
+        "My guests love {cuisine} food. What could I cook?",
+        "Show what you have in {cuisine} cooking."),
     "search_recipes_by_ingredient": (
         "What can I cook with {ingredients}?", "Which recipes use {ingredients}?",
         "I have {ingredients} left in the fridge. What dish could that become?",
@@ -26,14 +27,16 @@ ASK = {
         "Is there a dish that keeps to {max_calories} calories?"),
     "get_recipe": (
         "What goes into recipe {recipe_id}?", "Which ingredients do I need for {recipe_id}?",
-        "How long does recipe {recipe_id} take to cook?", "Shopping list for recipe {recipe_id}, please.",
+        "How long does recipe {recipe_id} take to cook?",
+        "Shopping list for recipe {recipe_id}, please.",
         "I'm going to cook {recipe_id}. What must I buy?", "Look up {recipe_id} in the cookbook.",
         "How many people does recipe {recipe_id} feed, and what's in it?",
         "Read me the ingredients of {recipe_id}."),
     "get_recipe_nutrition": (
         "How many calories does recipe {recipe_id} have?",
         "Is {recipe_id} fattening? Tell me the calories of the dish.",
-        "Calories of dish {recipe_id}, please.", "I ate {recipe_id} for lunch. How many calories was that?",
+        "Calories of dish {recipe_id}, please.",
+        "I ate {recipe_id} for lunch. How many calories was that?",
         "What's the energy in a plate of {recipe_id}?", "Count the calories in recipe {recipe_id}.",
         "I watch my weight. What does the dish {recipe_id} cost me in calories?",
         "How nourishing is {recipe_id}, in calories?"),
@@ -66,19 +69,24 @@ TELL = {
         "With {ingredients} you can make {recipes.0.recipe} ({recipes.0.recipe_id}).",
         "I found {total} recipes, such as {recipes.0.recipe} ({recipes.0.recipe_id})."),
     "search_recipes_by_calories": (
-        "The lightest is {recipes.0.recipe} ({recipes.0.recipe_id}) with {recipes.0.calories} calories.",
+        "The lightest is {recipes.0.recipe} ({recipes.0.recipe_id}) with {recipes.0.calories} "
+        "calories.",
         "Try {recipes.0.recipe} ({recipes.0.calories} calories) or {recipes.1.recipe} "
         "({recipes.1.calories} calories)."),
     "get_recipe": (
         "{recipe} takes {minutes} minutes, serves {servings} and needs {ingredients}.",
         "For {recipe} you need {ingredients}; it takes {minutes} minutes and serves {servings}."),
-    "get_recipe_nutrition": ("{recipe} has {calories} calories.", "That is {calories} calories of {recipe}."),
+    "get_recipe_nutrition": ("{recipe} has {calories} calories.",
+                             "That is {calories} calories of {recipe}."),
 }
 NONE = {
-    "search_recipes": ("I found no such {cuisine} recipe.", "There is no {cuisine} recipe that fits."),
+    "search_recipes": ("I found no such {cuisine} recipe.",
+                       "There is no {cuisine} recipe that fits."),
     "search_recipes_by_ingredient": (
-        "I found no recipe that uses all of them.", "No dish in the collection has all of {ingredients}."),
-    "search_recipes_by_calories": ("No dish is as light as that.", "I found nothing within those calories."),
+        "I found no recipe that uses all of them.",
+        "No dish in the collection has all of {ingredients}."),
+    "search_recipes_by_calories": ("No dish is as light as that.",
+                                   "I found nothing within those calories."),
 }
 EXTRA = {
     "search_recipes.max_minutes": (
@@ -91,5 +99,6 @@ EXTRA = {
 }
 VALUES = {
     "cuisine": CUISINES, "max_minutes": range(15, 100, 5), "recipe_id": tuple(RECIPES),
-    "ingredients": some(("onion", "tomato", "butter", "cheese", "rice", "flour", "garlic", "chicken"), 1, 2),
+    "ingredients": some(("onion", "tomato", "butter", "cheese", "rice", "flour", "garlic",
+                         "chicken"), 1, 2),
     "max_calories": range(120, 600, 10), "portions": (0.5, 1.5, 2, 2.5, 3, 4, 5, 6)}

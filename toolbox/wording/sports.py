@@ -4,8 +4,8 @@ from toolbox.world.sports import LEAGUES, MATCHES, TEAMS
 
 ASK = {
     "get_team": (
-        "Who coaches the {team}?", "In which stadium do the {team} play?", "What city are the {team} from?",
-        "Coach and stadium of the {team}, please.",
+        "Who coaches the {team}?", "In which stadium do the {team} play?",
+        "What city are the {team} from?", "Coach and stadium of the {team}, please.",
         "I'm going to watch the {team} at home. Where is their ground?",
         "Tell me about the club {team}: city, coach, arena.", "Who is the trainer of the {team}?",
         "Which arena is the home of the {team}?"),
@@ -28,19 +28,21 @@ ASK = {
     "get_match_score": (
         "How did match {match_id} end?", "What was the final score of game {match_id}?",
         "Who won match {match_id}?", "Score of match {match_id}, please.",
-        "I missed the game {match_id}. What was the result?", "Tell me the outcome of match {match_id}.",
+        "I missed the game {match_id}. What was the result?",
+        "Tell me the outcome of match {match_id}.",
         "How many goals or points were scored in {match_id} by each side?",
         "Which side was better in match {match_id}, and by how much?"),
     "get_league_table": (
         "Who leads the {league} league?", "Which {league} teams are the best this season?",
         "Show me the top of the {league} table.", "{league} standings, please.",
-        "I'd like to see how the {league} league stands.", "What are the leading teams in {league}?",
-        "Which team is first in {league}?", "Rank the top clubs in {league}."),
+        "I'd like to see how the {league} league stands.",
+        "What are the leading teams in {league}?", "Which team is first in {league}?",
+        "Rank the top clubs in {league}."),
 }
 DO = {
     "get_team": (
-        "find out who coaches {team}", "look up the stadium of {team}", "check which city {team} is from",
-        "tell me the coach and the home ground of {team}"),
+        "find out who coaches {team}", "look up the stadium of {team}",
+        "check which city {team} is from", "tell me the coach and the home ground of {team}"),
     "get_team_results": (
         "find out how many points {team} got", "look up how the season went for {team}",
         "check the highest score of {team}", "tell me the season record of {team}"),
@@ -82,6 +84,7 @@ EXTRA = {
         "Go down to {places} teams in the standings."),
 }
 _FOOTBALL = tuple(team for team, row in TEAMS.items() if row["league"] == "football")
-VALUES = {  # only two teams of one league meet: hence hosts and guests of one, with a single team in both
+# Only two teams of one league meet: hosts and guests are of one league, and share a single team.
+VALUES = {
     "team": tuple(TEAMS), "home_only": (True,), "home": _FOOTBALL[:4], "away": _FOOTBALL[3:],
     "match_id": tuple(MATCHES), "league": LEAGUES, "places": (2, 4, 5, 6)}

@@ -26,15 +26,17 @@ ASK = {
         "Which destinations from {origin} cost less than {max_price} by air?"),
     "get_flight": (
         "When does flight {flight_id} leave?", "Where does flight {flight_id} go?",
-        "Route and departure time of {flight_id}, please.", "From which city does flight {flight_id} start?",
+        "Route and departure time of {flight_id}, please.",
+        "From which city does flight {flight_id} start?",
         "My ticket says {flight_id}. At what hour do I take off, and for where?",
         "Look up the route of {flight_id}.", "What time is take-off for flight {flight_id}?",
         "Tell me the origin and destination of {flight_id}."),
     "get_flight_status": (
         "Is flight {flight_id} on time?", "Which gate does flight {flight_id} board at?",
         "Is {flight_id} delayed?", "Status of flight {flight_id}, please.",
-        "I'm at the airport for {flight_id}. To which gate do I go?", "Does flight {flight_id} have a delay?",
-        "Gate and punctuality of {flight_id}?", "Do I have to hurry, or is {flight_id} late?"),
+        "I'm at the airport for {flight_id}. To which gate do I go?",
+        "Does flight {flight_id} have a delay?", "Gate and punctuality of {flight_id}?",
+        "Do I have to hurry, or is {flight_id} late?"),
     "book_flight": (
         "Get a seat on flight {flight_id} for {passenger}.",
         "I want to be on flight {flight_id}. My name is {passenger}.",
@@ -45,8 +47,9 @@ ASK = {
         "Put {passenger} on the plane {flight_id}.",
         "Issue the ticket for flight {flight_id} to {passenger}."),
     "search_hotels": (
-        "Which hotels are there in {city}?", "Find me a hotel in {city}.", "Where can I stay in {city}?",
-        "Hotels in {city}, please.", "I need a bed in {city} for a few nights. What do you have?",
+        "Which hotels are there in {city}?", "Find me a hotel in {city}.",
+        "Where can I stay in {city}?", "Hotels in {city}, please.",
+        "I need a bed in {city} for a few nights. What do you have?",
         "What does a hotel in {city} cost?", "Show me accommodation in {city}.",
         "I'm looking for somewhere to sleep in {city}."),
     "book_hotel": (
@@ -61,7 +64,8 @@ ASK = {
 }
 DO = {
     "search_flights": (
-        "look for flights from {origin} to {destination}", "find a plane from {origin} to {destination}",
+        "look for flights from {origin} to {destination}",
+        "find a plane from {origin} to {destination}",
         "see who flies from {origin} to {destination}",
         "search for an air connection to {destination} from {origin}"),
     "search_flights_by_price": (
@@ -78,10 +82,11 @@ DO = {
     "book_flight": (
         "buy a plane ticket on {flight_id} for {passenger}",
         "reserve a seat aboard {flight_id} in the name of {passenger}",
-        "put {passenger} on {flight_id} as a passenger", "get {passenger} a seat on board of {flight_id}"),
+        "put {passenger} on {flight_id} as a passenger",
+        "get {passenger} a seat on board of {flight_id}"),
     "search_hotels": (
-        "look for hotels in {city}", "find somewhere to stay in {city}", "search for accommodation in {city}",
-        "see which hotels there are in {city}"),
+        "look for hotels in {city}", "find somewhere to stay in {city}",
+        "search for accommodation in {city}", "see which hotels there are in {city}"),
     "book_hotel": (
         "reserve a room in {hotel_id} for {guest} for {nights} nights",
         "get {guest} a room at {hotel_id} for {nights} nights",
@@ -94,17 +99,20 @@ TELL = {
         "Take {flights.0.flight_id} of {flights.0.airline}; it costs {flights.0.price}."),
     "search_flights_by_price": (
         "The cheapest is {flights.0.flight_id} to {flights.0.destination} for {flights.0.price}.",
-        "You could fly to {flights.0.destination} for {flights.0.price} with {flights.0.flight_id}."),
+        "You could fly to {flights.0.destination} for {flights.0.price} with "
+        "{flights.0.flight_id}."),
     "get_flight": (
         "Flight {flight_id} leaves {origin} for {destination} at {departure}.",
         "It goes from {origin} to {destination} at {departure}."),
     "get_flight_status": (
-        "Flight {flight_id} is {status} and boards at gate {gate}.", "It is {status}; go to gate {gate}."),
+        "Flight {flight_id} is {status} and boards at gate {gate}.",
+        "It is {status}; go to gate {gate}."),
     "book_flight": (
         "The flight is booked for {passenger} with code {booking_code}, at {total_price}.",
         "Booked: code {booking_code}, total {total_price}."),
     "search_hotels": (
-        "In {city} there is the {hotels.0.hotel} ({hotels.0.hotel_id}) for {hotels.0.price} a night.",
+        "In {city} there is the {hotels.0.hotel} ({hotels.0.hotel_id}) for {hotels.0.price} a "
+        "night.",
         "The {hotels.0.hotel}, id {hotels.0.hotel_id}, costs {hotels.0.price} a night."),
     "book_hotel": (
         "The {hotel} is booked with code {booking_code}, for {total_price}.",
@@ -120,8 +128,8 @@ EXTRA = {
         "The flight booking is for {seats} seats.", "We are {seats} people on that plane.",
         "Take {seats} seats on the flight."),
     "search_hotels.min_stars": (
-        "The hotel should have at least {min_stars} stars.", "Nothing below {min_stars} stars, please.",
-        "I want a hotel of {min_stars} stars or more."),
+        "The hotel should have at least {min_stars} stars.",
+        "Nothing below {min_stars} stars, please.", "I want a hotel of {min_stars} stars or more."),
     "book_hotel.breakfast": (
         "Add breakfast to the room.", "The stay should include breakfast.",
         "With breakfast at the hotel, please."),

@@ -1,16 +1,21 @@
-"""The world in which the embedded tools act: one file per category, its facts first, then its tools.
+"""The executable tools of the laptop's ToolEyes: a file per category, its facts, then its tools.
 
-A tool is a public function of its file, and all that a model gets to know of it stands there: the types of
-its parameters are the annotations, those with a default are optional, and the docstring is a sentence, a
-blank line and a line `parameter: what it is` for each of them. `toolbox.execute` makes the schemas from that.
+A tool is a public function of its file. `toolbox.execute` makes the tool's schema from the
+function, so the function holds all that a model is told about the tool:
+- the annotations give the types of the parameters, and a parameter with a default is optional;
+- the docstring is a sentence, a blank line, and a line `parameter: what it is` for each parameter.
 
-A tool is pure: the same arguments give the same result in every process, and booking a seat changes nothing.
-It returns a JSON object with a few facts, of which a later call can use one, under the name of the parameter
-that takes it wherever that reads well (`flight_id`, `email`, `city`). A value that it does not accept is a
-`Refusal`. It does not look at types: a number where text should be breaks it, as it would break a real one.
-Yet it is bounded: the helpers below refuse what is long or large before anything is made of it.
+A tool is pure: the same arguments give the same result in every process, and booking a seat
+changes nothing. A tool returns a JSON object with a few facts. A later call can take a fact over
+as an argument: wherever that reads well, the key of the fact is the name of the parameter
+(`flight_id`, `email`, `city`).
 
-The names of cities, countries and currencies are real and their figures about right; all else is made up.
+A tool raises `Refusal` for a value that it does not accept. A tool does not check types: a number
+where text should be breaks it, as it would break a real tool. A tool is bounded all the same: the
+helpers below refuse a long text or a large number before the tool computes with it.
+
+The names of cities, countries and currencies are real and their figures about right. All else is
+made up.
 """
 
 import datetime
@@ -18,21 +23,26 @@ import zlib
 
 
 class Refusal(ValueError):
-    """What a tool tells a caller whose values it does not accept."""
+    """A tool does not accept a value; the message says why."""
 
 
 def table(columns, *rows):
-    """Facts as a dict: the first value of each row -> {column: value} of all of them."""
+    """{first value of a row: {column: value} of that row}, for all rows."""
     return {row[0]: dict(zip(columns.split(), row, strict=True)) for row in rows}
 
 
+def keyed(column, rows):
+    """{value of a column: row} of rows that are dicts."""
+    return {row[column]: row for row in rows}
+
+
 def find(rows, key, kind):
-    """The row of a table, whatever the case of the key. Refuses a key that is not there."""
+    """The row of a table under a key, in capital or small letters. Raises Refusal for no row."""
     return rows[choose(rows, key, kind)]
 
 
 def choose(options, text, kind):
-    """The option that the text names, as it is written there. Refuses any other text."""
+    """The option that a text names, in capital or small letters. Raises Refusal for no option."""
     wanted = text.strip().casefold()
     for option in options:
         if option.casefold() == wanted:
@@ -41,26 +51,26 @@ def choose(options, text, kind):
 
 
 def pick(row, columns):
-    """Some columns of a row, in the order asked for."""
+    """{column: value} of some columns of a row, in the order of `columns`."""
     return {column: row[column] for column in columns.split()}
 
 
 def between(value, low, high, name):
-    """The number, if it lies in the range."""
+    """The number, if it lies between low and high, both included. Raises Refusal."""
     if not low <= value <= high:
         raise Refusal(f"{name} must be between {low} and {high}.")
     return value
 
 
 def whole(value, low, high, name):
-    """The number as an int, if it is one and lies in the range."""
+    """The number as an int, if it is whole and lies between low and high. Raises Refusal."""
     if not low <= value <= high or value % 1:
         raise Refusal(f"{name} must be a whole number from {low} to {high}.")
     return int(value)
 
 
 def filled(text, name, longest=500):
-    """The text without space around it, if something is left and it is not too long."""
+    """The text without space around it. Raises Refusal for an empty or a long text."""
     text = text.strip()
     if not 1 <= len(text) <= longest:
         raise Refusal(f"{name} must have 1 to {longest} characters.")
@@ -68,14 +78,14 @@ def filled(text, name, longest=500):
 
 
 def several(values, name, most=20):
-    """The values as a list, if there are any and not too many."""
+    """The values as a list. Raises Refusal for no value and for too many."""
     if not 1 <= len(values) <= most:
         raise Refusal(f"{name} must have 1 to {most} items.")
     return list(values)
 
 
 def day(text):
-    """The date written as YYYY-MM-DD. Refuses other texts, and years far from ours."""
+    """The date in a text YYYY-MM-DD. Raises Refusal for another text or a year far from ours."""
     try:
         found = datetime.date.fromisoformat(text.strip())
     except ValueError:
@@ -85,16 +95,19 @@ def day(text):
 
 
 def varied(choices, *key):
-    """One of the choices, the same one for the same key in every process (unlike `hash`)."""
+    """One of the choices, drawn by a checksum of the key.
+
+    Every process draws the same choice for the same key; with `hash` it would not.
+    """
     return choices[zlib.crc32(repr(key).encode()) % len(choices)]
 
 
 def code(letter, *key):
-    """A confirmation code such as B4711 for what the key describes."""
+    """A confirmation code such as B4711, drawn by the key."""
     return f"{letter}{varied(range(1000, 10000), *key)}"
 
 
 def tidy(value, digits=2):
-    """A number rounded for people: no .0 after a whole one."""
+    """A number, rounded; a whole number becomes an int, so that people read 3 and not 3.0."""
     value = round(value, digits)
     return int(value) if value == int(value) else value

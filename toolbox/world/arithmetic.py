@@ -8,7 +8,8 @@ LARGEST = 10**12
 
 
 def _checked(numbers):
-    return [between(number, -LARGEST, LARGEST, "each number") for number in several(numbers, "numbers")]
+    return [between(number, -LARGEST, LARGEST, "each number")
+            for number in several(numbers, "numbers")]
 
 
 def add_numbers(numbers: list[int]) -> dict:
@@ -54,7 +55,9 @@ def find_prime_factors(number: int) -> dict:
 
     number: number to split, from 2 to 1000000
     """
-    rest, factors, divisor = whole(number, 2, 10**6, "number"), [], 2
+    rest = whole(number, 2, 10**6, "number")
+    factors = []
+    divisor = 2
     while divisor * divisor <= rest:
         if rest % divisor:
             divisor += 1

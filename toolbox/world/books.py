@@ -36,7 +36,8 @@ def search_books(subject: str, newer_than: int = 0) -> dict:
     subject: history, travel, science or mystery
     newer_than: only books after this year
     """
-    subject, year = choose(SUBJECTS, subject, "subject"), whole(newer_than, 0, 2100, "newer_than")
+    subject = choose(SUBJECTS, subject, "subject")
+    year = whole(newer_than, 0, 2100, "newer_than")
     found = [row for row in BOOKS.values() if row["subject"] == subject and row["year"] > year]
     return {"subject": subject, "books": [pick(row, "book_id book") for row in found]}
 
@@ -66,7 +67,8 @@ def get_book_copies(book_id: str, branch: str) -> dict:
     book_id: id of the book
     branch: Central, Harbour or University
     """
-    row, branch = find(BOOKS, book_id, "book id"), choose(BRANCHES, branch, "branch")
+    row = find(BOOKS, book_id, "book id")
+    branch = choose(BRANCHES, branch, "branch")
     return {"book": row["book"], "branch": branch, "copies": _copies(row["book_id"], branch)}
 
 
@@ -77,7 +79,8 @@ def reserve_book(book_id: str, branch: str, member: str) -> dict:
     branch: Central, Harbour or University
     member: name of the reader
     """
-    row, branch = find(BOOKS, book_id, "book id"), choose(BRANCHES, branch, "branch")
+    row = find(BOOKS, book_id, "book id")
+    branch = choose(BRANCHES, branch, "branch")
     member = filled(member, "member", 60)
     if not _copies(row["book_id"], branch):
         raise Refusal(f"No copy of {row['book_id']} on the shelf at {branch}.")

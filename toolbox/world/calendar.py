@@ -13,10 +13,11 @@ HOLIDAYS = table(  # those on a fixed date; no country: everywhere
     ("Republic Day", 1, 26, "India"), ("Australia Day", 1, 26, "Australia"),
     ("Saint Patrick's Day", 3, 17, "Ireland"), ("Liberation Day", 4, 25, "Italy"),
     ("Freedom Day", 4, 27, "South Africa"), ("Constitution Day", 5, 17, "Norway"),
-    ("Flag Day", 6, 6, "Sweden"), ("Portugal Day", 6, 10, "Portugal"), ("Canada Day", 7, 1, "Canada"),
-    ("Independence Day", 7, 4, "United States"), ("Bastille Day", 7, 14, "France"),
-    ("Swiss National Day", 8, 1, "Switzerland"), ("Mountain Day", 8, 11, "Japan"),
-    ("Unity Day", 10, 3, "Germany"), ("Hispanic Day", 10, 12, "Spain"),
+    ("Flag Day", 6, 6, "Sweden"), ("Portugal Day", 6, 10, "Portugal"),
+    ("Canada Day", 7, 1, "Canada"), ("Independence Day", 7, 4, "United States"),
+    ("Bastille Day", 7, 14, "France"), ("Swiss National Day", 8, 1, "Switzerland"),
+    ("Mountain Day", 8, 11, "Japan"), ("Unity Day", 10, 3, "Germany"),
+    ("Hispanic Day", 10, 12, "Spain"),
 )
 
 

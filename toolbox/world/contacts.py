@@ -72,7 +72,8 @@ def list_contacts(group: str) -> dict:
     group: family, friends or work
     """
     group = choose(GROUPS, group, "group")
-    return {"group": group, "names": [name for name, row in CONTACTS.items() if row["group"] == group]}
+    names = [name for name, row in CONTACTS.items() if row["group"] == group]
+    return {"group": group, "names": names}
 
 
 def get_birthday(name: str) -> dict:
@@ -90,8 +91,10 @@ def send_message(email: str, text: str, urgent: bool = False) -> dict:
     text: what to say
     urgent: mark it as urgent
     """
-    email, text = _checked(email), filled(text, "text")
-    return {"sent_to": email, "receipt": code("R", email, text), "priority": "high" if urgent else "normal"}
+    email = _checked(email)
+    text = filled(text, "text")
+    return {"sent_to": email, "receipt": code("R", email, text),
+            "priority": "high" if urgent else "normal"}
 
 
 def send_message_to_all(emails: list[str], text: str) -> dict:
@@ -100,5 +103,6 @@ def send_message_to_all(emails: list[str], text: str) -> dict:
     emails: addresses of the receivers
     text: what to say
     """
-    emails, text = [_checked(email) for email in several(emails, "emails")], filled(text, "text")
+    emails = [_checked(email) for email in several(emails, "emails")]
+    text = filled(text, "text")
     return {"sent": len(emails), "receipt": code("R", emails, text)}

@@ -9,8 +9,9 @@ CURRENCIES = table(  # rate: how many of it one US dollar buys
     ("NOK", "Norwegian krone", 10.6), ("SEK", "Swedish krona", 10.4), ("DKK", "Danish krone", 6.87),
     ("ISK", "Icelandic krona", 138), ("CHF", "Swiss franc", 0.88), ("CZK", "Czech koruna", 23.2),
     ("PLN", "Polish zloty", 3.95), ("EGP", "Egyptian pound", 47.5), ("KES", "Kenyan shilling", 130),
-    ("ZAR", "South African rand", 18.4), ("INR", "Indian rupee", 83.3), ("JPY", "Japanese yen", 151),
-    ("KRW", "South Korean won", 1350), ("AUD", "Australian dollar", 1.52), ("CAD", "Canadian dollar", 1.36),
+    ("ZAR", "South African rand", 18.4), ("INR", "Indian rupee", 83.3),
+    ("JPY", "Japanese yen", 151), ("KRW", "South Korean won", 1350),
+    ("AUD", "Australian dollar", 1.52), ("CAD", "Canadian dollar", 1.36),
     ("MXN", "Mexican peso", 17.1), ("PEN", "Peruvian sol", 3.75),
 )
 
@@ -63,7 +64,8 @@ def convert_currency(amount: float, base: str, target: str) -> dict:
     return {"amount": tidy(amount * rate), "currency_code": target}
 
 
-def convert_currency_with_fee(amount: float, base: str, target: str, fee_percent: float = 2.0) -> dict:
+def convert_currency_with_fee(amount: float, base: str, target: str,
+                              fee_percent: float = 2.0) -> dict:
     """Convert money to another currency at a bank that takes a fee.
 
     amount: how much money

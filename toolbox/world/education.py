@@ -41,7 +41,8 @@ def search_courses(subject: str, level: str = "") -> dict:
     """
     subject = choose(SUBJECTS, subject, "subject")
     levels = [choose(LEVELS, level, "level")] if level else LEVELS
-    found = [row for row in COURSES.values() if row["subject"] == subject and row["level"] in levels]
+    found = [row for row in COURSES.values()
+             if row["subject"] == subject and row["level"] in levels]
     return {"subject": subject, "courses": [pick(row, "course_id course") for row in found]}
 
 
@@ -60,7 +61,8 @@ def get_course_schedule(course_id: str) -> dict:
     """
     row = find(COURSES, course_id, "course id")
     return {"course": row["course"], "day": varied(DAYS[:5], row["course_id"]),
-            "time": f"{varied(range(9, 19), row['course_id'])}:00", "room": code("K", row["course_id"])[:4]}
+            "time": f"{varied(range(9, 19), row['course_id'])}:00",
+            "room": code("K", row["course_id"])[:4]}
 
 
 def calculate_grade(points: list[int], max_points: int = 100) -> dict:
@@ -70,7 +72,8 @@ def calculate_grade(points: list[int], max_points: int = 100) -> dict:
     max_points: most points in one exam
     """
     most = between(max_points, 1, 1000, "max_points")
-    share = 100 * fmean(between(exam, 0, most, "points") for exam in several(points, "points")) / most
+    checked = [between(exam, 0, most, "points") for exam in several(points, "points")]
+    share = 100 * fmean(checked) / most
     grade = "A" if share >= 90 else "B" if share >= 75 else "C" if share >= 60 else "D"
     return {"percent": tidy(share, 1), "grade": grade}
 

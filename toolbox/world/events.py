@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from toolbox.world import Refusal, choose, code, day, filled, find, pick, varied, whole
+from toolbox.world import Refusal, choose, code, day, filled, find, keyed, pick, varied, whole
 from toolbox.world.geography import CITIES
 
 KINDS = ("concert", "exhibition", "festival", "marathon", "theatre", "fair")
@@ -17,13 +17,14 @@ NAMES = {"concert": ("Jazz Night", "Summer Concert", "Piano Evening"),
 def _event(city, number):
     kind = KINDS[(varied(range(len(KINDS)), city) + number) % len(KINDS)]
     when = date(2026, 1, 1) + timedelta(days=varied(range(360), city, number))
-    return {"event_id": f"E{100 + 3 * list(CITIES).index(city) + number}", "kind": kind, "city": city,
+    return {"event_id": f"E{100 + 3 * list(CITIES).index(city) + number}",
+            "kind": kind, "city": city,
             "event": f"{city} {varied(NAMES[kind], city)}", "date": str(when),
-            "price": varied(range(5, 95, 5), city, number), "seats_left": varied(range(2, 60), city, number)}
+            "price": varied(range(5, 95, 5), city, number),
+            "seats_left": varied(range(2, 60), city, number)}
 
 
-EVENTS = {event["event_id"]: event for event in (
-    _event(city, number) for city in CITIES for number in range(3))}
+EVENTS = keyed("event_id", (_event(city, number) for city in CITIES for number in range(3)))
 
 
 def search_events(city: str, kind: str = "") -> dict:
@@ -32,7 +33,8 @@ def search_events(city: str, kind: str = "") -> dict:
     city: name of the city
     kind: such as concert, festival or fair
     """
-    city, kinds = choose(CITIES, city, "city"), [choose(KINDS, kind, "kind")] if kind else KINDS
+    city = choose(CITIES, city, "city")
+    kinds = [choose(KINDS, kind, "kind")] if kind else KINDS
     found = [event for event in EVENTS.values() if event["city"] == city and event["kind"] in kinds]
     return {"city": city, "events": [pick(event, "event_id event") for event in found]}
 
@@ -44,8 +46,10 @@ def search_events_by_date(start_date: str, end_date: str) -> dict:
     end_date: last date as YYYY-MM-DD
     """
     start, end = str(day(start_date)), str(day(end_date))
-    found = sorted((event["date"], key) for key, event in EVENTS.items() if start <= event["date"] <= end)
-    return {"total": len(found), "events": [pick(EVENTS[key], "event_id event date") for _, key in found[:4]]}
+    found = sorted((event["date"], key) for key, event in EVENTS.items()
+                   if start <= event["date"] <= end)
+    events = [pick(EVENTS[key], "event_id event date") for _, key in found[:4]]
+    return {"total": len(found), "events": events}
 
 
 def get_event(event_id: str) -> dict:
@@ -71,7 +75,8 @@ def book_event(event_id: str, visitor: str, seats: int = 1) -> dict:
     visitor: name on the tickets
     seats: how many seats
     """
-    event, visitor = find(EVENTS, event_id, "event id"), filled(visitor, "visitor", 60)
+    event = find(EVENTS, event_id, "event id")
+    visitor = filled(visitor, "visitor", 60)
     seats = whole(seats, 1, 20, "seats")
     if seats > event["seats_left"]:
         raise Refusal(f"Only {event['seats_left']} seats are left.")

@@ -27,9 +27,11 @@ def get_share_price_change(symbol: str, days: int = 7) -> dict:
     symbol: code of four letters
     days: over how many days, up to 30
     """
-    row, days = find(SHARES, symbol, "symbol"), whole(days, 1, 30, "days")
+    row = find(SHARES, symbol, "symbol")
+    days = whole(days, 1, 30, "days")
     percent = varied(range(-60, 90), row["symbol"], days) / 10
-    return {"symbol": row["symbol"], "percent": tidy(percent), "direction": "up" if percent >= 0 else "down"}
+    return {"symbol": row["symbol"], "percent": tidy(percent),
+            "direction": "up" if percent >= 0 else "down"}
 
 
 def find_share(company: str) -> dict:
@@ -58,9 +60,13 @@ def calculate_loan_payment(amount: float, rate: float, years: int) -> dict:
     rate: yearly interest in percent
     years: years until it is paid back
     """
-    amount, monthly = between(amount, 1, 10**9, "amount"), between(rate, 0, 50, "rate") / 1200
+    amount = between(amount, 1, 10**9, "amount")
+    monthly = between(rate, 0, 50, "rate") / 1200
     months = 12 * whole(years, 1, 50, "years")
-    payment = amount * monthly / (1 - (1 + monthly) ** -months) if monthly > 1e-9 else amount / months
+    if monthly > 1e-9:
+        payment = amount * monthly / (1 - (1 + monthly) ** -months)
+    else:
+        payment = amount / months
     return {"monthly_payment": tidy(payment), "total": tidy(payment * months)}
 
 

@@ -78,7 +78,8 @@ COUNTRIES = table(
     ("Mexico", "Mexico City", "MXN", "Spanish", "North America", 128500000),
     ("Peru", "Lima", "PEN", "Spanish", "South America", 34400000),
 )
-EARTH_RADIUS, KILOMETERS_PER_MILE = 6371, 1.609344
+EARTH_RADIUS = 6371  # kilometers
+KILOMETERS_PER_MILE = 1.609344
 
 
 def get_country(country: str) -> dict:
@@ -114,7 +115,8 @@ def get_city_distance(city: str, other_city: str) -> dict:
     start, end = find(CITIES, city, "city"), find(CITIES, other_city, "city")
     north, south = radians(start["latitude"]), radians(end["latitude"])
     east = radians(end["longitude"] - start["longitude"])
-    chord = sin((south - north) / 2) ** 2 + cos(north) * cos(south) * sin(east / 2) ** 2  # haversine
+    # the haversine formula
+    chord = sin((south - north) / 2) ** 2 + cos(north) * cos(south) * sin(east / 2) ** 2
     distance = 2 * EARTH_RADIUS * asin(sqrt(chord))
     return {"kilometers": round(distance), "miles": round(distance / KILOMETERS_PER_MILE)}
 
@@ -136,4 +138,5 @@ def list_cities(country: str) -> dict:
     country: name of the country
     """
     country = find(COUNTRIES, country, "country")["country"]
-    return {"country": country, "cities": [city for city, row in CITIES.items() if row["country"] == country]}
+    cities = [city for city, row in CITIES.items() if row["country"] == country]
+    return {"country": country, "cities": cities}

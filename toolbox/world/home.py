@@ -4,14 +4,16 @@ from toolbox.world import between, choose, find, pick, table, tidy, whole
 
 ROOMS = table(
     "room temperature lights_on humidity window_open",
-    ("kitchen", 21, True, 48, False), ("bedroom", 18, False, 52, True), ("living room", 22, True, 45, False),
-    ("bathroom", 23, False, 66, False), ("office", 20, True, 41, True), ("hall", 19, False, 50, False),
+    ("kitchen", 21, True, 48, False), ("bedroom", 18, False, 52, True),
+    ("living room", 22, True, 45, False), ("bathroom", 23, False, 66, False),
+    ("office", 20, True, 41, True), ("hall", 19, False, 50, False),
     ("garage", 12, False, 58, False), ("nursery", 22, False, 47, False),
 )
 COLORS = ("white", "warm", "blue", "green", "red")
-DOORS = {"front door": "locked", "back door": "unlocked", "garage door": "locked", "garden gate": "unlocked"}
-DEVICES = {"oven": 2200, "dishwasher": 1400, "television": 110, "washing machine": 1900, "computer": 180,
-           "fridge": 90, "heater": 1500, "vacuum": 750}  # watts
+DOORS = {"front door": "locked", "back door": "unlocked", "garage door": "locked",
+         "garden gate": "unlocked"}
+DEVICES = {"oven": 2200, "dishwasher": 1400, "television": 110, "washing machine": 1900,
+           "computer": 180, "fridge": 90, "heater": 1500, "vacuum": 750}  # watts
 
 
 def get_room(room: str) -> dict:
@@ -36,7 +38,8 @@ def set_temperature(room: str, temperature: float) -> dict:
     room: name of the room
     temperature: degrees Celsius, from 10 to 28
     """
-    row, wanted = find(ROOMS, room, "room"), between(temperature, 10, 28, "temperature")
+    row = find(ROOMS, room, "room")
+    wanted = between(temperature, 10, 28, "temperature")
     minutes = round(12 * abs(wanted - row["temperature"]))
     return {"room": row["room"], "temperature": tidy(wanted), "minutes": minutes}
 
@@ -59,7 +62,8 @@ def lock_door(door: str, locked: bool = True) -> dict:
     door: such as front door or garden gate
     locked: false to unlock
     """
-    door, state = choose(DOORS, door, "door"), "locked" if locked else "unlocked"
+    door = choose(DOORS, door, "door")
+    state = "locked" if locked else "unlocked"
     return {"door": door, "state": state, "changed": DOORS[door] != state}
 
 
@@ -69,6 +73,7 @@ def get_device_power(device: str, hours: float = 1) -> dict:
     device: such as oven, fridge or heater
     hours: how long it runs
     """
-    device, hours = choose(DEVICES, device, "device"), between(hours, 0, 10000, "hours")
+    device = choose(DEVICES, device, "device")
+    hours = between(hours, 0, 10000, "hours")
     watts = DEVICES[device]
     return {"device": device, "watts": watts, "kilowatt_hours": tidy(watts * hours / 1000)}

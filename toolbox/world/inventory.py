@@ -50,7 +50,8 @@ def search_products_by_price(category: str, max_price: float) -> dict:
     """
     category = choose(CATEGORIES, category, "category")
     between(max_price, 0, 10**6, "max_price")
-    found = [row for row in PRODUCTS.values() if row["category"] == category and row["price"] <= max_price]
+    found = [row for row in PRODUCTS.values()
+             if row["category"] == category and row["price"] <= max_price]
     return {"products": [pick(row, "product_id product price") for row in found]}
 
 
@@ -78,7 +79,8 @@ def order_product(product_id: str, quantity: int, express: bool = False) -> dict
     quantity: how many pieces
     express: pay 15 more for fast delivery
     """
-    row, quantity = find(PRODUCTS, product_id, "product id"), whole(quantity, 1, 100, "quantity")
+    row = find(PRODUCTS, product_id, "product id")
+    quantity = whole(quantity, 1, 100, "quantity")
     if quantity > row["stock"]:
         raise Refusal(f"Only {row['stock']} pieces of {row['product_id']} in stock.")
     return {"order_id": f"{row['product_id']}-{quantity}{'X' if express else 'N'}",

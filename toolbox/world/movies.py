@@ -35,7 +35,8 @@ def search_movies(genre: str, min_rating: float = 0) -> dict:
     """
     genre = choose(GENRES, genre, "genre")
     between(min_rating, 0, 10, "min_rating")
-    found = [row for row in MOVIES.values() if row["genre"] == genre and row["rating"] >= min_rating]
+    found = [row for row in MOVIES.values()
+             if row["genre"] == genre and row["rating"] >= min_rating]
     return {"genre": genre, "movies": [pick(row, "movie_id movie rating") for row in found]}
 
 
@@ -72,6 +73,7 @@ def get_movie_showtimes(movie_id: str, city: str) -> dict:
     movie_id: id of the movie
     city: name of the city
     """
-    row, city = find(MOVIES, movie_id, "movie id"), choose(CITIES, city, "city")
+    row = find(MOVIES, movie_id, "movie id")
+    city = choose(CITIES, city, "city")
     return {"movie": row["movie"], "cinema": varied(CINEMAS, city, row["movie_id"]),
             "times": [f"{varied(range(14, 19), city, row['movie_id'])}:30", "20:15"]}

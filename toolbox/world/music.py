@@ -54,7 +54,8 @@ def get_song_length(song_id: str) -> dict:
     song_id: id of the song
     """
     row = find(SONGS, song_id, "song id")
-    return {**pick(row, "song seconds"), "length": f"{row['seconds'] // 60}:{row['seconds'] % 60:02}"}
+    length = f"{row['seconds'] // 60}:{row['seconds'] % 60:02}"
+    return {**pick(row, "song seconds"), "length": length}
 
 
 def get_artist(artist: str) -> dict:
@@ -75,4 +76,5 @@ def create_playlist(name: str, song_ids: list[str], public: bool = False) -> dic
     name = filled(name, "name", 60)
     rows = [find(SONGS, key, "song id") for key in several(song_ids, "song_ids")]
     return {"playlist_id": code("L", name, [row["song_id"] for row in rows]), "songs": len(rows),
-            "seconds": sum(row["seconds"] for row in rows), "visible_to": "all" if public else "you"}
+            "seconds": sum(row["seconds"] for row in rows),
+            "visible_to": "all" if public else "you"}

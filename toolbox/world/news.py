@@ -27,7 +27,8 @@ def get_news(topic: str, limit: int = 2) -> dict:
     topic: such as science, economy or nature
     limit: how many articles
     """
-    topic, limit = choose(TOPICS, topic, "topic"), whole(limit, 1, 2, "limit")
+    topic = choose(TOPICS, topic, "topic")
+    limit = whole(limit, 1, 2, "limit")
     found = [row for row in ARTICLES.values() if row["topic"] == topic]
     return {"topic": topic, "articles": [pick(row, "article_id title") for row in found[:limit]]}
 
@@ -56,4 +57,5 @@ def get_local_news(city: str) -> dict:
     city: name of the city
     """
     city = choose(CITIES, city, "city")
-    return {"city": city, "headline": varied(LOCAL, city), "paper": f"{city} {varied(PAPERS, city)}"}
+    return {"city": city, "headline": varied(LOCAL, city),
+            "paper": f"{city} {varied(PAPERS, city)}"}

@@ -37,7 +37,8 @@ def search_recipes(cuisine: str, max_minutes: int = 120) -> dict:
     """
     cuisine = choose(CUISINES, cuisine, "cuisine")
     between(max_minutes, 1, 600, "max_minutes")
-    found = [row for row in RECIPES.values() if row["cuisine"] == cuisine and row["minutes"] <= max_minutes]
+    found = [row for row in RECIPES.values()
+             if row["cuisine"] == cuisine and row["minutes"] <= max_minutes]
     return {"cuisine": cuisine, "recipes": [pick(row, "recipe_id recipe minutes") for row in found]}
 
 
@@ -57,7 +58,8 @@ def search_recipes_by_calories(max_calories: int) -> dict:
     max_calories: most calories per serving
     """
     between(max_calories, 0, 5000, "max_calories")
-    found = sorted((row["calories"], key) for key, row in RECIPES.items() if row["calories"] <= max_calories)
+    found = sorted((row["calories"], key) for key, row in RECIPES.items()
+                   if row["calories"] <= max_calories)
     return {"recipes": [pick(RECIPES[key], "recipe_id recipe calories") for _, key in found[:3]]}
 
 
@@ -76,5 +78,6 @@ def get_recipe_nutrition(recipe_id: str, portions: float = 1) -> dict:
     recipe_id: id of the recipe
     portions: how many servings are eaten
     """
-    row, portions = find(RECIPES, recipe_id, "recipe id"), between(portions, 0.1, 50, "portions")
+    row = find(RECIPES, recipe_id, "recipe id")
+    portions = between(portions, 0.1, 50, "portions")
     return {"recipe": row["recipe"], "calories": tidy(portions * row["calories"])}

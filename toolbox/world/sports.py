@@ -2,7 +2,7 @@
 
 from itertools import permutations
 
-from toolbox.world import Refusal, choose, find, pick, table, varied, whole
+from toolbox.world import Refusal, choose, find, keyed, pick, table, varied, whole
 
 TEAMS = table(
     "team league city coach stadium capacity",
@@ -30,9 +30,9 @@ def _match(number, home, away):
             "away_score": varied(scores, home, away, "away")}
 
 
-MATCHES = {match["match_id"]: match for match in (
+MATCHES = keyed("match_id", (
     _match(number, home, away) for number, (home, away) in enumerate(permutations(TEAMS, 2))
-    if TEAMS[home]["league"] == TEAMS[away]["league"])}
+    if TEAMS[home]["league"] == TEAMS[away]["league"]))
 
 
 def _points(team):
@@ -40,7 +40,9 @@ def _points(team):
     total = 0
     for match in MATCHES.values():
         if team in (match["home"], match["away"]):
-            lead = (match["home_score"] - match["away_score"]) * (1 if team == match["home"] else -1)
+            lead = match["home_score"] - match["away_score"]
+            if team == match["away"]:
+                lead = -lead
             total += 3 if lead > 0 else lead == 0
     return total
 
@@ -93,6 +95,8 @@ def get_league_table(league: str, places: int = 3) -> dict:
     league: football or basketball
     places: how many teams to show
     """
-    league, places = choose(LEAGUES, league, "league"), whole(places, 1, 6, "places")
+    league = choose(LEAGUES, league, "league")
+    places = whole(places, 1, 6, "places")
     teams = sorted((-_points(team), team) for team, row in TEAMS.items() if row["league"] == league)
-    return {"league": league, "teams": [{"team": team, "points": -points} for points, team in teams[:places]]}
+    best = [{"team": team, "points": -points} for points, team in teams[:places]]
+    return {"league": league, "teams": best}

@@ -2,7 +2,7 @@
 
 from itertools import permutations
 
-from toolbox.world import between, choose, code, filled, find, pick, varied, whole
+from toolbox.world import between, choose, code, filled, find, keyed, pick, varied, whole
 from toolbox.world.geography import CITIES
 
 AIRLINES = ("Northwind", "Skylark", "Meridian", "Bluebird", "Albatross")
@@ -11,7 +11,8 @@ HOTELS_OF_A_CITY = ("Grand", "Park", "Central", "Harbour", "Garden", "Station", 
 
 def _flight(number, origin, destination):
     airline = varied(AIRLINES, origin, destination)
-    hour, minute = varied(range(6, 23), origin, destination), varied((0, 15, 30, 45), destination, origin)
+    hour = varied(range(6, 23), origin, destination)
+    minute = varied((0, 15, 30, 45), destination, origin)
     delay = varied((0, 0, 0, 15, 40, 90), origin, destination)
     return {"flight_id": f"{airline[:2].upper()}{1000 + number}", "airline": airline,
             "origin": origin, "destination": destination, "departure": f"{hour:02}:{minute:02}",
@@ -22,14 +23,16 @@ def _flight(number, origin, destination):
 
 def _hotel(number, city, name):
     return {"hotel_id": f"H{100 + number}", "hotel": f"{name} Hotel {city}", "city": city,
-            "stars": varied(range(2, 6), city, name), "price": varied(range(50, 320, 5), city, name)}
+            "stars": varied(range(2, 6), city, name),
+            "price": varied(range(50, 320, 5), city, name)}
 
 
-FLIGHTS = {row["flight_id"]: row for row in (
-    _flight(number, *cities) for number, cities in enumerate(permutations(CITIES, 2)))}
-HOTELS = {row["hotel_id"]: row for row in (
+FLIGHTS = keyed("flight_id", (
+    _flight(number, *cities) for number, cities in enumerate(permutations(CITIES, 2))))
+CITIES_TWICE = [city for city in CITIES for _ in range(2)]
+HOTELS = keyed("hotel_id", (
     _hotel(number, city, HOTELS_OF_A_CITY[(number + number // 8) % 8])
-    for number, city in enumerate(city for city in CITIES for _ in range(2)))}
+    for number, city in enumerate(CITIES_TWICE)))
 
 
 def search_flights(origin: str, destination: str) -> dict:
@@ -39,7 +42,8 @@ def search_flights(origin: str, destination: str) -> dict:
     destination: city to fly to
     """
     origin, destination = choose(CITIES, origin, "city"), choose(CITIES, destination, "city")
-    found = [row for row in FLIGHTS.values() if (row["origin"], row["destination"]) == (origin, destination)]
+    found = [row for row in FLIGHTS.values()
+             if row["origin"] == origin and row["destination"] == destination]
     return {"flights": [pick(row, "flight_id airline price") for row in found]}
 
 
@@ -79,7 +83,8 @@ def book_flight(flight_id: str, passenger: str, seats: int = 1) -> dict:
     passenger: name on the ticket
     seats: how many seats
     """
-    row, passenger = find(FLIGHTS, flight_id, "flight id"), filled(passenger, "passenger", 60)
+    row = find(FLIGHTS, flight_id, "flight id")
+    passenger = filled(passenger, "passenger", 60)
     seats = whole(seats, 1, 9, "seats")
     return {"booking_code": code("F", row["flight_id"], passenger, seats), "passenger": passenger,
             "total_price": seats * row["price"]}
@@ -105,7 +110,8 @@ def book_hotel(hotel_id: str, guest: str, nights: int, breakfast: bool = False) 
     nights: how many nights
     breakfast: add breakfast for 12 a night
     """
-    row, guest = find(HOTELS, hotel_id, "hotel id"), filled(guest, "guest", 60)
+    row = find(HOTELS, hotel_id, "hotel id")
+    guest = filled(guest, "guest", 60)
     nights = whole(nights, 1, 60, "nights")
     return {"booking_code": code("H", row["hotel_id"], guest, nights), "hotel": row["hotel"],
             "total_price": nights * (row["price"] + (12 if breakfast else 0))}

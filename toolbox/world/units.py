@@ -5,10 +5,12 @@ from toolbox.world import Refusal, between, choose, tidy
 LENGTHS = {"meter": 1, "kilometer": 1000, "centimeter": 0.01, "mile": 1609.344, "yard": 0.9144,
            "foot": 0.3048, "inch": 0.0254}
 WEIGHTS = {"gram": 1, "kilogram": 1000, "ton": 1e6, "pound": 453.59237, "ounce": 28.349523125}
-VOLUMES = {"liter": 1, "milliliter": 0.001, "gallon": 3.785411784, "pint": 0.473176473, "cup": 0.2365882365}
+VOLUMES = {"liter": 1, "milliliter": 0.001, "gallon": 3.785411784, "pint": 0.473176473,
+           "cup": 0.2365882365}
 SPEEDS = {"meters per second": 1, "kilometers per hour": 1 / 3.6, "miles per hour": 0.44704,
           "knots": 1852 / 3600}
-TEMPERATURES = {"celsius": (1, 0), "fahrenheit": (5 / 9, -160 / 9), "kelvin": (1, -273.15)}  # scale, offset
+# (scale, offset): degrees Celsius are scale times the value, plus the offset
+TEMPERATURES = {"celsius": (1, 0), "fahrenheit": (5 / 9, -160 / 9), "kelvin": (1, -273.15)}
 
 
 def _convert(value, unit, to_unit, sizes):

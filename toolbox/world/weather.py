@@ -8,7 +8,8 @@ from toolbox.world.geography import CITIES
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
           "October", "November", "December")
-CONDITIONS = ("sunny", "cloudy", "partly cloudy", "light rain", "heavy rain", "foggy", "windy", "stormy")
+CONDITIONS = ("sunny", "cloudy", "partly cloudy", "light rain", "heavy rain", "foggy", "windy",
+              "stormy")
 ALERTS = ("strong wind", "heavy rain", "flood", "heat", "fog", "thunderstorm")
 
 
@@ -55,7 +56,9 @@ def get_weather_alerts(city: str, severe_only: bool = False) -> dict:
     alerts = [{"alert": varied(ALERTS, city, number), "until": varied(DAYS, city, number, "until"),
                "severe": varied((True, False), city, number, "severe")}
               for number in range(varied(range(3), city, "alerts"))]
-    return {"city": city, "alerts": [alert for alert in alerts if alert["severe"] or not severe_only]}
+    if severe_only:
+        alerts = [alert for alert in alerts if alert["severe"]]
+    return {"city": city, "alerts": alerts}
 
 
 def get_weather_history(city: str, month: str) -> dict:
