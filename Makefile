@@ -17,7 +17,7 @@ check: $(VENV)/dev
 	$(VENV)/bin/ruff check
 	$(PYTHON) -m pytest -k "not real and not recorded and not padding" $(FAST)
 
-# data/tiny anew, in runs/base: made-up documents; some in the wording of the tools that are seen; choosing in
+# Train data/tiny from nothing, in runs/base: made-up documents; some in the wording of the tools that are seen; choosing in
 # drills; choosing in whole conversations, twice.
 base-model: $(VENV)/installed
 	$(PYTHON) -m pretraining.pretrain --out runs/base-0
@@ -35,10 +35,10 @@ parity: $(VENV)/parity
 	$(PYTHON) -c "import transformers"
 	$(PYTHON) -m pytest tests/test_parity.py
 
-# Speed beside what a user would pick instead, on an idle machine: under half an hour with two threads, and on
-# real files if they are where these variables say. BENCH_FLAGS=--quick only shows that all of it runs.
-TRAJECTORIES ?= ../shared/trajectories/rottuning_gpt4.json
-TOKENIZER ?= ../shared/tokenizers/llama/tokenizer.model
+# Speed beside what a user would pick instead, on an idle machine: under half an hour with two threads; on
+# other files with these variables. BENCH_FLAGS=--quick only shows that all of it runs.
+TRAJECTORIES ?= data/train.json
+TOKENIZER ?= data/tiny/tokenizer.model
 BENCH_VENV ?= .venv-bench
 BENCH = PYTHONWARNINGS=ignore HF_HUB_OFFLINE=1 $(BENCH_VENV)/bin/python
 REAL = --trajectories $(TRAJECTORIES) --tokenizer $(TOKENIZER)

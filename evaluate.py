@@ -1,4 +1,4 @@
-"""The benchmarks that tell whether it worked (TL-Training, section 4): is the next call right?
+"""Evaluate a model on the benchmarks (TL-Training, section 4): is the next call right?
 
     python evaluate.py                                # the newest run, embedded held-out calls
     python evaluate.py --bench toolbox --show 3       # whole dialogues with tools that answer
@@ -195,7 +195,8 @@ def read_tasks(flags, entry):
     if folder and (folder / flags.bench).is_dir():
         folder = folder / flags.bench
     tasks = []
-    for level in entry.levels if flags.level == "all" else (flags.level,):
+    levels = entry.levels if flags.level == "all" else (flags.level,)
+    for level in levels:
         tasks += first_of_groups(entry.tasks(folder, level, flags.turn), flags.limit)
     return tasks
 

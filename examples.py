@@ -8,7 +8,8 @@ import torch
 from losses import normalise, token_weights
 from plumbing.files import InputError
 
-WINDOW = 64  # conversations sorted by length at a time: 6.6% padding on real data, random fours 35%
+# conversations sorted by length at a time: 6.6% padding on real data; fours drawn at random: 35%
+WINDOW = 64
 
 
 class Example(NamedTuple):
@@ -38,9 +39,10 @@ class Batch(NamedTuple):
 # ----------------------------------------------------------------------- conversations to examples
 
 def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0):
-    """Conversations -> (Examples, counts of what was left out and why). max_length 0: no limit.
+    """Conversations -> (Examples, counts of conversations and calls, kept and left out).
 
-    Conversations without a trained call are skipped. Raises InputError if nothing is left.
+    mae, pkt, w_max: as in losses.token_weights; max_length 0: no limit. Conversations without a
+    trained call are skipped. Raises InputError if nothing is left.
     """
     examples = []
     counts = dict.fromkeys((
@@ -59,7 +61,7 @@ def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0)
             continue
         limit = max_length or len(encoded.ids)
         kept = up_to_last_call(encoded, conversation.turns, trained, limit)
-        n_calls = len(np.unique(call[kept][call[kept] >= 0]))
+        n_calls = len(set(call[kept].tolist()) - {-1})
         counts["calls cut off"] += len(trained) - n_calls
         counts["trained calls"] += n_calls
         if not n_calls:
@@ -83,6 +85,7 @@ def up_to_last_call(encoded, turns, trained, max_length):
     for number in reversed(trained):
         call = encoded.calls[number]
         kept = newest_turns(encoded.turn[:call.stop], turns, max_length)
+        # the last place is missing where the call's own turn had to go
         if len(kept) <= max_length and kept[-1] == call.stop - 1:
             return kept
     return np.arange(0)
@@ -147,10 +150,12 @@ def collate(examples, device="cpu", dtype=torch.float32, pad=0):
     Without examples: a row of one token with weight 0.
     """
     longest = max((len(example.ids) for example in examples), default=1)
+    ids = [example.ids for example in examples]
+    labels = [example.labels for example in examples]
     weights = [normalise(example.weights, example.call) for example in examples]
     return Batch(
-        ids=_padded([e.ids for e in examples], longest, pad).to(device, torch.int64),
-        labels=_padded([e.labels for e in examples], longest, pad).to(device, torch.int64),
+        ids=_padded(ids, longest, pad).to(device, torch.int64),
+        labels=_padded(labels, longest, pad).to(device, torch.int64),
         weights=_padded(weights, longest, 0.0).to(device, dtype),
         n_calls=sum(example.n_calls for example in examples),
         n_tokens=sum(len(example.ids) for example in examples))

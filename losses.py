@@ -107,24 +107,24 @@ def normalise(weights, call):
     return np.divide(weights, total[call + 1], out=np.zeros(len(weights)), where=call >= 0)
 
 
-def token_nll(hidden, weight, labels, temperature=1.0, chunk=1024):
+def token_nll(hidden, output_matrix, labels, temperature=1.0, chunk=1024):
     """-log p(label), p = softmax(logits / temperature), in fp32 or wider -> (N,).
 
-    hidden (N, D), output matrix weight (V, D), labels (N,). At most `chunk` rows of logits exist at
+    hidden (N, D), output_matrix (V, D), labels (N,). At most `chunk` rows of logits exist at
     a time: fp32 logits of 8,192 positions are 1 GB with V = 32,016, and their gradient is as large.
     More rows than that are recomputed in the backward pass, chunk by chunk.
     """
     if len(hidden) <= chunk:
-        return _chunk_nll(hidden, weight, labels, temperature)
+        return _chunk_nll(hidden, output_matrix, labels, temperature)
     chunks = zip(hidden.split(chunk), labels.split(chunk), strict=True)
     return torch.cat([
-        checkpoint(_chunk_nll, some_hidden, weight, some_labels, temperature,
+        checkpoint(_chunk_nll, some_hidden, output_matrix, some_labels, temperature,
                    use_reentrant=False, preserve_rng_state=False)
         for some_hidden, some_labels in chunks])
 
 
-def _chunk_nll(hidden, weight, labels, temperature):
-    logits = F.linear(hidden, weight)  # (N, V)
+def _chunk_nll(hidden, output_matrix, labels, temperature):
+    logits = F.linear(hidden, output_matrix)  # (N, V)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
     return F.cross_entropy(logits, labels, reduction="none")
 
@@ -139,8 +139,8 @@ def weighted_nll(transformer, batch):
     """
     trained = batch.weights > 0  # (B, T), N of them
     labels = batch.labels[trained]
-    nll = transformer(
-        batch.ids, head=lambda hidden, weight: token_nll(hidden[trained], weight, labels))  # (N,)
+    nll = transformer(batch.ids, head=lambda hidden, output_matrix: token_nll(
+        hidden[trained], output_matrix, labels))  # (N,)
     return (batch.weights[trained] * nll).sum(), nll.detach().sum()
 
 
@@ -192,16 +192,16 @@ def gae(rewards, values, mask, gamma, lam):
     return advantages, advantages + v
 
 
-def whiten(advantages, mask, total=lambda x: x):
+def whiten(advantages, mask, all_sum=lambda x: x):
     """Mean 0 and variance 1 over mask, 0 elsewhere; advantages that hardly differ are only centred.
 
-    total: sums a tensor over processes that hold other rows of the batch.
+    all_sum: sums a tensor over processes that hold other rows of the batch.
     """
-    count = total(mask.sum()).clamp(min=1)
-    mean = total(torch.where(mask, advantages, 0).sum()) / count
+    count = all_sum(mask.sum()).clamp(min=1)
+    mean = all_sum(torch.where(mask, advantages, 0).sum()) / count
     centred = torch.where(mask, advantages - mean, 0)
-    std = (total(centred.square().sum()) / count).sqrt()
-    if std <= 1e-4:  # dividing would amplify rounding
+    std = (all_sum(centred.square().sum()) / count).sqrt()
+    if not std > 1e-4:  # dividing would amplify rounding; or std is NaN
         return centred.to(advantages.dtype)
     return (centred / std).to(advantages.dtype)
 
@@ -221,7 +221,10 @@ def policy_loss(logp, old_logp, advantages, mask, clip=0.2):
 
 
 def value_loss(values, old_values, returns, mask, clip=0.2):
-    """Half the squared error of values, of which a change beyond `clip` gains nothing; (B, T)."""
+    """Half the squared error of values; a change of a value beyond `clip` gains nothing.
+
+    (B, T), 0 outside mask.
+    """
     near = old_values + (values - old_values).clamp(-clip, clip)
     squared = (values - returns).square()
     squared_near = (near - returns).square()

@@ -32,8 +32,8 @@ class Prompt(NamedTuple):
 def load(path, tokenizer, max_prompt=0, free_text=False):
     """The prompts that `read` gives; prints what was left out.
 
-    It also prints the tool that golds call most: one whose arguments are prose earns what no rule
-    can judge; and the golds that do not fit their own schema.
+    It also prints which tool the golds call most (no rule can judge one whose arguments are prose),
+    and the golds that do not fit their own schema.
     """
     prompts, left_out = read(path, tokenizer, max_prompt, free_text)
     called = Counter(parse_call(prompt.gold, prompt.tools).name for prompt in prompts)

@@ -6,10 +6,8 @@
 import enum
 import re
 
-from data.calls import Call, ParseError, parse_call
+from data.calls import Call, ParseError, parse_call  # public names of this file, too
 from data.tools import read_tools
-
-__all__ = ["Call", "ParseError", "parse_call"]  # public names of this file too
 
 
 class ErrorType(enum.Enum):
@@ -23,7 +21,7 @@ class ErrorType(enum.Enum):
 
 
 CORRECT = 1.0
-REWARDS = {  # section 3.3; a wrong tool costs less than all errors of parameters, as in the paper
+REWARDS = {  # section 3.3; a wrong tool costs less than all three errors of parameters, -1.8
     ErrorType.UNPARSABLE: -2.0,
     ErrorType.UNKNOWN_TOOL: -2.0,
     ErrorType.WRONG_TOOL: -1.5,
@@ -113,6 +111,14 @@ def same_value(a, b):
 
 # ------------------------------------------------------------------------------- worked examples
 
+# What the released code takes off for parameters: its own, so that another table above leaves it.
+RELEASED_PARAMETERS = {
+    ErrorType.HALLUCINATED: -0.8,
+    ErrorType.REDUNDANT: -0.5,
+    ErrorType.MISSING: -0.5,
+}
+
+
 def released_rule(prediction, gold, tools):
     """What the released code gives (ppo_trainer.py), to print beside ours.
 
@@ -127,8 +133,8 @@ def released_rule(prediction, gold, tools):
         return -2.0 if call.name and known is None else -1.5
     errors = parameter_errors(set(call.arguments), set(wanted.arguments), known)
     if errors:
-        return total_reward(errors)
-    return CORRECT if call.arguments == wanted.arguments else REWARDS[ErrorType.CONTENT]
+        return sum(RELEASED_PARAMETERS[error] for error in errors)
+    return 1.0 if call.arguments == wanted.arguments else -0.25
 
 
 def _released_call(text):

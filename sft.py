@@ -5,10 +5,10 @@
     torchrun --nproc_per_node 8 sft.py --preset codellama-7b --model CodeLlama-7b-hf \\
         --data raw_data.json                            # eight GPUs
 
-MAE drops the calls whose feedback reports an error from the loss, PKT weighs the tokens that decide
-which tool is called; the SFT rows of the paper's Table 5 are --no-mae --no-pkt, --no-pkt, --no-mae,
-and neither. Left out: packing several conversations into one row, since length-grouped batches pad
-under 10%; and dropout.
+MAE drops the calls whose feedback reports an error from the loss, PKT weighs the tokens that
+decide which tool is called; the SFT rows of the paper's Table 5 are --no-mae --no-pkt (plain),
+--no-pkt, --no-mae, and no flag (both). Left out: packing several conversations into one row,
+since length-grouped batches pad under 10%; and dropout.
 """
 
 import time
@@ -156,7 +156,7 @@ def all_steps(examples, flags):
 # ----------------------------------------------------------------------------------------- training
 
 def my_batches(examples, flags, device):
-    """This process's share of `examples` as micro-batches; every process has as many of them.
+    """This process's share of `examples` as micro-batches; all processes have as many.
 
     A forward pass gathers parameters, so all processes must take part: those with less to do run
     one token of weight 0.
@@ -241,8 +241,7 @@ def main():
             items = ", ".join(str(example.item) for example in step)
             raise InputError(f"{flags.data}, step {done}, items {items}: {error}") from None
         seconds = time.perf_counter() - started
-        is_due = done == len(steps) or (flags.eval_every and done % flags.eval_every == 0)
-        if held_out and is_due:
+        if held_out and run.evaluates(done, len(steps)):
             metrics |= evaluate(transformer, held_out, flags, device)
         speed = metrics["tokens"] / seconds
         run.log(done, metrics, {"seconds": seconds, "tokens_per_s": speed},

@@ -53,7 +53,7 @@ class Tokenizer:
             self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(self.path))
             self.vocab_size = self.pieces.vocab_size()
             texts = [self.pieces.id_to_piece(i) for i in range(self.vocab_size)]
-        except (OSError, RuntimeError, UnicodeDecodeError) as error:  # of pieces, or of its message
+        except (OSError, RuntimeError, UnicodeDecodeError) as error:  # the last: of a piece
             raise InputError(f"{self.path}: not a SentencePiece model ({error})") from None
         self.bos_id = self.pieces.bos_id()
         self.eos_id = self.pieces.eos_id()
@@ -90,7 +90,7 @@ class Tokenizer:
         return self.pieces.decode([int(i) for i in ids if i < self.vocab_size])
 
     def must_fit(self, config, new_tokens=0):
-        """Raises InputError if a model of this Config cannot read all pieces or new tokens."""
+        """Raises InputError if a model of this Config lacks pieces, or positions for new tokens."""
         if self.vocab_size > config.vocab_size:
             raise InputError(f"{self.path}: {self.vocab_size} pieces do not fit the model, whose "
                              f"vocab_size is {config.vocab_size}")

@@ -39,6 +39,11 @@ class Call(NamedTuple):
     name_span: tuple[int, int]  # characters of the name in the text
 
 
+def make_call(name, arguments):
+    """A Call that was not read from the text of a call: the name stands for itself."""
+    return Call(name, arguments, (0, len(name)))
+
+
 # Bounds, so that a hostile text costs little and cannot exhaust Python's recursion.
 MAX_LENGTH = 200_000            # characters in the text
 MAX_DEPTH = 64                  # values in one another

@@ -14,7 +14,7 @@ no call. A new format is a reader, its place in READERS at the end of this file,
 import json
 import re
 
-from data.calls import Call, ParseError, parse_call
+from data.calls import ParseError, make_call, parse_call
 from plumbing.files import parse_json
 
 # What a reasoning model thinks; the tag that opens it may stand in the prompt.
@@ -143,7 +143,7 @@ def _make_call(name, arguments):
         raise ParseError("a call must have a name")
     if not isinstance(arguments, dict):
         raise ParseError(f"{name}: the arguments must be a JSON object")
-    return Call(name, arguments, (0, len(name)))
+    return make_call(name, arguments)
 
 
 def _load(text):

@@ -61,7 +61,7 @@ def converse(tasks, answer, execute, hear=lambda turn: None):
             for turn in exchange(tasks[i], text, execute):
                 dialogues[i] = dialogues[i]._replace(turns=(*dialogues[i].turns, turn))
                 hear(turn)
-            if turn.role != "assistant":
+            if dialogues[i].turns[-1].role != "assistant":
                 still_running.append(i)
         running = still_running
     return dialogues

@@ -17,7 +17,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from data import feedback
-from data.calls import Call, ParseError
+from data.calls import Call, ParseError, make_call
 from data.feedback import Feedback
 from data.tools import Tool
 from data.trajectories import read_item
@@ -107,7 +107,7 @@ def _feedback_at(turns, place):
 
 def _call_of_turn(turn, tools):
     if turn.arguments is not None:
-        return Call(turn.name, turn.arguments, (0, len(turn.name)))
+        return make_call(turn.name, turn.arguments)
     try:
         return read_call(turn.content, tools)
     except ParseError:
@@ -132,7 +132,7 @@ def read_call(text, tools):
         except InputError:
             arguments = None
         if isinstance(arguments, dict):
-            return Call(name.strip(), arguments, (0, len(name.strip())))
+            return make_call(name.strip(), arguments)
     return call_formats.read_calls(text, tools)[0]
 
 
@@ -241,8 +241,13 @@ def fault_table(transcripts):
 
 
 def _fault_row(name, part, whole, unit=""):
-    share = f"{100 * part / whole:.2f}%" if whole else "-"
-    return f"{name:<32}{part:>6}{share:>9}" + (f"  of {whole} {unit}" if unit else "")
+    of_what = f"  of {whole} {unit}" if unit else ""
+    return f"{name:<32}{part:>6}{percent(part, whole):>9}{of_what}"
+
+
+def percent(part, whole):
+    """`part` of `whole` in percent, as a text."""
+    return f"{100 * part / whole:.2f}%" if whole else "-"
 
 
 # ---------------------------------------------------------------------- the authors' released rules

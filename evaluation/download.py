@@ -137,7 +137,8 @@ def main(arguments=None):
     if not flags.base_url.startswith(("https://", "http://")):
         raise InputError(f"--base-url {flags.base_url}: must begin with https:// or http://")
     base = flags.base_url.rstrip("/")
-    for name in SOURCES if flags.name == "all" else [flags.name]:
+    names = SOURCES if flags.name == "all" else [flags.name]
+    for name in names:
         source = SOURCES[name]
         root = f"{base}/{source.repository}/{source.commit}/{source.folder}"
         for file, sha256 in source.files.items():

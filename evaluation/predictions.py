@@ -143,7 +143,7 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
 def make_batches(prompts, size):
     """Lists of `size` places in `prompts`, the longest prompts first: missing memory shows at once.
 
-    The batches are the same whatever is done already, so that a resumed run computes what an
+    The batches are the same even if some are done, so that a resumed run computes what an
     uninterrupted one does.
     """
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
@@ -170,21 +170,21 @@ def identity(flags, folder, prompts):
             "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
 
 
-def claim(folder, identity):
-    """Make `folder` the place of the answers that `identity`, {what: value}, describes.
+def claim(folder, described):
+    """Make `folder` the place of the answers that `described`, {what: value}, stands for.
 
     Raises InputError naming the difference if the answers there are others.
     """
     path = folder / "run.json"
     is_there = os.path.lexists(path)  # a broken link is no fresh start
-    old = read_object(path) if is_there else identity
-    for key, value in identity.items():
+    old = read_object(path) if is_there else described
+    for key, value in described.items():
         if old.get(key) != value:
             there = str(old.get(key)) or "none"
             here = str(value) or "none"
             raise InputError(f"{folder}: holds answers for {key} {there}, not {here}; "
                              "name another directory, or remove it")
-    write_json(path, identity)
+    write_json(path, described)
 
 
 def resume_answers(folder, rank):

@@ -5,7 +5,7 @@ import os
 import re
 from collections import Counter
 
-from evaluation.dialogue_scores import plain_text
+from evaluation.dialogue_scores import percent, plain_text
 from evaluation.scores import Score, closest_gold, wrong_parameters
 from evaluation.tasks import gold_names, knowable
 from plumbing.files import write_json
@@ -34,7 +34,8 @@ def score_table(result, bench):
         for level, part in counts.get("levels", {}).items():
             yield _score_row(f"level {level}, {way}" if many else f"level {level}", part)
     for group, part in result["default"]["groups"].items():
-        yield _score_row(group, part)
+        if group:  # a benchmark without groups has one without a name
+            yield _score_row(group, part)
 
 
 def _score_row(title, counts):
@@ -44,11 +45,6 @@ def _score_row(title, counts):
     if "reward" in counts:
         cells += f"{counts['reward']:>10.3f}"
     return f"  {title:<28}{counts['n']:>6}{cells}"
-
-
-def percent(part, whole):
-    """`part` of `whole` in percent, as a text."""
-    return f"{100 * part / whole:.2f}%" if whole else "-"
 
 
 def bound_lines(tasks, items):

@@ -40,17 +40,17 @@ def judge(task, text, call_format="auto", ended=True):
     The reward is that of the text; where the text is not in the format of this project, that of its
     first call. An answer that was cut off (not `ended`) earns what no call does.
     """
-    said = without_thoughts(text)
+    answer = without_thoughts(text)
     if call_format == "auto":
-        call_format = format_of(said)
+        call_format = format_of(answer)
     try:
-        calls = read_calls(said, task.tools, call_format)
+        calls = read_calls(answer, task.tools, call_format)
     except ParseError:
         calls = []
     first = calls[0] if calls else None
     earned = None
     if task.gold_kind == "one":
-        rewarded = said if call_format == "call" else first
+        rewarded = answer if call_format == "call" else first
         if rewarded is None or not ended:
             rewarded = ""
         earned = reward(rewarded, task.golds[0], task.tools)

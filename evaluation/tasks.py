@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from typing import NamedTuple
 
-from data.calls import Call
+from data.calls import Call, make_call
 from data.tools import Tool
 from data.trajectories import Turn, read_item
 from plumbing.files import InputError, parse_json, read_json, read_text
@@ -106,7 +106,7 @@ def read_json_golds(texts):
         except InputError:
             arguments = None
         if isinstance(arguments, dict) and name:
-            calls.append(Call(name, arguments, (0, len(name))))
+            calls.append(make_call(name, arguments))
         else:
             unread.append((place, name))
     return make_golds(calls, unread)

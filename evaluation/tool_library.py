@@ -121,7 +121,8 @@ def run(library, task, call, seconds):
     """
     if call.name not in {tool.name for tool in task.tools}:
         return f"name '{call.name:.80}' is not defined"
-    search_path = [str(Path(library).resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # "." is the library, in which the process starts
+    search_path = [".", *filter(None, [os.environ.get("PYTHONPATH")])]
     # The result goes to a file: a pipe would be open as long as any of the processes lives.
     with tempfile.TemporaryFile() as result:
         process = subprocess.Popen(

@@ -1,7 +1,8 @@
 """The memory that each process of a run will need, from config.json and the flags alone (--plan N).
 
 Training one model takes 16 bytes a parameter: 4 of weights and 4 of gradients, both in fp32, and 8
-of Adam's two moments; FSDP2 divides them by the number of processes. Activations come on top: what
+of Adam's two moments; FSDP2 divides them by the number of processes, but for gradients of several
+micro-batches, which are whole until the last one (`worst_moment`). Activations come on top: what
 autograd keeps for the backward pass (tests/plumbing/test_memory.py measures it).
 
 Left out: CUDA's own half gigabyte, and what an allocator loses between tensors, a tenth as a rule.
@@ -93,7 +94,8 @@ def activations(config, flags, tokens):
     layers = config.num_hidden_layers
     row = c * config.hidden_size * tokens  # one number per token and dimension
     block = block_activations(config, c) * tokens
-    last_norm = 3 * row  # its input, and its output before and after its gain
+    # its input (in truth fp32: small beside the blocks), its output before and after its gain
+    last_norm = 3 * row
     if flags.checkpoint_activations:  # the input of each block, and one block at a time as a whole
         return layers * row + block + last_norm
     return layers * block + last_norm

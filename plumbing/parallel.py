@@ -148,7 +148,7 @@ def shard(transformer, device, dtype=None, offload=False):
     """
     _, ranks = processes()
     if ranks == 1:
-        return _all_rows
+        return all_rows
     # Imported here: half a second that one process can save.
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard
@@ -157,21 +157,21 @@ def shard(transformer, device, dtype=None, offload=False):
     if offload and device.type == "cuda":
         options["offload_policy"] = CPUOffloadPolicy()
     # Inputs are not cast: rotary angles must stay fp32, bf16 cannot tell late positions apart.
-    as_parameters = MixedPrecisionPolicy(cast_forward_inputs=False)
+    no_cast = MixedPrecisionPolicy(cast_forward_inputs=False)
     if dtype in (None, torch.float32):
-        as_computed = as_parameters
+        cast_to_dtype = no_cast
     else:
-        as_computed = MixedPrecisionPolicy(
+        cast_to_dtype = MixedPrecisionPolicy(
             param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
     if transformer.value_head is not None:  # in fp32, also where blocks compute in bf16
-        fully_shard(transformer.value_head, mp_policy=as_parameters, **options)
+        fully_shard(transformer.value_head, mp_policy=no_cast, **options)
     for block in transformer.model.layers:
-        fully_shard(block, mp_policy=as_computed, **options)
-    fully_shard(transformer, mp_policy=as_computed, **options)  # the rest: embeddings, norm, head
+        fully_shard(block, mp_policy=cast_to_dtype, **options)
+    fully_shard(transformer, mp_policy=cast_to_dtype, **options)  # the rest: embeddings, norm, head
     return _own_rows
 
 
-def _all_rows(parameter):
+def all_rows(parameter):
     """(rows of the parameter that this process holds, the slice of all rows that they are)."""
     return parameter.detach(), slice(None)
 

@@ -57,7 +57,7 @@ class Run:
         self.identity = {"script": script, **asdict(flags), "processes": ranks}
         if self.first:
             self.identity["contents"] = self._hashes()
-            self._claim()
+            self._check_folder()
 
     # ----------------------------------------------------------------------------------- the folder
 
@@ -70,7 +70,7 @@ class Run:
         """The fields of the flags with this `on_resume`, see `plumbing.flags.flag`."""
         return [field for field in fields(self.flags) if field.metadata["on_resume"] == on_resume]
 
-    def _claim(self):
+    def _check_folder(self):
         """Raises InputError unless the folder is free or holds this very run, unfinished."""
         if (self.path / "config.json").exists():
             raise InputError(f"--out {self.path}: holds a finished run already; {REMEDY}")
@@ -159,6 +159,11 @@ class Run:
     def _is_due(self, done):
         """Whether --save-every asks for a checkpoint after `done` steps."""
         return self.flags.save_every > 0 and done % self.flags.save_every == 0
+
+    def evaluates(self, done, count):
+        """Whether an evaluation is due after `done` of `count` steps: see --eval-every."""
+        every = self.flags.eval_every
+        return done == count or (every > 0 and done % every == 0)
 
     def _stop(self, number, frame):
         """Remember the first signal until the step is done; the next one has its usual effect."""

@@ -1,4 +1,4 @@
-"""The laptop's CodeLLaMA: how data/tiny, the embedded base model, is trained from scratch.
+"""What stands in for CodeLLaMA on a laptop: how data/tiny, the embedded base model, was trained.
 
 Skip this room until you want to change the embedded base model.
 

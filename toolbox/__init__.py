@@ -1,4 +1,4 @@
-"""The laptop's ToolEyes and GPT-4o: executable tools, and the embedded data made from them.
+"""What stands in for ToolEyes and GPT-4o on a laptop: executable tools, and the embedded data.
 
 Skip this room until you want to change the embedded data, or the tools that dialogues execute.
 
