@@ -48,6 +48,7 @@ bench: $(BENCH_VENV)/installed
 	$(BENCH) -m bench.sft_trl $(REAL) $(BENCH_FLAGS)
 	$(BENCH) -m bench.rollout $(BENCH_FLAGS)
 	$(BENCH) -m bench.ppo_step --tokenizer $(TOKENIZER) $(BENCH_FLAGS)
+	$(BENCH) -m bench.groups $(BENCH_FLAGS)
 	$(BENCH) -m bench.output_head $(BENCH_FLAGS)
 	$(BENCH) -m bench.preprocessing $(REAL) $(BENCH_FLAGS)
 	$(BENCH) -m bench.loading $(BENCH_FLAGS)

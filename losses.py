@@ -167,6 +167,20 @@ def token_rewards(score, k1, mask, beta, clip=5.0):
     return penalty + is_last * score.clamp(-clip, clip)[:, None]
 
 
+def leave_one_out(scores, K):
+    """The mean score of the other K - 1 answers to the prompt. scores (B,), K to a prompt -> (B,)
+
+    A baseline that needs no critic: no answer's own score is in it, so it does not bias the
+    gradient (Kool et al., 2019).
+
+    >>> leave_one_out(torch.tensor([1., 0., 2., 5., 5., 5.]), K=3).tolist()
+    [1.0, 1.5, 0.5, 5.0, 5.0, 5.0]
+    """
+    groups = scores.view(-1, K)
+    others = groups.sum(-1, keepdim=True) - groups
+    return (others / (K - 1)).flatten()
+
+
 def gae(rewards, values, mask, gamma, lam):
     """Generalised advantage estimation (Schulman et al., 2016) -> advantages, returns (B, T).
 

@@ -9,13 +9,14 @@ table), advantages (KL penalty, GAE), update (clipped losses). Actor, critic and
 from the fine-tuned model, near which the KL penalty holds the actor. Left out: adaptive KL, since
 the released script fixes beta, and reward whitening, since the scale is known.
 
-B answers of this process in a step, b of them in a micro-batch, S tokens of a prompt with its
-answer, T tokens of the step's longest answer.
+K answers to a prompt (--samples); B answers of this process in a step, b of them in a micro-batch;
+S columns of a prompt, A of its answers; T tokens of the step's longest answer.
 """
 
 import math
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,16 @@ import torch
 from tqdm import tqdm
 
 import model
-from losses import gae, kl, policy_loss, token_nll, token_rewards, value_loss, whiten
+from losses import (
+    gae,
+    kl,
+    leave_one_out,
+    policy_loss,
+    token_nll,
+    token_rewards,
+    value_loss,
+    whiten,
+)
 from plumbing import memory
 from plumbing.files import InputError
 from plumbing.flags import cli, flag, parse_flags
@@ -73,6 +83,12 @@ class Flags:
         False, "keep prompts whose gold is finish, ask_to_user or respond: prose", group="method")
     max_new_tokens: int = flag(
         512, "longest answer; one without </s> cannot be parsed", group="method", least=1)
+    samples: int = flag(1, "answers to each prompt of a step", group="method", least=1)
+    baseline: str = flag(
+        "critic", "of the score: a critic; the mean score of the prompt's other answers; or both",
+        group="method", choices=("critic", "group", "both"))
+    skip_settled: bool = flag(
+        False, "skip prompts whose answers all had one score the last time", group="method")
     temperature: float = flag(
         1.0, "of the softmax, in rollouts and log-probabilities", group="method", least=1e-3)
     greedy: bool = flag(False, "greedy rollouts, as in the released run", group="method")
@@ -108,7 +124,7 @@ class Flags:
         1.0, "largest norm of a gradient (0: no clipping)", group="optimisation", least=0)
 
     micro_batch: int = flag(
-        8, "rows in one forward pass; bounds memory, changes no result",
+        8, "prompts, with all their answers, in one forward pass; bounds memory, changes no result",
         group="hardware", least=1, on_resume="bits")
     dtype: str = flag(
         "fp32", "of the computation; weights are fp32", group="hardware", choices=("bf16", "fp32"))
@@ -152,26 +168,29 @@ PHASES = ("rollout", "score", "advantages", "update")
 
 class Models(NamedTuple):
     actor: model.Transformer
-    critic: model.Transformer     # with --shared-critic the actor itself
+    critic: model.Transformer | None  # with --shared-critic the actor; none with --baseline group
     reference: model.Transformer  # the fine-tuned model, frozen
 
 
 class MicroBatch(NamedTuple):
-    """b answers with their prompts, for one forward pass."""
-    rows: torch.Tensor    # (b,) which answers of the step
-    ids: torch.Tensor     # (b, S) prompt, answer, padding
-    at: torch.Tensor      # (b, T) the position that predicts each token of the answer
-    labels: torch.Tensor  # (b, T) the answer, with its </s> if it ended
-    mask: torch.Tensor    # (b, T) whether there is such a token
+    """b answers for one forward pass: a row for each prompt, its answers behind it."""
+    rows: torch.Tensor       # (b,) which answers of the step
+    ids: torch.Tensor        # (b / K, S + A) prompt and padding, answers and padding
+    positions: torch.Tensor  # (b / K, S + A) each answer goes on from its prompt's end
+    attend: Callable         # who sees whom: model.Branches
+    row: torch.Tensor        # (b, T) the row that holds the prompt of each answer
+    at: torch.Tensor         # (b, T) the column that predicts each token of the answer
+    labels: torch.Tensor     # (b, T) the answer, with its </s> if it ended
+    mask: torch.Tensor       # (b, T) whether there is such a token
 
 
 class Rollout(NamedTuple):
     """This process's share of a step: B answers.
 
-    Every process has as many micro-batches; some may hold no row. Old, reference and new
-    log-probabilities use the same micro-batches, so that they are equal before any update.
+    All processes have the same number of micro-batches; some may hold no row. Old, reference and
+    new log-probabilities use the same micro-batches, so that they are equal before any update.
     """
-    prompts: list[Prompt]
+    prompts: list[Prompt]       # of each answer: K times the same
     answers: list[model.Answer]
     micro_batches: list[MicroBatch]
     mask: torch.Tensor  # (B, T)
@@ -190,11 +209,15 @@ class Experience(NamedTuple):
 # --------------------------------------------------------------------------------------- 1. rollout
 
 def make_rollout(actor, prompts, tokenizer, flags, generators):
-    """The actor answers `prompts`: sampled from the plain softmax, ids never edited -> Rollout."""
+    """The actor answers each of `prompts` K times, sampled from the plain softmax -> Rollout.
+
+    Ids are never edited. generators: one for each answer.
+    """
+    K = flags.samples
     temperature = 0.0 if flags.greedy else flags.temperature
     answers = model.generate(
         actor, [prompt.ids for prompt in prompts], flags.max_new_tokens, tokenizer.eos_id,
-        temperature, generators)
+        temperature, generators, samples=K)
     answer_ids = []
     for answer in answers:
         end = [tokenizer.eos_id] if answer.ended else []
@@ -203,33 +226,56 @@ def make_rollout(actor, prompts, tokenizer, flags, generators):
     lengths = torch.tensor([len(ids) for ids in answer_ids], device=device)  # (B,)
     longest = max(map(len, answer_ids), default=1)
     mask = torch.arange(longest, device=device) < lengths[:, None]  # (B, T)
-    by_length = sorted(
-        range(len(prompts)), key=lambda row: len(prompts[row].ids) + len(answer_ids[row]))
+    by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
     micro_batches = []
     for start in range(0, int(all_max(len(prompts))), flags.micro_batch):
-        rows = by_length[start:start + flags.micro_batch]
-        micro_batches.append(make_micro_batch(rows, prompts, answer_ids, mask))
-    return Rollout(prompts, answers, micro_batches, mask)
+        places = by_length[start:start + flags.micro_batch]
+        micro_batches.append(make_micro_batch(places, prompts, answer_ids, mask, K))
+    repeated = [prompt for prompt in prompts for _ in range(K)]
+    return Rollout(repeated, answers, micro_batches, mask)
 
 
-def make_micro_batch(rows, prompts, answer_ids, mask):
-    """The MicroBatch of these rows of a step. answer_ids: those of all answers; mask (B, T)."""
+def make_micro_batch(places, prompts, answer_ids, mask, K):
+    """The MicroBatch of the K answers to each of the prompts at `places`.
+
+    answer_ids: the tokens of all B answers of the step, K to a prompt; mask (B, T). The last token
+    of an answer is predicted and predicts nothing: it has no column. Without a place, the pass is
+    one of a single token, in which all processes must take part.
+    """
+    rows = [place * K + k for place in places for k in range(K)]
+    S = max((len(prompts[place].ids) for place in places), default=1)
+    columns = [[len(answer_ids[place * K + k]) - 1 for k in range(K)] for place in places]
+    A = max(map(sum, columns), default=0)
     T = mask.shape[1]
-    device = mask.device
-    texts = [prompts[row].ids + answer_ids[row] for row in rows]
-    if not texts:  # a forward pass for nothing, in which all processes must take part
-        texts = [[0]]
-    S = max(map(len, texts))
-    ids = torch.tensor([text + [0] * (S - len(text)) for text in texts], device=device)
-    labels = torch.zeros(len(rows), T, dtype=torch.int64, device=device)
-    for label, row in zip(labels, rows, strict=True):
-        label[:len(answer_ids[row])] = torch.tensor(answer_ids[row])
-    prompt_lengths = torch.tensor(
-        [len(prompts[row].ids) for row in rows], dtype=torch.int64, device=device)
-    at = prompt_lengths[:, None] - 1 + torch.arange(T, device=device)  # (b, T)
-    at = at.clamp(max=S - 1)  # beyond the answer, where the mask is 0, any position will do
-    rows = torch.tensor(rows, dtype=torch.int64, device=device)
-    return MicroBatch(rows, ids, at, labels, mask[rows])
+    ids = np.zeros((max(len(places), 1), S + A), dtype=np.int64)
+    positions = np.zeros_like(ids)
+    positions[:, :S] = np.arange(S)
+    answer_of = np.full((len(ids), A), -1)
+    lengths = np.ones(len(ids), dtype=np.int64)
+    at = np.zeros((len(rows), T), dtype=np.int64)
+    labels = np.zeros_like(at)
+    for row, place in enumerate(places):
+        prompt = prompts[place].ids
+        lengths[row] = len(prompt)
+        ids[row, :len(prompt)] = prompt
+        start = 0  # of the next answer, among the A columns
+        for k, n in enumerate(columns[row]):
+            answer = answer_ids[place * K + k]
+            here = slice(S + start, S + start + n)
+            ids[row, here] = answer[:n]
+            positions[row, here] = len(prompt) + np.arange(n)
+            answer_of[row, start:start + n] = k
+            at[row * K + k, 0] = len(prompt) - 1  # the prompt's last token predicts the first
+            at[row * K + k, 1:n + 1] = np.arange(here.start, here.stop)
+            labels[row * K + k, :n + 1] = answer
+            start += n
+    to = partial(torch.as_tensor, device=mask.device)
+    branches = model.Branches(to(lengths), S, to(answer_of))
+    row_of = torch.arange(len(rows), device=mask.device) // K
+    row_ids = to(np.array(rows, dtype=np.int64))
+    return MicroBatch(
+        row_ids, to(ids), to(positions), branches.attend, row_of[:, None].expand(-1, T), to(at),
+        to(labels), mask[row_ids])
 
 
 def answer_logprobs(transformer, batch, temperature):
@@ -237,29 +283,32 @@ def answer_logprobs(transformer, batch, temperature):
 
     Both are 0 outside mask; without a value head the values are None. batch: a MicroBatch.
     """
-    mask = batch.mask
-    row = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
-    at = batch.at[mask]
-    labels = batch.labels[mask]
-    out = transformer(batch.ids, head=lambda hidden, weight: -token_nll(
-        hidden[row, at], weight, labels, temperature))
-    values = None
-    if transformer.value_head is not None:
-        out, all_values = out
+    row = batch.row[batch.mask]        # (N,) of the N tokens of all answers
+    at = batch.at[batch.mask]          # (N,)
+    labels = batch.labels[batch.mask]  # (N,)
+    out = transformer(
+        batch.ids, batch.positions, attend=batch.attend, head=lambda hidden, output_matrix:
+        -token_nll(hidden[row, at], output_matrix, labels, temperature))
+    if transformer.value_head is None:
+        token_logp = out  # (N,)
+        values = None
+    else:
+        token_logp, all_values = out
         values = _at_answers(all_values, batch)
-    logp = torch.zeros(mask.shape, dtype=out.dtype, device=mask.device).masked_scatter(mask, out)
-    return logp, values
+    logp = torch.zeros(batch.mask.shape, dtype=token_logp.dtype, device=token_logp.device)
+    return logp.masked_scatter(batch.mask, token_logp), values
 
 
 def answer_values(critic, batch):
     """The values (b, T) of a critic that is a model of its own; its output head is not used."""
-    _, all_values = critic(batch.ids, head=lambda hidden, weight: None)
+    _, all_values = critic(
+        batch.ids, batch.positions, attend=batch.attend, head=lambda hidden, output_matrix: None)
     return _at_answers(all_values, batch)
 
 
 def _at_answers(all_values, batch):
-    """Values (b, S) of all positions -> those before the answers' tokens (b, T), 0 outside mask."""
-    return torch.where(batch.mask, all_values.gather(1, batch.at), 0)
+    """Values of all columns -> those before the answers' tokens (b, T), 0 outside mask."""
+    return torch.where(batch.mask, all_values[batch.row, batch.at], 0)
 
 
 # ----------------------------------------------------------------------------------------- 2. score
@@ -288,21 +337,28 @@ def make_experience(models, rollout, scores, flags):
     old_logp = torch.zeros(rollout.mask.shape, dtype=dtype, device=device)
     ref_logp = torch.zeros_like(old_logp)
     old_values = torch.zeros_like(old_logp)
-    moves_reference = flags.offload_reference and processes()[1] == 1  # shards move by block
+    _, ranks = processes()
+    # with several processes CPUOffloadPolicy moves the shards, block by block
+    moves_reference = flags.offload_reference and ranks == 1
     if moves_reference:
         models.reference.to(device)
     for batch in rollout.micro_batches:
         old_logp[batch.rows], values = answer_logprobs(models.actor, batch, flags.temperature)
         ref_logp[batch.rows], _ = answer_logprobs(models.reference, batch, flags.temperature)
-        if not flags.shared_critic:
-            values = answer_values(models.critic, batch)
-        old_values[batch.rows] = values
+        if flags.baseline != "group":
+            if not flags.shared_critic:
+                values = answer_values(models.critic, batch)
+            old_values[batch.rows] = values
     if moves_reference:
         models.reference.to("cpu")
     k1, _ = kl(old_logp, ref_logp)
-    rewards = token_rewards(
-        scores.to(device), k1, rollout.mask, flags.beta, flags.score_clip)
-    advantages, returns = gae(rewards, old_values, rollout.mask, flags.gamma, flags.lam)
+    scores = scores.to(device)
+    if flags.baseline != "critic":
+        scores = scores - leave_one_out(scores, flags.samples)
+    rewards = token_rewards(scores, k1, rollout.mask, flags.beta, flags.score_clip)
+    # without values lambda would discount the score itself: a token's advantage is its return
+    lam = 1.0 if flags.baseline == "group" else flags.lam
+    advantages, returns = gae(rewards, old_values, rollout.mask, flags.gamma, lam)
     if flags.whiten == "global":
         advantages = whiten(advantages, rollout.mask, all_sum)
     return Experience(old_logp, ref_logp, old_values, advantages, returns, rollout.mask)
@@ -317,13 +373,15 @@ def update_step(models, optimizers, rollout, experience, flags, rates):
     NotFinite before the update.
     """
     tokens = all_sum(experience.mask.sum()).item()
-    share = processes()[1] / tokens  # FSDP averages gradients over the processes
+    _, ranks = processes()
+    scale = ranks / tokens  # FSDP averages gradients over the processes
     sums = Counter()
     max_log_ratio = 0.0
     for i, batch in enumerate(rollout.micro_batches):
         is_last = i + 1 == len(rollout.micro_batches)
         reduce_gradients(models.actor, is_last)
-        reduce_gradients(models.critic, is_last)
+        if models.critic is not None:
+            reduce_gradients(models.critic, is_last)
         old_logp = experience.old_logp[batch.rows]
         old_values = experience.old_values[batch.rows]
         advantages = experience.advantages[batch.rows]
@@ -331,22 +389,26 @@ def update_step(models, optimizers, rollout, experience, flags, rates):
 
         logp, values = answer_logprobs(models.actor, batch, flags.temperature)
         pg_losses, is_clipped = policy_loss(logp, old_logp, advantages, batch.mask, flags.clip)
-        pg_loss = pg_losses.sum()
-        if flags.shared_critic:
+        pg_loss_sum = pg_losses.sum()
+        if models.critic is None:
+            value_loss_sum = torch.zeros(())
+            (pg_loss_sum * scale).backward()
+        elif flags.shared_critic:
             value_losses = value_loss(values, old_values, returns, batch.mask, flags.value_clip)
-            squared = value_losses.sum()
-            loss = pg_loss * share + flags.value_coef * squared * share
-            loss.backward()
+            value_loss_sum = value_losses.sum()
+            value_part = flags.value_coef * value_loss_sum * scale
+            (pg_loss_sum * scale + value_part).backward()
         else:
-            (pg_loss * share).backward()  # the actor's graph is gone before the critic's is built
+            # the actor's graph is gone before the critic's is built
+            (pg_loss_sum * scale).backward()
             values = answer_values(models.critic, batch)
             value_losses = value_loss(values, old_values, returns, batch.mask, flags.value_clip)
-            squared = value_losses.sum()
-            (squared * share).backward()
+            value_loss_sum = value_losses.sum()
+            (value_loss_sum * scale).backward()
 
         log_ratio = torch.where(batch.mask, logp - old_logp, 0).detach()
-        sums["policy_loss"] += pg_loss.item()
-        sums["value_loss"] += squared.item()
+        sums["policy_loss"] += pg_loss_sum.item()
+        sums["value_loss"] += value_loss_sum.item()
         sums["clip_fraction"] += is_clipped.sum().item()
         sums["approx_kl"] += 0.5 * log_ratio.square().sum().item()
         max_log_ratio = max([max_log_ratio, *log_ratio.abs().amax(1).tolist()])
@@ -354,7 +416,7 @@ def update_step(models, optimizers, rollout, experience, flags, rates):
     finite(metrics["policy_loss"] + metrics["value_loss"], "loss")
     metrics["actor_grad_norm"] = clip_and_step(
         models.actor, optimizers[0], rates[0], flags.grad_clip)
-    if not flags.shared_critic:
+    if models.critic is not None and not flags.shared_critic:
         metrics["critic_grad_norm"] = clip_and_step(
             models.critic, optimizers[1], rates[1], flags.grad_clip)
     return metrics | {"max_log_ratio": all_max(max_log_ratio)}
@@ -403,6 +465,23 @@ def describe(rollout, errors, scores, experience):
     }
 
 
+def describe_groups(scores, K):
+    """Of groups of K answers: the share with more than one score, the mean spread within a group.
+
+    scores (B,), K to a prompt. Groups whose answers all have one score teach nothing.
+    """
+    groups = scores.double().view(-1, K)
+    mixed = (groups != groups[:, :1]).any(-1)
+    sums = all_sums({
+        "groups": len(groups),
+        "mixed": mixed.sum(),
+        "spread": groups.std(-1, unbiased=False).sum()})
+    return {
+        "mixed_groups": sums["mixed"] / sums["groups"],
+        "group_spread": sums["spread"] / sums["groups"],
+    }
+
+
 def count_errors(errors):
     """{name: number} over all processes' answers: all (n), the correct ones, each named error."""
     counts = {"n": len(errors), "correct": sum(not named for named in errors)}
@@ -446,7 +525,10 @@ def load_models(flags, device):
     tokenizer = Tokenizer(flags.model)
     load_trained = partial(model.load, flags.model, torch.float32, device,
                            shard=partial(shard, device=device, dtype=dtype))
-    if flags.shared_critic:
+    if flags.baseline == "group":
+        actor = load_trained()
+        critic = None
+    elif flags.shared_critic:
         actor = load_trained(value_head=True)
         critic = actor
     else:
@@ -456,7 +538,7 @@ def load_models(flags, device):
         flags.model, dtype, "cpu" if flags.offload_reference else device,
         shard=partial(shard, device=device, offload=flags.offload_reference))
     tokenizer.must_fit(actor.config, flags.max_new_tokens)
-    for transformer in (actor, critic):
+    for transformer in filter(None, (actor, critic)):
         transformer.compute_dtype = dtype
         transformer.checkpoint_activations = flags.checkpoint_activations
     return tokenizer, Models(actor, critic, reference.requires_grad_(False))
@@ -477,12 +559,13 @@ def load_prompts(flags, tokenizer, config):
 def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
     """Step `number` on a batch of prompts -> (metrics, seconds of each phase, Rollout, errors).
 
-    What a row draws is a function of (seed, number, row): neither a resumed run nor the number of
-    processes changes an answer. Raises NotFinite before an update.
+    What an answer draws is a function of (seed, number, its place in the step): neither a resumed
+    run nor the number of processes changes it. Raises NotFinite before an update.
     """
     clock = [time.perf_counter()]
     mine = share_evenly([len(prompt.ids) for prompt in batch])
-    generators = [_generator(flags.seed, number, row) for row in mine]
+    K = flags.samples
+    generators = [_generator(flags.seed, number, row * K + k) for row in mine for k in range(K)]
     rollout = make_rollout(
         models.actor, [batch[row] for row in mine], tokenizer, flags, generators)
     clock.append(time.perf_counter())
@@ -491,11 +574,12 @@ def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
     experience = make_experience(models, rollout, scores, flags)
     clock.append(time.perf_counter())
     metrics = describe(rollout, errors, scores, experience)
-    for epoch in range(flags.ppo_epochs):
+    if K > 1:
+        metrics |= describe_groups(scores, K)
+    for _ in range(flags.ppo_epochs):
         updated = update_step(models, optimizers, rollout, experience, flags, rates)
-        if epoch == 0:
-            metrics["first_log_ratio"] = updated["max_log_ratio"]
         metrics |= updated
+        metrics.setdefault("first_log_ratio", updated["max_log_ratio"])
     clock.append(time.perf_counter())
     seconds = {phase: clock[i + 1] - clock[i] for i, phase in enumerate(PHASES)}
     return metrics, seconds, rollout, errors
@@ -510,20 +594,20 @@ def _generator(seed, number, row):
 def evaluate(actor, prompts, tokenizer, flags):
     """Greedy answers to held-out prompts -> mean reward with its standard error, and error counts.
 
-    A process answers as many at once as in a rollout, which is what --plan counts with.
+    A process answers as many prompts at once as in a rollout, the number that --plan assumes.
     """
     actor = model.gather(actor)
     rank, ranks = processes()
     rows = -(-flags.batch_size // ranks)
     by_length = sorted(prompts, key=lambda prompt: len(prompt.ids))
     batches = [by_length[i:i + rows] for i in range(0, len(by_length), rows)]
-    answered = []
+    asked = []
     answers = []
     for batch in batches[rank::ranks]:
-        answered += batch
+        asked += batch
         answers += model.generate(
             actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)
-    errors, scores = score_answers(answered, answers, tokenizer)
+    errors, scores = score_answers(asked, answers, tokenizer)
     n = len(prompts)
     mean = all_sum(scores.double().sum()).item() / n
     squares = all_sum((scores.double() - mean).square().sum()).item()
@@ -546,12 +630,37 @@ def all_batches(prompts, flags):
     return batches
 
 
+def unsettled(batch, notes):
+    """The prompts of a batch without those in notes["settled"]; all of them if no other is left."""
+    left = [prompt for prompt in batch if prompt.where not in notes["settled"]]
+    return left or batch
+
+
+def settle(batch, rollout, errors, K, notes):
+    """Note which prompts of the batch had K answers with one score, in whatever process."""
+    uniform = set()
+    for start in range(0, len(errors), K):
+        scores = {total_reward(named) for named in errors[start:start + K]}
+        if len(scores) == 1:
+            uniform.add(rollout.prompts[start].where)
+    here = torch.tensor([prompt.where in uniform for prompt in batch])
+    for prompt, is_settled in zip(batch, all_sum(here).tolist(), strict=True):
+        if is_settled and prompt.where not in notes["settled"]:
+            notes["settled"].append(prompt.where)
+
+
 def read_flags():
     """The command line -> Flags; a --model that is not given is the newest run of sft.py."""
     flags = parse_flags(PRESETS, "Stage 2: PPO on the kinds of error a call can have.")
     if flags.shared_critic and flags.critic_warmup:
         raise InputError(
             "--critic-warmup: the critic is not a model of its own with --shared-critic")
+    if flags.baseline != "critic" and flags.samples < 2:
+        raise InputError(f"--baseline {flags.baseline}: needs --samples of 2 or more")
+    if flags.baseline == "group" and (flags.shared_critic or flags.critic_warmup):
+        raise InputError("--baseline group: has no critic to share or to warm up")
+    if flags.skip_settled and flags.samples < 2:
+        raise InputError("--skip-settled: needs --samples of 2 or more")
     if flags.model:
         return flags
     newest = newest_run("sft")
@@ -582,17 +691,19 @@ def main():
     prompts, held_out = load_prompts(flags, tokenizer, models.actor.config)
     # no weight decay: the KL penalty holds the weights already
     state = {"actor": (models.actor, make_optimizer(models.actor, weight_decay=0.0))}
-    if not flags.shared_critic:
+    if models.critic is not None and not flags.shared_critic:
         state["critic"] = (models.critic, make_optimizer(models.critic, weight_decay=0.0))
     optimizers = [optimizer for _, optimizer in state.values()]
     batches = all_batches(prompts, flags)
     spent = Counter()
-    notes = {"recent": [], "warned": []}
+    notes = {"recent": [], "warned": [], "settled": []}
     for number in run.steps(len(batches), state, notes):
         if held_out and number == 0:
             run.log(0, evaluate(models.actor, held_out, tokenizer, flags), {})
         done = number + 1
         batch = batches[number]
+        if flags.skip_settled:
+            batch = unsettled(batch, notes)
         rates = step_rates(number, len(batches), flags)
         try:
             metrics, seconds, rollout, errors = train_step(
@@ -600,10 +711,13 @@ def main():
         except NotFinite as error:
             items = "; ".join(prompt.where for prompt in batch)
             raise InputError(f"step {done}, prompts {items}: {error}") from None
-        is_due = done == len(batches) or (flags.eval_every and done % flags.eval_every == 0)
-        if held_out and is_due:
+        if flags.skip_settled:
+            metrics["skipped_prompts"] = len(batches[number]) - len(batch)
+            settle(batch, rollout, errors, flags.samples, notes)
+        if held_out and run.evaluates(done, len(batches)):
             metrics |= evaluate(models.actor, held_out, tokenizer, flags)
-        speed = metrics["answer_length"] * len(batch) / seconds["rollout"]
+        n_tokens = metrics["answer_length"] * len(batch) * flags.samples
+        speed = n_tokens / seconds["rollout"]
         timings = {f"{phase}_s": seconds[phase] for phase in PHASES}
         run.log(done, {"actor_lr": rates[0], "critic_lr": rates[1], **metrics},
                 {**timings, "rollout_tokens_per_s": speed},

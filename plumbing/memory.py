@@ -167,12 +167,13 @@ def plan_ppo(config, flags, processes):
     """The Plan of ppo.py: the state, and the larger of rollout and update."""
     c = BYTES[flags.dtype]
     total = count(config).total
-    models = 1 if flags.shared_critic else 2
+    models = 1 if flags.shared_critic or flags.baseline == "group" else 2
     rows = -(-flags.batch_size // processes)  # prompts of a process in a step
     micro = min(rows, flags.micro_batch)
     accumulates = rows > micro
     prompt = flags.max_prompt or PROMPT
-    length = prompt + flags.max_new_tokens
+    answers = flags.samples * flags.max_new_tokens  # tokens of all answers to a prompt
+    length = prompt + answers
     state = {
         "weights": FP32 * total * models / processes,
         "optimizer": MOMENTS * FP32 * total * models / processes,
@@ -181,17 +182,19 @@ def plan_ppo(config, flags, processes):
     holders = 1 if accumulates else processes  # how many share the gradients, see worst_moment
     gradients = {"gradients": FP32 * total * models / holders}
     work = forward_and_backward(
-        config, flags, processes, micro * length, micro * flags.max_new_tokens)
+        config, flags, processes, micro * length, micro * answers)
     rollout = rollout_memory(config, c, processes, rows, prompt, length)
     update = worst_moment(config, flags, processes, work, models, accumulates)
     peak = sum(state.values()) + max(sum(rollout.values()), update)
     known = "" if flags.max_prompt else " (see --max-prompt)"
     assumed = f"{rows} prompts of {prompt:,} tokens{known}, {micro} at a time"
+    if flags.samples > 1:
+        assumed += f", {flags.samples} answers to each"
     return Plan(state | gradients | work | rollout, peak, assumed)
 
 
 def rollout_memory(config, c, processes, rows, prompt, length):
-    """{what: bytes} of answering `rows` prompts of `prompt` tokens, `length` with their answers."""
+    """{what: bytes} of answering `rows` prompts of `prompt` tokens, `length` with all answers."""
     # One fp32 model decodes itself; otherwise model.gather makes a whole copy in --dtype.
     whole_copy = c * count(config).total if processes > 1 or c != FP32 else 0
     key_width = config.num_key_value_heads * config.head_dim
@@ -253,6 +256,8 @@ def remedies(flags):
         ("max_length", 4096),
         ("shared_critic", True),
     ]
+    if getattr(flags, "baseline", "") == "group":
+        wishes.remove(("shared_critic", True))  # there is no critic
     # Of these, the ones that this script has and that are not set yet.
     wishes = [(name, value) for name, value in wishes if getattr(flags, name, value) != value]
     for size in range(1, len(wishes) + 1):

@@ -195,6 +195,11 @@ def reduce_gradients(transformer, now):
         transformer.set_requires_gradient_sync(now)
 
 
+def is_writer():
+    """Whether this process writes the files of a model that processes may share."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
 def whole(tensor):
     """A tensor, gathered from all processes if it is spread over them (a DTensor)."""
     if hasattr(tensor, "full_tensor"):

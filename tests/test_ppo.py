@@ -357,5 +357,10 @@ def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file, run_main, mo
     assert_one_line_error(
         run("--model", model_dir, "--shared-critic", "--critic-warmup", 3), "--critic-warmup"
     )
+    assert_one_line_error(run("--model", model_dir, "--baseline", "group"), "--samples")
+    assert_one_line_error(run("--model", model_dir, "--skip-settled"), "--samples")
+    assert_one_line_error(
+        run("--model", model_dir, "--samples", 2, "--baseline", "group", "--shared-critic"),
+        "--baseline group")
     assert_one_line_error(run("--model", model_dir, "--max-prompt", 3), "no prompt is left")
     assert not (tmp_path / "run").exists()

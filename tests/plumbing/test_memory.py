@@ -104,6 +104,18 @@ def test_the_plan_of_both_scripts_needs_nothing_but_a_config(tmp_path):
         assert not (tmp_path / "run").exists()
 
 
+def test_the_plan_of_several_answers_counts_their_prompt_once():
+    config = WIDE["mha"]
+    flags = ppo.Flags(max_prompt=1000, max_new_tokens=100)
+    one = memory.plan_ppo(config, flags, 1).parts
+    eight = memory.plan_ppo(config, replace(flags, samples=8), 1).parts
+    for part in ("rollout: cache", "activations"):
+        assert eight[part] / one[part] == pytest.approx((1000 + 8 * 100) / (1000 + 100))
+    assert eight["rollout: reading prompts"] == one["rollout: reading prompts"]
+    group = memory.plan_ppo(config, replace(flags, samples=8, baseline="group"), 1).parts
+    assert group["weights"] == eight["weights"] / 2  # no critic
+
+
 def test_flags_that_would_make_it_fit_are_named(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({
         "model_type": "llama", "vocab_size": 32016, "hidden_size": 4096,

@@ -188,11 +188,16 @@ def data_file(tmp_path_factory):
 
 
 @pytest.mark.parametrize("dtype", BOUNDS)
-@pytest.mark.parametrize("options", [{}, {"shared_critic": True, "checkpoint_activations": True}])
+@pytest.mark.parametrize("options", [
+    {}, {"shared_critic": True, "checkpoint_activations": True},
+    {"samples": 3, "baseline": "both"}])
 def test_ppo_two_processes_and_all_splits_have_the_gradient_of_one(
         tmp_path, model_dir, data_file, dtype, options):
     whole, metrics, expected = ppo_gradient(model_dir, data_file, dtype, **options)
-    for count, micro_batch in ((1, 1), (1, 2), (2, 1), (2, 8)):
+    splits = [(1, 1), (1, 2), (2, 1), (2, 8)]
+    if "samples" in options:
+        splits = [(1, 2), (2, 8), (4, 8)]
+    for count, micro_batch in splits:
         work = partial(
             ppo_gradient, model_dir, data_file, dtype, micro_batch=micro_batch, **options)
         found = run_processes(count, work, tmp_path / str(micro_batch))

@@ -26,7 +26,7 @@ from tests.plumbing.test_parallel import difference, run_processes, train
 RUNS = {
     sft: {"batch_size": 4, "epochs": 1, "save_every": 1},
     ppo: {"num_prompts": 8, "batch_size": 2, "epochs": 1, "max_new_tokens": 6, "show_every": 0,
-          "save_every": 1},
+          "save_every": 1, "samples": 2, "baseline": "both"},
 }
 
 
