@@ -239,8 +239,11 @@ class Cache:
         prompt = torch.arange(S, device=like.device) < prompt_lengths[:, None]  # (B, S)
         own = torch.eye(K, dtype=torch.bool, device=like.device).repeat(1, steps)  # (K, K * steps)
         visible = torch.cat((prompt[:, None].expand(B, K, S), own.expand(B, -1, -1)), dim=-1)
-        self.mask = torch.zeros(visible.shape, dtype=like.dtype, device=like.device)
-        self.mask = self.mask.masked_fill(~visible, -torch.inf)[:, None]  # (B, 1, K, slots), added
+        added = torch.zeros(visible.shape, dtype=like.dtype, device=like.device)
+        added = added.masked_fill(~visible, -torch.inf)[:, None]  # (B, 1, K, slots)
+        # once for all layers and steps; the H / G query heads of a group have a row each
+        R = config.num_attention_heads // config.num_key_value_heads
+        self.mask = added.repeat(1, 1, R, 1)  # (B, 1, R K, slots)
 
     def keep(self, rows):
         """Let go of all prompts but these."""
@@ -260,12 +263,11 @@ class Cache:
         self.values[layer][:, :, self.new] = v
         if self.reads_prompts:  # which see no slot but their own
             return attend_causally(q, k, v, layer)
-        B, G, K, _ = k.shape
-        grouped = q.reshape(B, G, -1, q.shape[-1])  # (B, G, H / G * K, head_dim)
-        mask = self.mask[..., :self.used].repeat(1, 1, grouped.shape[2] // K, 1)
+        B, G = k.shape[:2]
+        grouped = q.reshape(B, G, -1, q.shape[-1])  # (B, G, R K, head_dim): no key is repeated
         out = F.scaled_dot_product_attention(
             grouped, self.keys[layer][:, :, :self.used], self.values[layer][:, :, :self.used],
-            attn_mask=mask)
+            attn_mask=self.mask[..., :self.used])
         return out.reshape(q.shape)
 
 
@@ -411,6 +413,7 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
         uniforms = uniforms.view(B, samples, max_new_tokens)
     tokens = torch.full((B, samples, max_new_tokens), eos_id, device=like.device)
     rows = torch.arange(B, device=like.device)  # of the prompts that are still answered
+    ended = torch.zeros(B, samples, dtype=torch.bool, device=like.device)  # of these, each answer
     logits = _last_logits(transformer, ids, lengths, cache)[:, None]  # (B, 1, V): of all K answers
     for step in range(max_new_tokens):
         if temperature == 0:
@@ -418,13 +421,15 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
         else:
             token = _sample(logits, temperature, uniforms[rows, :, step])
         tokens[rows, :, step] = token
-        ended = (tokens[rows, :, :step + 1] == eos_id).any(-1).all(-1)  # (B,)
-        if ended.all() or step + 1 == max_new_tokens:
+        ended |= token == eos_id
+        done = ended.all(-1)  # (B,)
+        if done.all() or step + 1 == max_new_tokens:
             break
-        if 2 * ended.sum() >= len(rows):  # copying what is left is worth it: half of it goes
-            cache.keep(~ended)
-            token = token[~ended]
-            rows = rows[~ended]
+        if 2 * done.sum() >= len(rows):  # copying what is left is worth it: half of it goes
+            cache.keep(~done)
+            token = token[~done]
+            ended = ended[~done]
+            rows = rows[~done]
         positions = (lengths[rows] + step)[:, None].expand(-1, samples)
         logits = _step_logits(transformer, token, positions, cache)  # (B, K, V)
     return [_answer(row[:step + 1], eos_id) for row in tokens.flatten(0, 1).tolist()]

@@ -244,8 +244,8 @@ def make_micro_batch(places, prompts, answer_ids, mask, K):
     """
     rows = [place * K + k for place in places for k in range(K)]
     S = max((len(prompts[place].ids) for place in places), default=1)
-    columns = [[len(answer_ids[place * K + k]) - 1 for k in range(K)] for place in places]
-    A = max(map(sum, columns), default=0)
+    columns = np.array([len(answer_ids[row]) - 1 for row in rows], dtype=np.int64).reshape(-1, K)
+    A = columns.sum(-1).max(initial=0)
     T = mask.shape[1]
     ids = np.zeros((max(len(places), 1), S + A), dtype=np.int64)
     positions = np.zeros_like(ids)

@@ -108,7 +108,8 @@ def test_a_valid_answer_is_not_empty_and_no_refusal(tmp_path, answer, valid):
 
 def test_finish_must_come_within_nine_turns(tmp_path):
     finish = 'finish(answer="done")'
-    eight, nine = (parse(tmp_path, dialogue(*(["ping()", GOOD] * n), finish))[0] for n in (8, 9))
+    [eight] = parse(tmp_path, dialogue(*(["ping()", GOOD] * 8), finish))
+    [nine] = parse(tmp_path, dialogue(*(["ping()", GOOD] * 9), finish))
     assert is_valid(eight) and not is_valid(nine)
     assert not is_valid(parse(tmp_path, dialogue("ping()", GOOD))[0])
     assert not is_valid(parse(tmp_path, dialogue("finish()"))[0])
