@@ -22,7 +22,7 @@ from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
 from evaluation.dialogue_scores import count_faults, fault_table, released_table
 from evaluation.predictions import Reply
-from evaluation.scores import judge, summarise
+from evaluation.scores import judge, mean_esm, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from plumbing.files import InputError, write_json
 from plumbing.flags import cli, flag, flag_name, parse_flags
@@ -81,6 +81,8 @@ class Flags:
         group="benchmark")
     errors: bool = flag(
         False, "also print which errors were made, the paper's Table 1", group="benchmark")
+    esm: bool = flag(
+        False, "also print TTPA's score of calls and its five parts", group="benchmark")
     released: bool = flag(
         False, "transcripts: also list where the authors' released rules differ",
         group="benchmark")
@@ -148,6 +150,8 @@ def evaluate_calls(flags, entry):
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")
     print(*report.bound_lines(tasks, items), sep="\n")
+    if flags.esm:
+        print(*report.esm_table(items), sep="\n")
     if flags.errors:
         unit = f"the tokens of {tokenizer.path}"
         print(*report.error_table(items, tokenizer.name_ids, unit), sep="\n")
@@ -155,7 +159,10 @@ def evaluate_calls(flags, entry):
         way = "compat" if flags.compat else "default"
         scores = map(entry.scorers[way], items)
         summary = {**result[way], "bench": flags.bench, "rule": way, "rules": result}
-        report.write_scores(Path(flags.out), items, scores, summary)
+        if flags.esm:
+            means, n = mean_esm(items)
+            summary["esm"] = {"n": n, **(means._asdict() if means else {})}
+        report.write_scores(Path(flags.out), items, scores, summary, flags.esm)
 
 
 def evaluate_dialogues(flags, entry):

@@ -1,10 +1,15 @@
-"""The reward of TL-Training, section 3.3: read a call, name its errors, look them up in a table.
+"""How good a call is: TL-Training's reward (section 3.3), and TTPA's error-oriented score, ESM.
 
-    python reward.py      # the table on worked examples, and what the released code gives for them
+    python reward.py      # both on worked examples, and what the released code gives for them
+
+The reward R names the errors of a call and looks them up in a table. ESM counts how much of a call
+is right. Both read calls with the same parser.
 """
 
 import enum
+import json
 import re
+from typing import NamedTuple
 
 from data.calls import Call, ParseError, parse_call  # public names of this file, too
 from data.tools import read_tools
@@ -52,10 +57,7 @@ def classify(prediction, gold, tools):
     that the tool does not have. Raises ValueError if the gold call cannot be parsed.
     """
     tools = read_tools(tools)
-    try:
-        wanted = _as_call(gold, tools)
-    except ParseError as error:
-        raise ValueError(f"gold call {gold!r}: {error}") from None
+    wanted = _read_gold(gold, tools)
     try:
         call = _as_call(prediction, tools)
     except ParseError:
@@ -71,6 +73,14 @@ def classify(prediction, gold, tools):
     if not same_value(call.arguments, wanted.arguments):
         return frozenset({ErrorType.CONTENT})
     return frozenset()
+
+
+def _read_gold(gold, tools):
+    """The gold as a Call. Raises ValueError if it cannot be parsed."""
+    try:
+        return _as_call(gold, tools)
+    except ParseError as error:
+        raise ValueError(f"gold call {gold!r}: {error}") from None
 
 
 def _as_call(text_or_call, tools):
@@ -107,6 +117,154 @@ def same_value(a, b):
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(same_value, a, b))
     return isinstance(a, bool) == isinstance(b, bool) and a == b
+
+
+# ------------------------------------------------------------- TTPA: the error-oriented score, ESM
+#
+# The parts and weights are the released code's. What it states is in the docstrings as [C]; where
+# it slips, the mended form is ours [R], and EsmRule has the released one.
+
+class Esm(NamedTuple):
+    """The score of a call and its five parts, each in [0, 1]."""
+
+    name: float      # the right tool
+    required: float  # share of the tool's required parameters that are there
+    key: float       # share of the keys that the tool has
+    type: float      # share of the keys whose value has the type of the schema
+    value: float     # share of the keys whose value is the gold's; less for texts that are alike
+    score: float     # the parts, weighted by ESM_WEIGHTS
+
+
+ESM_WEIGHTS = {"name": 3, "required": 3, "key": 1, "type": 2, "value": 2}  # [C]
+NO_CALL = Esm(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+class EsmRule(NamedTuple):
+    """How `esm` counts, where the released code slips."""
+
+    # Released: "gold". It looks required parameters up in the gold's arguments, which hold them.
+    required_in: str = "prediction"
+    # Released: true, as in Python. Then a boolean is a number, too.
+    bool_is_integer: bool = False
+    # Released: true. A text that is no call, or calls a tool that is not offered, has no score.
+    refuse_unread: bool = False
+    # "larger", of the two calls, as released: then one more valid key can raise the score of a
+    # wrong call. "union": shares of the keys of both calls together (Jaccard).
+    over: str = "larger"
+
+
+MENDED = EsmRule()
+RELEASED = EsmRule(required_in="gold", bool_is_integer=True, refuse_unread=True)
+
+
+def esm(prediction, gold, tools, rule=MENDED):
+    """TTPA's score of a predicted call -> Esm. Takes what `classify` does.
+
+    Total over texts: no call, or a tool that is not offered, scores 0 (with rule.refuse_unread it
+    raises ParseError). Raises ValueError if the gold call cannot be parsed.
+
+    >>> esm('book(city="Oslo", nights="3")', 'book(city="Oslo", nights=3)', EXAMPLE_TOOLS).type
+    0.5
+    """
+    tools = read_tools(tools)
+    wanted = _read_gold(gold, tools)
+    try:
+        call = _as_call(prediction, tools)
+        tool = _offered(call.name, tools)
+    except ParseError:
+        if rule.refuse_unread:
+            raise
+        return NO_CALL
+    name = float(call.name == wanted.name)
+    if not call.arguments:
+        rest = name if not wanted.arguments else 0.0
+        return Esm(name, rest, rest, rest, rest, rest)
+    parts = {"name": name, **_argument_parts(call.arguments, wanted.arguments, tool, rule)}
+    weighted = sum(ESM_WEIGHTS[part] * share for part, share in parts.items())
+    return Esm(**parts, score=weighted / sum(ESM_WEIGHTS.values()))
+
+
+def _offered(name, tools):
+    """The first Tool of that name. Raises ParseError if there is none."""
+    for tool in tools:
+        if tool.name == name:
+            return tool
+    raise ParseError(f"{name} is not offered")
+
+
+def _argument_parts(arguments, gold, tool, rule):
+    """{part of ESM: its share} of arguments that are not empty, by the schema of the called tool.
+
+    gold: the gold call's arguments, of whatever tool.
+    """
+    types = {parameter.name: parameter.type for parameter in tool.parameters}
+    required = [parameter.name for parameter in tool.parameters if parameter.required]
+    looked_up = gold if rule.required_in == "gold" else arguments
+    n_present = sum(key in looked_up for key in required)
+    if rule.over == "union":
+        n_keys = len(arguments.keys() | gold.keys())
+    else:
+        n_keys = max(len(arguments), len(gold))
+    known = [key for key in arguments if key in types]
+    typed = [key for key in known if _has_type(arguments[key], types[key], rule)]
+    shared = [key for key in arguments if key in gold]
+    alike = sum(_likeness(arguments[key], gold[key]) for key in shared)
+    return {
+        "required": n_present / len(required) if required else 1.0,
+        "key": len(known) / n_keys,
+        "type": len(typed) / n_keys,
+        "value": alike / n_keys,
+    }
+
+
+def _likeness(value, gold):
+    """1 for equal values; for texts 0.5 if only case differs, and 0.5 if one holds the other."""
+    if same_value(value, gold):
+        return 1.0
+    if not isinstance(value, str) or not isinstance(gold, str):
+        return 0.0
+    return 0.5 * (value.lower() == gold.lower()) + 0.5 * (value in gold or gold in value)
+
+
+ESM_TYPES = {  # JSON Schema's names of types, and BFCL's -> Python's
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "float": (int, float),
+    "boolean": (bool,),
+    "array": (list, tuple),
+    "tuple": (list, tuple),
+    "object": (dict,),
+    "dict": (dict,),
+    "null": (type(None),),
+}
+
+
+def _has_type(value, kind, rule):
+    """Whether a value has the type that data/tools.py read; no or an unknown type takes any.
+
+    An integer is no 1.0 and no boolean; a union takes what one of its parts takes.
+    """
+    return any(_is_a(value, one, rule) for one in _union(kind))
+
+
+def _union(kind):
+    """The parts of a type, which data/tools.py writes as a JSON list if there are several."""
+    try:
+        parts = json.loads(kind)
+    except ValueError:  # the name of one type
+        return [kind]
+    return parts if isinstance(parts, list) else [kind]
+
+
+def _is_a(value, kind, rule):
+    """Whether a value has one of the types in ESM_TYPES, or the type is not one of them."""
+    accepted = ESM_TYPES.get(kind) if isinstance(kind, str) else None
+    if accepted is None:
+        return True
+    if isinstance(value, bool) and int in accepted:
+        return rule.bool_is_integer
+    return isinstance(value, accepted)
 
 
 # ------------------------------------------------------------------------------- worked examples
@@ -174,17 +332,59 @@ EXAMPLES = {  # gold -> predictions; the first gold is written as the released c
 }
 
 
+EXAMPLE_TOOLS = [
+    {"name": name, "parameters": {
+        "properties": {"city": {"type": "string"}, "nights": {"type": "integer"},
+                       "name": {"type": "string"}, "pets": {"type": "boolean"}},
+        "required": ["city", "nights", "name"]}}
+    for name in ("book", "cancel")]
+EXAMPLE_GOLD = 'book(city="Oslo", nights=3, name="Ada")'
+ESM_EXAMPLES = {
+    "correct": EXAMPLE_GOLD,
+    "a value of another case": 'book(city="oslo", nights=3, name="Ada")',
+    "a longer text": 'book(city="Oslo, Norway", nights=3, name="Ada")',
+    "a redundant parameter": 'book(city="Oslo", nights=3, name="Ada", pets=true)',
+    "a wrong value": 'book(city="Rome", nights=3, name="Ada")',
+    "a hallucinated parameter": 'book(city="Oslo", nights=3, name="Ada", bed="king")',
+    "a value of the wrong type": 'book(city="Oslo", nights="3", name="Ada")',
+    "all values wrong": 'book(city="Rome", nights=2, name="Bob")',
+    "a missing parameter": 'book(city="Oslo", nights=3)',
+    "a boolean for a number": 'book(city="Oslo", nights=true, name="Ada")',
+    "wrong tool": 'cancel(city="Oslo", nights=3, name="Ada")',
+    "wrong tool, all values wrong": 'cancel(city="Rome", nights=2, name="Bob")',
+    "no parameters": "book()",
+    "no such tool": "fly()",
+    "no call": "book(city=",
+}
+
+
 def main():
     """Print the worked examples."""
     for gold, predictions in EXAMPLES.items():
-        print(f"\n  ours released  gold: {gold}")
+        print(f"\n  ours released    ESM  gold: {gold}")
         for prediction in predictions:
             errors = classify(prediction, gold, TOOLS)
             ours = total_reward(errors)
             released = released_rule(prediction, gold, TOOLS)
             differ = " " if ours == released else "!"
+            score = esm(prediction, gold, TOOLS).score
             named = ", ".join(sorted(error.value for error in errors)) or "correct"
-            print(f"{ours:+6.2f} {released:+8.2f} {differ} {prediction}  [{named}]")
+            print(f"{ours:+6.2f} {released:+8.2f} {differ} {score:5.3f}  {prediction}  [{named}]")
+    print_esm_examples()
+
+
+def print_esm_examples():
+    """Print ESM on its own examples: ours, the released code's, and over the union of keys."""
+    print(f"\n   ESM released  union      R  gold: {EXAMPLE_GOLD}")
+    for what, prediction in ESM_EXAMPLES.items():
+        mended = esm(prediction, EXAMPLE_GOLD, EXAMPLE_TOOLS).score
+        union = esm(prediction, EXAMPLE_GOLD, EXAMPLE_TOOLS, EsmRule(over="union")).score
+        try:
+            released = f"{esm(prediction, EXAMPLE_GOLD, EXAMPLE_TOOLS, RELEASED).score:.3f}"
+        except ParseError:
+            released = "error"
+        total = reward(prediction, EXAMPLE_GOLD, EXAMPLE_TOOLS)
+        print(f" {mended:.3f} {released:>8} {union:6.3f} {total:+6.2f}  {prediction}  [{what}]")
 
 
 if __name__ == "__main__":

@@ -121,6 +121,25 @@ def parse_call(text, tools=(), strict=False):
     >>> parse_call('search(query = "caf\\u00e9", n=2*5, tags=("a", None))')
     Call(name='search', arguments={'query': 'café', 'n': 10, 'tags': ['a', None]}, name_span=(0, 6))
     """
+    call, _ = parse_with_spans(text, tools, strict)
+    return call
+
+
+class ArgumentSpan(NamedTuple):
+    """Where an argument stands in the text of a call, as characters [start, stop)."""
+
+    key: tuple[int, int] | None  # none for an argument without a name
+    value: tuple[int, int]       # with the space after it; the next character is `,` or `)`
+
+
+def parse_with_spans(text, tools=(), strict=False):
+    """As `parse_call` -> (Call, the ArgumentSpans of its arguments, in their order in the text).
+
+    The spans are no part of the Call, so that calls written differently can be equal.
+
+    >>> parse_with_spans('f(n = 2 )')[1]
+    [ArgumentSpan(key=(2, 3), value=(6, 8))]
+    """
     if len(text) > MAX_LENGTH:
         raise ParseError(f"longer than {MAX_LENGTH} characters")
     offered = {tool.name: tool.parameters for tool in reversed(read_tools(tools))}
@@ -136,7 +155,7 @@ def parse_call(text, tools=(), strict=False):
     arguments = reader.arguments(parameters)
     if strict and text[reader.pos:].strip() not in ("", "</s>"):
         reader.fail("text after the call")
-    return Call(name, arguments, found.span(1))
+    return Call(name, arguments, found.span(1)), reader.spans
 
 
 @functools.lru_cache(1024)
@@ -165,6 +184,8 @@ class _Reader:
         self.depth = 0       # values that are being read, in one another
         self.operators = 0   # of arithmetic, so far
         self.comma = False   # whether the list that `another` ended last had a comma before its end
+        self.spans = []      # of the call's arguments
+        self.span = None     # of the argument that `argument` read last
 
     def fail(self, why):
         """Raise the ParseError that says why, and where."""
@@ -198,6 +219,7 @@ class _Reader:
         positional = iter(parameters)
         while self.another(")", first=not arguments):
             name, value = self.argument(parameters)
+            self.spans.append(self.span)
             if name is None:
                 name = next(positional, None)
             else:
@@ -215,10 +237,16 @@ class _Reader:
         The name of one of `parameters` may be a keyword of Python, or odd (`code:`, even with `=`).
         """
         found = _one_of(parameters, PARAMETER, "", EQUALS).match(self.text, self.pos)
-        if not found:
-            return None, self.value()
-        self.pos = found.end()
-        return found[1], self.value()
+        name = None
+        key = None
+        if found:
+            name = found[1]
+            key = found.span(1)
+            self.pos = found.end()
+        start = self.pos
+        value = self.value()  # which may read other arguments, of a call without quotes
+        self.span = ArgumentSpan(key, (start, self.pos))
+        return name, value
 
     def value(self, least=0):
         """value = operand { operator value }, by precedence climbing.

@@ -6,10 +6,10 @@ import re
 from collections import Counter
 
 from evaluation.dialogue_scores import percent, plain_text
-from evaluation.scores import Score, closest_gold, wrong_parameters
+from evaluation.scores import Score, best_esm, closest_gold, mean_esm, wrong_parameters
 from evaluation.tasks import gold_names, knowable
 from plumbing.files import write_json
-from reward import ErrorType
+from reward import ErrorType, Esm
 from tokenizer import render
 
 TOOL_ERRORS = (ErrorType.UNKNOWN_TOOL, ErrorType.WRONG_TOOL)
@@ -57,6 +57,24 @@ def bound_lines(tasks, items):
     yield f"  {'at most, from the prompts':<28}{len(tasks):>6}{cells}"
     unread = sum(item.call is None for item in items)
     yield f"  predictions without a call that can be read: {unread} of {len(items)}"
+
+
+def esm_table(items):
+    """Lines: TTPA's score and its five parts, in % of what is possible, as means over items.
+
+    Of several golds the best counts. All items first, then each group.
+    """
+    head = "".join(f"{name:>10}" for name in Esm._fields)
+    yield f"{'ESM (TTPA), mean in %':<30}{'n':>6}{head}"
+    groups = {"all": items}
+    for item in items:
+        if item.task.group:  # a benchmark without groups has one without a name
+            groups.setdefault(item.task.group, []).append(item)
+    for title, part in groups.items():
+        means, n = mean_esm(part)
+        if means is not None:
+            cells = "".join(f"{100 * mean:>10.1f}" for mean in means)
+            yield f"  {title:<28}{n:>6}{cells}"
 
 
 # ------------------------------------------------------------------------------ the paper's Table 1
@@ -166,15 +184,19 @@ def _error_row(title, n, whole, in_class=None):
 
 # -------------------------------------------------------------------------------------------- files
 
-def write_scores(folder, items, scores, summary):
+def write_scores(folder, items, scores, summary, with_esm=False):
     """Write scores.json, which is the summary, and items.jsonl.
 
     items.jsonl is a file of predictions again; those of a model are in the format "call"
-    (--format).
+    (--format). with_esm: the items hold their Esm, too.
     """
     with open(folder / "items.jsonl.part", "w") as file:
         for index, (item, score) in enumerate(zip(items, scores, strict=True)):
-            file.write(json.dumps(_item_record(index, item, score)) + "\n")
+            record = _item_record(index, item, score)
+            best = best_esm(item) if with_esm else None
+            if best is not None:
+                record["esm"] = best._asdict()
+            file.write(json.dumps(record) + "\n")
     os.replace(folder / "items.jsonl.part", folder / "items.jsonl")
     write_json(folder / "scores.json", summary)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from data.calls import Call, ParseError
 from evaluation.call_formats import format_of, read_calls, without_thoughts
 from evaluation.tasks import Task, gold_names
-from reward import ErrorType, classify, reward, total_reward
+from reward import ErrorType, Esm, classify, esm, reward, total_reward
 
 
 class Score(NamedTuple):
@@ -215,6 +215,31 @@ def errors_against(gold, call, task):
     if same_tool(call, gold.name, task):
         call = call._replace(name=gold.name)
     return classify(call, gold, task.tools)
+
+
+# --------------------------------------------------------------------- TTPA's fine-grained score
+
+def best_esm(item):
+    """The highest Esm of an item's first call over its golds; None for an item without a gold."""
+    task = item.task
+    call = item.call
+    found = []
+    for gold in task.golds:
+        prediction = call
+        if call is None:
+            prediction = ""
+        elif same_tool(call, gold.name, task):  # "finish" means the finishing tool under any name
+            prediction = call._replace(name=gold.name)
+        found.append(esm(prediction, gold, task.tools))
+    return max(found, key=lambda one: one.score, default=None)
+
+
+def mean_esm(items):
+    """The mean of every field of Esm over items -> (Esm of means, number of items with a gold)."""
+    found = [one for one in map(best_esm, items) if one is not None]
+    if not found:
+        return None, 0
+    return Esm(*(sum(column) / len(found) for column in zip(*found, strict=True))), len(found)
 
 
 # -------------------------------------------------------------- ways to score: an Item -> its Score

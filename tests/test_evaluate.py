@@ -12,15 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import model
-from data.tools import read_tool, write_call
+from data.calls import make_call
+from data.tools import read_tool, read_tools, write_call
 from data.trajectories import Turn
 from evaluate import find_model, main
 from evaluation.benchmarks import BENCHMARKS, read_tasks
 from evaluation.predictions import read_predictions
 from evaluation.report import bound_lines, error_table, score_table
 from evaluation.scores import (
+    best_esm,
     first_only,
     judge,
+    mean_esm,
     name_errors,
     score,
     score_all,
@@ -718,3 +721,26 @@ def test_wrong_input_is_one_line_and_status_2(folder, tmp_path):
             (["--model", tmp_path], "tokenizer.model")):
         with pytest.raises(InputError, match=message):
             run(folder, *arguments)
+
+
+def test_esm_of_the_best_gold_and_its_five_averages(folder, tmp_path, capsys):
+    """TTPA's fine-grained evaluation: by hand, from the weights 3, 3, 1, 2, 2."""
+    tools = read_tools([schema("foo", "", ["a"], a="string", b="integer")])
+    golds = (make_call("foo", {"a": "x"}), make_call("foo", {"a": "y", "b": 1}))
+    asked = Task("i", tools, (), golds)
+    wrong_value = judge(asked, 'foo(a="z")')
+    second_gold = judge(asked, 'foo(a="y", b=1)')
+    no_call = judge(asked, "nothing")
+    assert best_esm(wrong_value) == (1, 1, 1, 1, 0, pytest.approx(9 / 11))
+    assert best_esm(second_gold) == (1, 1, 1, 1, 1, 1)
+    assert best_esm(judge(asked._replace(golds=()), "foo()")) is None
+    means, n = mean_esm([wrong_value, second_gold, no_call])
+    assert n == 3 and means == pytest.approx((2 / 3, 2 / 3, 2 / 3, 2 / 3, 1 / 3, 20 / 33))
+    file = tmp_path / "p.jsonl"
+    write_predictions(file, ['foo(a="1")', 'foo(a="2")', "foo()", 'finish(a="1")', "nothing"])
+    run(folder, "--predictions", file, "--out", tmp_path / "a", "--esm")
+    assert "ESM (TTPA)" in capsys.readouterr().out
+    found = json.loads((tmp_path / "a" / "scores.json").read_text())["esm"]
+    items = [json.loads(line) for line in (tmp_path / "a" / "items.jsonl").read_text().splitlines()]
+    assert found["n"] == 5
+    assert found["score"] == pytest.approx(sum(item["esm"]["score"] for item in items) / 5)

@@ -242,7 +242,7 @@ def test_the_printed_table_shows_where_the_released_rule_is_wrong(capsys):
     module.main()
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     wrong = 'search(query="completely wrong", n=99, bogus=1) [hallucinated parameter]'
-    assert f"-0.80 +1.00 ! {wrong}" in lines
+    assert f"-0.80 +1.00 ! 0.727 {wrong}" in lines
     assert len([line for line in lines if " ! " in line]) == 5
 
 

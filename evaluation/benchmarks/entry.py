@@ -16,7 +16,7 @@ DATA = ROOT / "data"        # where the embedded files are committed
 #   calls        the next call is judged: TS, PI, CF
 #   dialogues    the tools answer, and the whole dialogue is judged: DE, CE, VA
 #   transcripts  the same of dialogues that are in a file already
-FLAGS_OF_KIND = {"calls": ("format", "errors"), "dialogues": ("show",), "transcripts": ()}
+FLAGS_OF_KIND = {"calls": ("format", "errors", "esm"), "dialogues": ("show",), "transcripts": ()}
 
 
 class Source(NamedTuple):
