@@ -5,18 +5,16 @@ RoTBench's own scripts write: records in the order of the items, with the text u
 or `result`.
 """
 
+import functools
 import hashlib
-import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 import model
 from model import warn_of_length
-from plumbing.files import InputError, contents, parse_json, read_object, read_text, write_json
-from plumbing.parallel import barrier, leave, own_device, processes
+from plumbing.answers import answer_all, make_batches
+from plumbing.files import InputError, contents, parse_json, read_text
+from plumbing.parallel import leave, own_device, processes
 from tokenizer import Tokenizer
 
 
@@ -111,43 +109,12 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
     flags.out the values are kept there as they come, and those that are there are not asked for
     again.
     """
-    rank, ranks = processes()
-    if ranks > 1 and not flags.out:
-        raise InputError("--out: needed under torchrun; there the ranks leave their answers")
-    out = Path(flags.out)
-    if flags.out and rank == 0:
-        claim(out, identity(flags, folder, prompts))
-    barrier()
-    done = resume_answers(out, rank) if flags.out else {}
-    for index, answer in done.items():
-        if not (0 <= index < len(prompts) and _is_answer(answer)):
-            raise InputError(f"{out}: answer {index} is none of this program's; "
-                             "remove the directory")
-    batches = make_batches(prompts, flags.batch_size)[rank::ranks]
-    batches = [batch for batch in batches if not done.keys() >= set(batch)]
-    transformer = load_model(flags, folder, tokenizer) if batches else None
-    title = f"{flags.bench}, {folder}"
-    for batch in tqdm(batches, desc=title, unit="batch", disable=rank > 0):
-        answers = zip(batch, respond(transformer, batch), strict=True)
-        new = {i: answer for i, answer in answers if i not in done}
-        done |= new
-        if flags.out:
-            append_answers(out, rank, new)
-    barrier()
-    if ranks > 1:
-        done = resume_answers(out, rank)
-        leave()
-    return [done[index] for index in range(len(prompts))]
-
-
-def make_batches(prompts, size):
-    """Lists of `size` places in `prompts`, the longest prompts first: missing memory shows at once.
-
-    The batches are the same even if some are done, so that a resumed run computes what an
-    uninterrupted one does.
-    """
-    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
-    return [order[i:i + size] for i in range(0, len(order), size)]
+    load_once = functools.cache(functools.partial(load_model, flags, folder, tokenizer))
+    values = answer_all(
+        lambda batch: respond(load_once(), batch), make_batches(prompts, flags.batch_size),
+        flags.out, identity(flags, folder, prompts), _is_answer, f"{flags.bench}, {folder}")
+    leave()
+    return values
 
 
 def load_model(flags, folder, tokenizer):
@@ -160,7 +127,7 @@ def load_model(flags, folder, tokenizer):
     return transformer
 
 
-# ----------------------------------------------------------------------- answers, kept as they come
+# -------------------------------------------------------------------------- what the answers are
 
 def identity(flags, folder, prompts):
     """What the answers depend on, so that a run is never mixed with another's."""
@@ -168,47 +135,6 @@ def identity(flags, folder, prompts):
             "tool_library": flags.tool_library, "dtype": flags.dtype,
             "max_new_tokens": flags.max_new_tokens, "model": contents(folder)[:16],
             "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
-
-
-def claim(folder, described):
-    """Make `folder` the place of the answers that `described`, {what: value}, stands for.
-
-    Raises InputError naming the difference if the answers there are others.
-    """
-    path = folder / "run.json"
-    is_there = os.path.lexists(path)  # a broken link is no fresh start
-    old = read_object(path) if is_there else described
-    for key, value in described.items():
-        if old.get(key) != value:
-            there = str(old.get(key)) or "none"
-            here = str(value) or "none"
-            raise InputError(f"{folder}: holds answers for {key} {there}, not {here}; "
-                             "name another directory, or remove it")
-    write_json(path, described)
-
-
-def resume_answers(folder, rank):
-    """{index: answer} of those in `folder`, of all ranks.
-
-    A line that was cut off by a kill does not count, and is removed from the rank's own file.
-    """
-    done = {}
-    for file in sorted(folder.glob("answers.*.jsonl")):
-        *lines, rest = read_text(file).split("\n")
-        for i, line in enumerate(lines, 1):
-            where = f"{file}: line {i}"
-            record = parse_json(line, where)
-            if not _is_record(record):
-                raise InputError(f"{where}: has no index and prediction")
-            done[record["index"]] = record["prediction"]
-        if rest and file.name == f"answers.{rank}.jsonl":
-            # The next line would be glued to it.
-            os.truncate(file, file.stat().st_size - len(rest.encode()))
-    return done
-
-
-def _is_record(value):
-    return isinstance(value, dict) and type(value.get("index")) is int and "prediction" in value
 
 
 def _is_answer(value):
@@ -224,10 +150,3 @@ def _is_turn(value):
 
 def _has_types(values, types):
     return tuple(map(type, values)) == types
-
-
-def append_answers(folder, rank, answers):
-    """Add {index: JSON value} to the answers of a rank."""
-    with open(folder / f"answers.{rank}.jsonl", "a", encoding="utf-8") as file:
-        for index, answer in answers.items():
-            file.write(json.dumps({"index": index, "prediction": answer}) + "\n")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from data.calls import ParseError
 from data.tools import read_tool, write_call
 from evaluation.call_formats import read_calls
-from evaluation.predictions import append_answers, claim, read_predictions, resume_answers
+from evaluation.predictions import read_predictions
+from plumbing.answers import append_answers, claim, resume_answers
 from plumbing.files import InputError
 
 FOO = read_tool({"name": "foo",
