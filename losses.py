@@ -1,5 +1,5 @@
-"""The losses of both stages: a weight per token (paper: 3.1, 3.2), the weighted likelihood, and
-PPO's losses (3.3).
+"""The losses: a weight per token (TL-Training, 3.1 and 3.2), the weighted likelihood, PPO's losses
+(3.3), and DPO's, for TTPA.
 
 B batch, T time, N weighted positions, D width, V vocabulary; for PPO, T counts tokens of answers.
 """
@@ -243,3 +243,28 @@ def value_loss(values, old_values, returns, mask, clip=0.2):
     squared = (values - returns).square()
     squared_near = (near - returns).square()
     return torch.where(mask, 0.5 * torch.maximum(squared, squared_near), 0)
+
+
+# -------------------------------------------------------------------------------------- DPO, TTPA
+
+def dpo_loss(logp, ref_logp, lengths, beta, alpha=0.0):
+    """The loss of pairs (chosen, rejected) -> (loss, preference term, margin), each (N,).
+
+    margin = (log p_c - log ref_c) - (log p_r - log ref_r)
+    loss = -log sigmoid(beta * margin) + alpha * (-log p_c) / |c|
+
+    logp, ref_logp (N, 2): sums over the tokens of each answer with its `</s>`, chosen then
+    rejected, of the policy and of the frozen model that it started from; lengths (N,): |c|, tokens
+    of the chosen answer. The preference term is DPO's (Rafailov et al., 2023). The last term holds
+    the chosen answer up: where the two differ in few tokens, the preference alone lowers both.
+    TTPA's own objective is not public; this is our reading.
+
+    >>> logp = torch.tensor([[-2., -3.], [-1., -5.]])
+    >>> loss, preference, margin = dpo_loss(logp, logp, torch.tensor([4, 2]), beta=0.1, alpha=0.2)
+    >>> round(preference[0].item(), 4), round((loss - preference)[0].item(), 4), margin.tolist()
+    (0.6931, 0.1, [0.0, 0.0])
+    """
+    gains = logp - ref_logp
+    margin = gains[:, 0] - gains[:, 1]
+    preference = -F.logsigmoid(beta * margin)
+    return preference + alpha * -logp[:, 0] / lengths, preference, margin

@@ -16,23 +16,28 @@ S columns of a prompt, A of its answers; T tokens of the step's longest answer.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 import model
+from groups import (
+    MicroBatch,
+    all_batches,
+    answer_generator,
+    answer_logprobs,
+    answer_values,
+    make_micro_batches,
+)
 from losses import (
     gae,
     kl,
     leave_one_out,
     policy_loss,
-    token_nll,
     token_rewards,
     value_loss,
     whiten,
@@ -52,7 +57,7 @@ from plumbing.parallel import (
     shard,
     share_evenly,
 )
-from plumbing.runs import Run, newest_run
+from plumbing.runs import Run, start_from
 from prompts import Prompt, draw, load
 from reward import ErrorType, classify, total_reward
 from tokenizer import Tokenizer
@@ -172,18 +177,6 @@ class Models(NamedTuple):
     reference: model.Transformer  # the fine-tuned model, frozen
 
 
-class MicroBatch(NamedTuple):
-    """b answers for one forward pass: a row for each prompt, its answers behind it."""
-    rows: torch.Tensor       # (b,) which answers of the step
-    ids: torch.Tensor        # (b / K, S + A) prompt and padding, answers and padding
-    positions: torch.Tensor  # (b / K, S + A) each answer goes on from its prompt's end
-    attend: Callable         # who sees whom: model.Branches
-    row: torch.Tensor        # (b, T) the row that holds the prompt of each answer
-    at: torch.Tensor         # (b, T) the column that predicts each token of the answer
-    labels: torch.Tensor     # (b, T) the answer, with its </s> if it ended
-    mask: torch.Tensor       # (b, T) whether there is such a token
-
-
 class Rollout(NamedTuple):
     """This process's share of a step: B answers.
 
@@ -223,92 +216,9 @@ def make_rollout(actor, prompts, tokenizer, flags, generators):
         end = [tokenizer.eos_id] if answer.ended else []
         answer_ids.append(answer.ids + end)
     device = actor.model.embed_tokens.weight.device
-    lengths = torch.tensor([len(ids) for ids in answer_ids], device=device)  # (B,)
-    longest = max(map(len, answer_ids), default=1)
-    mask = torch.arange(longest, device=device) < lengths[:, None]  # (B, T)
-    by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
-    micro_batches = []
-    for start in range(0, int(all_max(len(prompts))), flags.micro_batch):
-        places = by_length[start:start + flags.micro_batch]
-        micro_batches.append(make_micro_batch(places, prompts, answer_ids, mask, K))
+    micro_batches, mask = make_micro_batches(prompts, answer_ids, K, flags.micro_batch, device)
     repeated = [prompt for prompt in prompts for _ in range(K)]
     return Rollout(repeated, answers, micro_batches, mask)
-
-
-def make_micro_batch(places, prompts, answer_ids, mask, K):
-    """The MicroBatch of the K answers to each of the prompts at `places`.
-
-    answer_ids: the tokens of all B answers of the step, K to a prompt; mask (B, T). The last token
-    of an answer is predicted and predicts nothing: it has no column. Without a place, the pass is
-    one of a single token, in which all processes must take part.
-    """
-    rows = [place * K + k for place in places for k in range(K)]
-    S = max((len(prompts[place].ids) for place in places), default=1)
-    columns = np.array([len(answer_ids[row]) - 1 for row in rows], dtype=np.int64).reshape(-1, K)
-    A = columns.sum(-1).max(initial=0)
-    T = mask.shape[1]
-    ids = np.zeros((max(len(places), 1), S + A), dtype=np.int64)
-    positions = np.zeros_like(ids)
-    positions[:, :S] = np.arange(S)
-    answer_of = np.full((len(ids), A), -1)
-    lengths = np.ones(len(ids), dtype=np.int64)
-    at = np.zeros((len(rows), T), dtype=np.int64)
-    labels = np.zeros_like(at)
-    for row, place in enumerate(places):
-        prompt = prompts[place].ids
-        lengths[row] = len(prompt)
-        ids[row, :len(prompt)] = prompt
-        start = 0  # of the next answer, among the A columns
-        for k, n in enumerate(columns[row]):
-            answer = answer_ids[place * K + k]
-            here = slice(S + start, S + start + n)
-            ids[row, here] = answer[:n]
-            positions[row, here] = len(prompt) + np.arange(n)
-            answer_of[row, start:start + n] = k
-            at[row * K + k, 0] = len(prompt) - 1  # the prompt's last token predicts the first
-            at[row * K + k, 1:n + 1] = np.arange(here.start, here.stop)
-            labels[row * K + k, :n + 1] = answer
-            start += n
-    to = partial(torch.as_tensor, device=mask.device)
-    branches = model.Branches(to(lengths), S, to(answer_of))
-    row_of = torch.arange(len(rows), device=mask.device) // K
-    row_ids = to(np.array(rows, dtype=np.int64))
-    return MicroBatch(
-        row_ids, to(ids), to(positions), branches.attend, row_of[:, None].expand(-1, T), to(at),
-        to(labels), mask[row_ids])
-
-
-def answer_logprobs(transformer, batch, temperature):
-    """log p of the answers' tokens (b, T) and, with a value head, the values before them (b, T).
-
-    Both are 0 outside mask; without a value head the values are None. batch: a MicroBatch.
-    """
-    row = batch.row[batch.mask]        # (N,) of the N tokens of all answers
-    at = batch.at[batch.mask]          # (N,)
-    labels = batch.labels[batch.mask]  # (N,)
-    out = transformer(
-        batch.ids, batch.positions, attend=batch.attend, head=lambda hidden, output_matrix:
-        -token_nll(hidden[row, at], output_matrix, labels, temperature))
-    if transformer.value_head is None:
-        token_logp = out  # (N,)
-        values = None
-    else:
-        token_logp, all_values = out
-        values = _at_answers(all_values, batch)
-    logp = torch.zeros(batch.mask.shape, dtype=token_logp.dtype, device=token_logp.device)
-    return logp.masked_scatter(batch.mask, token_logp), values
-
-
-def answer_values(critic, batch):
-    """The values (b, T) of a critic that is a model of its own; its output head is not used."""
-    _, all_values = critic(
-        batch.ids, batch.positions, attend=batch.attend, head=lambda hidden, output_matrix: None)
-    return _at_answers(all_values, batch)
-
-
-def _at_answers(all_values, batch):
-    """Values of all columns -> those before the answers' tokens (b, T), 0 outside mask."""
-    return torch.where(batch.mask, all_values[batch.row, batch.at], 0)
 
 
 # ----------------------------------------------------------------------------------------- 2. score
@@ -565,7 +475,8 @@ def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
     clock = [time.perf_counter()]
     mine = share_evenly([len(prompt.ids) for prompt in batch])
     K = flags.samples
-    generators = [_generator(flags.seed, number, row * K + k) for row in mine for k in range(K)]
+    generators = [answer_generator(flags.seed, number, row * K + k)
+                  for row in mine for k in range(K)]
     rollout = make_rollout(
         models.actor, [batch[row] for row in mine], tokenizer, flags, generators)
     clock.append(time.perf_counter())
@@ -583,12 +494,6 @@ def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
     clock.append(time.perf_counter())
     seconds = {phase: clock[i + 1] - clock[i] for i, phase in enumerate(PHASES)}
     return metrics, seconds, rollout, errors
-
-
-def _generator(seed, number, row):
-    """The random numbers of one answer."""
-    mixed = np.random.default_rng((seed, number, row)).integers(2**63)
-    return torch.Generator().manual_seed(int(mixed))
 
 
 def evaluate(actor, prompts, tokenizer, flags):
@@ -618,16 +523,6 @@ def evaluate(actor, prompts, tokenizer, flags):
     for name, number in count_errors(errors).items():
         metrics[f"eval_{name}"] = number
     return metrics
-
-
-def all_batches(prompts, flags):
-    """All batches of all epochs; the order is a function of (seed, epoch) alone."""
-    batches = []
-    for epoch in range(flags.epochs):
-        order = np.random.default_rng((flags.seed, epoch)).permutation(len(prompts))
-        for start in range(0, len(order), flags.batch_size):
-            batches.append([prompts[i] for i in order[start:start + flags.batch_size]])
-    return batches
 
 
 def unsettled(batch, notes):
@@ -661,13 +556,7 @@ def read_flags():
         raise InputError("--baseline group: has no critic to share or to warm up")
     if flags.skip_settled and flags.samples < 2:
         raise InputError("--skip-settled: needs --samples of 2 or more")
-    if flags.model:
-        return flags
-    newest = newest_run("sft")
-    if newest is None:
-        raise InputError(
-            "--model: no finished run under runs/ to start from; python sft.py makes one")
-    return replace(flags, model=str(newest))
+    return start_from(flags, "sft")
 
 
 def step_rates(number, steps, flags):

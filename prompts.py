@@ -14,6 +14,7 @@ import numpy as np
 from data import trajectories
 from data.calls import ParseError, parse_call
 from data.tools import Parameter, Tool
+from data.trajectories import Turn
 from losses import is_erroneous
 from plumbing.files import InputError, read_json
 from reward import classify
@@ -27,6 +28,8 @@ class Prompt(NamedTuple):
     gold: str                # the call as it should be written
     tools: tuple[Tool, ...]
     where: str               # file, item and turn
+    turns: tuple[Turn, ...] = ()  # of the conversation so far; none for the released form
+    id: str = ""             # of the conversation
 
 
 def load(path, tokenizer, max_prompt=0, free_text=False):
@@ -108,14 +111,16 @@ def _prompts_of(item, where, tokenizer):
         if not isinstance(item["gold"], str):
             raise InputError(f"{where}: gold must be the text of a call")
         ids = tokenizer.prompt(conversation.tools, conversation.turns)
-        yield Prompt(ids, item["gold"], conversation.tools, where)
+        yield Prompt(ids, item["gold"], conversation.tools, where,
+                     turns=conversation.turns, id=conversation.id)
         return
     encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
     for call in encoded.calls:
         if not is_erroneous(conversation, call.turn):
             ids = encoded.ids[:call.start].tolist()
             gold = conversation.turns[call.turn].content
-            yield Prompt(ids, gold, conversation.tools, f"{where}, turn {call.turn}")
+            yield Prompt(ids, gold, conversation.tools, f"{where}, turn {call.turn}",
+                         turns=conversation.turns[:call.turn], id=conversation.id)
 
 
 def _released_pair(item, where, tokenizer):

@@ -16,8 +16,8 @@ import statistics
 import numpy as np
 import torch
 
+import groups
 import model
-import ppo
 from bench import sides
 from prompts import Prompt
 
@@ -45,7 +45,7 @@ def rows_of(prompts, answers, K):
     lengths = torch.tensor([len(answer) for answer in answers])
     mask = torch.arange(int(lengths.max())) < lengths[:, None]
     places = list(range(len(prompts)))
-    return [ppo.make_micro_batch(places[i:i + 8], prompts, answers, mask, K)
+    return [groups.make_micro_batch(places[i:i + 8], prompts, answers, mask, K)
             for i in range(0, len(prompts), 8)]
 
 
@@ -53,7 +53,7 @@ def update(transformer, batches):
     """Forward and backward -> log p of all answers, (B, T)."""
     logp = []
     for batch in batches:
-        some, _ = ppo.answer_logprobs(transformer, batch, 1.0)
+        some, _ = groups.answer_logprobs(transformer, batch, 1.0)
         some.sum().backward()
         logp.append(some.detach())
     return torch.cat(logp)

@@ -20,6 +20,7 @@ GIB = 2**30
 CARDS = {gb: gb * 1e9 / GIB for gb in (24, 48, 80, 141)}  # GB on the box -> GiB
 USABLE = 0.9   # of a card, see "left out" above
 PROMPT = 4096  # tokens of a prompt that no flag bounds
+ANSWER = 512   # tokens of an answer that no flag bounds
 FP32 = 4       # bytes of a number
 BYTES = {"fp32": FP32, "bf16": 2}
 MOMENTS = 2    # of Adam, for every parameter
@@ -193,6 +194,27 @@ def plan_ppo(config, flags, processes):
     return Plan(state | gradients | work | rollout, peak, assumed)
 
 
+def plan_dpo(config, flags, processes):
+    """The Plan of dpo.py: one model, which is its own reference before the first step."""
+    total = count(config).total
+    rows = -(-flags.batch_size // processes)  # pairs of a process in a step
+    micro = min(rows, flags.micro_batch)
+    accumulates = rows > micro
+    length = flags.max_length or PROMPT + 2 * ANSWER
+    scored = min(length, 2 * ANSWER)  # tokens of both answers
+    state = {
+        "weights": FP32 * total / processes,
+        "optimizer": MOMENTS * FP32 * total / processes,
+    }
+    holders = 1 if accumulates else processes  # how many share the gradients, see worst_moment
+    gradients = {"gradients": FP32 * total / holders}
+    work = forward_and_backward(config, flags, processes, micro * length, micro * scored)
+    peak = sum(state.values()) + worst_moment(config, flags, processes, work, 1, accumulates)
+    known = "" if flags.max_length else " (see --max-length)"
+    assumed = f"{rows} pairs of {length:,} tokens{known}, {micro} at a time"
+    return Plan(state | gradients | work, peak, assumed)
+
+
 def rollout_memory(config, c, processes, rows, prompt, length):
     """{what: bytes} of answering `rows` prompts of `prompt` tokens, `length` with all answers."""
     # One fp32 model decodes itself; otherwise model.gather makes a whole copy in --dtype.
@@ -212,7 +234,7 @@ def rollout_memory(config, c, processes, rows, prompt, length):
 # ------------------------------------------------------------------------------- what --plan prints
 
 def report(plan, config, flags):
-    """The lines that --plan prints. plan: plan_sft or plan_ppo; config: the model's."""
+    """The lines that --plan prints. plan: plan_sft, plan_ppo or plan_dpo; config: the model's."""
     processes = flags.plan
     planned = plan(config, flags, processes)
     billions = count(config).total / 1e9

@@ -23,7 +23,7 @@ import signal
 import sys
 import warnings
 import zlib
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import torch.distributed.checkpoint as dcp
@@ -369,6 +369,20 @@ def newest_run(script="", runs=Path("runs")):
     if not finished:
         return None
     return max(finished, key=lambda config: config.stat().st_mtime).parent
+
+
+def start_from(flags, script):
+    """The flags with a --model that is not given set to the newest run of a script.
+
+    Raises InputError if there is none.
+    """
+    if flags.model:
+        return flags
+    newest = newest_run(script)
+    if newest is None:
+        raise InputError("--model: no finished run under runs/ to start from; "
+                         f"python {script}.py makes one")
+    return replace(flags, model=str(newest))
 
 
 def _is_of(folder, script):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+import groups
 import model
 import ppo
 from data.trajectories import read_item
@@ -60,8 +61,8 @@ def grouped(transformer, prompts, answer_ids, K, micro_batch):
     values = torch.zeros_like(logp)
     for start in range(0, len(prompts), micro_batch):
         places = list(range(len(prompts)))[start:start + micro_batch]
-        batch = ppo.make_micro_batch(places, prompts, answer_ids, mask, K)
-        some_logp, some_values = ppo.answer_logprobs(transformer, batch, 0.7)
+        batch = groups.make_micro_batch(places, prompts, answer_ids, mask, K)
+        some_logp, some_values = groups.answer_logprobs(transformer, batch, 0.7)
         logp = logp.index_put((batch.rows,), some_logp)
         values = values.index_put((batch.rows,), some_values)
     return logp, values, mask

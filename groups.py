@@ -1,0 +1,141 @@
+"""Several answers to one prompt in one row: the form of a rollout of PPO, and of a pair of DPO.
+
+A prompt is some ten times as long as a call. So it stands once in its row, and its K answers behind
+it, one after the other; each goes on from the prompt's end and sees the prompt and itself
+(model.Branches). Log-probabilities and gradients are those of K separate rows.
+
+B answers of this process in a step, b of them in a micro-batch; S columns of a prompt, A of its
+answers; T tokens of the step's longest answer.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+import model
+from losses import token_nll
+from plumbing.parallel import all_max
+
+
+class MicroBatch(NamedTuple):
+    """b answers for one forward pass: a row for each prompt, its answers behind it."""
+    rows: torch.Tensor       # (b,) which answers of the step
+    ids: torch.Tensor        # (b / K, S + A) prompt and padding, answers and padding
+    positions: torch.Tensor  # (b / K, S + A) each answer goes on from its prompt's end
+    attend: Callable         # who sees whom: model.Branches
+    row: torch.Tensor        # (b, T) the row that holds the prompt of each answer
+    at: torch.Tensor         # (b, T) the column that predicts each token of the answer
+    labels: torch.Tensor     # (b, T) the answer, with its </s> if it ended
+    mask: torch.Tensor       # (b, T) whether there is such a token
+
+
+def make_micro_batches(prompts, answer_ids, K, size, device):
+    """The answers of a step -> (MicroBatches of `size` prompts each, mask (B, T) of all answers).
+
+    prompts: whose field `ids` is the prompt; answer_ids: of all B answers, K to a prompt. All
+    processes have the same number of micro-batches; some may hold no row.
+    """
+    lengths = torch.tensor([len(ids) for ids in answer_ids], device=device)  # (B,)
+    longest = max(map(len, answer_ids), default=1)
+    mask = torch.arange(longest, device=device) < lengths[:, None]  # (B, T)
+    by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
+    micro_batches = []
+    for start in range(0, int(all_max(len(prompts))), size):
+        places = by_length[start:start + size]
+        micro_batches.append(make_micro_batch(places, prompts, answer_ids, mask, K))
+    return micro_batches, mask
+
+
+def make_micro_batch(places, prompts, answer_ids, mask, K):
+    """The MicroBatch of the K answers to each of the prompts at `places`.
+
+    answer_ids: the tokens of all B answers of the step, K to a prompt; mask (B, T). The last token
+    of an answer is predicted and predicts nothing: it has no column. Without a place, the pass is
+    one of a single token, in which all processes must take part.
+    """
+    rows = [place * K + k for place in places for k in range(K)]
+    S = max((len(prompts[place].ids) for place in places), default=1)
+    columns = np.array([len(answer_ids[row]) - 1 for row in rows], dtype=np.int64).reshape(-1, K)
+    A = columns.sum(-1).max(initial=0)
+    T = mask.shape[1]
+    ids = np.zeros((max(len(places), 1), S + A), dtype=np.int64)
+    positions = np.zeros_like(ids)
+    positions[:, :S] = np.arange(S)
+    answer_of = np.full((len(ids), A), -1)
+    lengths = np.ones(len(ids), dtype=np.int64)
+    at = np.zeros((len(rows), T), dtype=np.int64)
+    labels = np.zeros_like(at)
+    for row, place in enumerate(places):
+        prompt = prompts[place].ids
+        lengths[row] = len(prompt)
+        ids[row, :len(prompt)] = prompt
+        start = 0  # of the next answer, among the A columns
+        for k, n in enumerate(columns[row]):
+            answer = answer_ids[place * K + k]
+            here = slice(S + start, S + start + n)
+            ids[row, here] = answer[:n]
+            positions[row, here] = len(prompt) + np.arange(n)
+            answer_of[row, start:start + n] = k
+            at[row * K + k, 0] = len(prompt) - 1  # the prompt's last token predicts the first
+            at[row * K + k, 1:n + 1] = np.arange(here.start, here.stop)
+            labels[row * K + k, :n + 1] = answer
+            start += n
+    to = partial(torch.as_tensor, device=mask.device)
+    branches = model.Branches(to(lengths), S, to(answer_of))
+    row_of = torch.arange(len(rows), device=mask.device) // K
+    row_ids = to(np.array(rows, dtype=np.int64))
+    return MicroBatch(
+        row_ids, to(ids), to(positions), branches.attend, row_of[:, None].expand(-1, T), to(at),
+        to(labels), mask[row_ids])
+
+
+def answer_logprobs(transformer, batch, temperature):
+    """log p of the answers' tokens (b, T) and, with a value head, the values before them (b, T).
+
+    Both are 0 outside mask; without a value head the values are None. batch: a MicroBatch.
+    """
+    row = batch.row[batch.mask]        # (N,) of the N tokens of all answers
+    at = batch.at[batch.mask]          # (N,)
+    labels = batch.labels[batch.mask]  # (N,)
+    out = transformer(
+        batch.ids, batch.positions, attend=batch.attend, head=lambda hidden, output_matrix:
+        -token_nll(hidden[row, at], output_matrix, labels, temperature))
+    if transformer.value_head is None:
+        token_logp = out  # (N,)
+        values = None
+    else:
+        token_logp, all_values = out
+        values = _at_answers(all_values, batch)
+    logp = torch.zeros(batch.mask.shape, dtype=token_logp.dtype, device=token_logp.device)
+    return logp.masked_scatter(batch.mask, token_logp), values
+
+
+def answer_values(critic, batch):
+    """The values (b, T) of a critic that is a model of its own; its output head is not used."""
+    _, all_values = critic(
+        batch.ids, batch.positions, attend=batch.attend, head=lambda hidden, output_matrix: None)
+    return _at_answers(all_values, batch)
+
+
+def _at_answers(all_values, batch):
+    """Values of all columns -> those before the answers' tokens (b, T), 0 outside mask."""
+    return torch.where(batch.mask, all_values[batch.row, batch.at], 0)
+
+
+def answer_generator(seed, number, row):
+    """The random numbers of one answer: a function of its step (or prompt) and its row in it."""
+    mixed = np.random.default_rng((seed, number, row)).integers(2**63)
+    return torch.Generator().manual_seed(int(mixed))
+
+
+def all_batches(items, flags):
+    """All batches of all epochs; the order is a function of (seed, epoch) alone."""
+    batches = []
+    for epoch in range(flags.epochs):
+        order = np.random.default_rng((flags.seed, epoch)).permutation(len(items))
+        for start in range(0, len(order), flags.batch_size):
+            batches.append([items[i] for i in order[start:start + flags.batch_size]])
+    return batches
