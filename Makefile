@@ -30,9 +30,9 @@ base-model: $(VENV)/installed
 	$(PYTHON) -m pretraining.pretrain --init runs/base-3 --out runs/base --disguised 0.6 --drill-steps 0 \
 	    --conversations --steps 5000 --drill-share 0.45 --muon --lr 1e-3 --seed 4
 
-# The same numbers as transformers; the import fails loudly, so that the tests cannot be skipped.
+# The same numbers as transformers and TRL; the imports fail loudly, so that no test can be skipped.
 parity: $(VENV)/parity
-	$(PYTHON) -c "import transformers"
+	$(PYTHON) -c "import transformers, trl"
 	$(PYTHON) -m pytest tests/test_parity.py
 
 # Speed beside what a user would pick instead, on an idle machine: under half an hour with two threads; on
@@ -49,6 +49,8 @@ bench: $(BENCH_VENV)/installed
 	$(BENCH) -m bench.rollout $(BENCH_FLAGS)
 	$(BENCH) -m bench.ppo_step --tokenizer $(TOKENIZER) $(BENCH_FLAGS)
 	$(BENCH) -m bench.groups $(BENCH_FLAGS)
+	$(BENCH) -m bench.preferences $(BENCH_FLAGS)
+	$(BENCH) -m bench.dpo_step $(BENCH_FLAGS)
 	$(BENCH) -m bench.output_head $(BENCH_FLAGS)
 	$(BENCH) -m bench.preprocessing $(REAL) $(BENCH_FLAGS)
 	$(BENCH) -m bench.loading $(BENCH_FLAGS)
@@ -67,7 +69,7 @@ $(VENV)/dev: $(VENV)/installed
 	touch $@
 
 $(VENV)/parity: $(VENV)/installed
-	$(PYTHON) -m pip install -q "transformers>=4.56"
+	$(PYTHON) -m pip install -q "transformers>=4.56" trl
 	touch $@
 
 $(BENCH_VENV)/installed: requirements.txt

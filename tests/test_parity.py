@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+import dpo
 import model
 
 transformers = pytest.importorskip(
@@ -19,8 +20,11 @@ GQA = {"vocab_size": 503, "hidden_size": 96, "intermediate_size": 160,
 SHAPES = {"codellama-7b wide": WIDE, "gqa": GQA, "tied": {**GQA, "tie_word_embeddings": True}}
 
 
-def ours(shape, path, dtype=torch.float32, **options):
+def ours(shape, path, dtype=torch.float32, std=None, **options):
     """A checkpoint of random weights, saved at `path` and kept in memory."""
+    path.mkdir(exist_ok=True)
+    if std:
+        shape = {**shape, "initializer_range": std}
     (path / "shape.json").write_text(json.dumps({"model_type": "llama", **shape}))
     transformer = model.initialise(model.read_config(path / "shape.json"), seed=1).to(dtype)
     model.save(transformer, path, **options)
@@ -71,3 +75,54 @@ def test_greedy_generation_agrees_for_uneven_prompts(tmp_path):
             torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)).long(),
             max_new_tokens=64, do_sample=False, eos_token_id=2, pad_token_id=0)[0]
         assert answer.ids == [i for i in expected[len(prompt):].tolist() if i != 2]
+
+
+def random_pairs(vocabulary):
+    """Pairs of uneven lengths whose calls share up to four tokens."""
+    generator = torch.Generator().manual_seed(3)
+
+    def some_ids(length):
+        return torch.randint(3, vocabulary, (length,), generator=generator).tolist()
+
+    pairs = []
+    for i in range(8):
+        shared = some_ids(i % 5)
+        chosen = [*shared, *some_ids(3 + i), 2]
+        rejected = [*shared, *some_ids(12 - i), 2]
+        pairs.append(dpo.Pair(some_ids(20 + 5 * i), chosen, rejected, bool(shared), f"pair {i}"))
+    return pairs
+
+
+@torch.no_grad()
+def test_the_loss_of_pairs_is_that_of_trl(tmp_path):
+    """DPO on the same random model and pairs, away from the reference."""
+    trl = pytest.importorskip("trl", reason="trl is not installed: run `make parity`")
+    datasets = pytest.importorskip("datasets")
+    tokenizers = pytest.importorskip("tokenizers")
+    reference = ours(GQA, tmp_path, std=0.1)
+    policy = ours(GQA, tmp_path / "policy", std=0.11)
+    pairs = random_pairs(GQA["vocab_size"])
+    words = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizers.Tokenizer(tokenizers.models.WordLevel(
+            {"<unk>": 0, "<s>": 1, "</s>": 2}, unk_token="<unk>")),
+        pad_token="<unk>", eos_token="</s>")
+
+    class Tokenised(trl.DPOTrainer):
+        def _prepare_dataset(self, dataset, *arguments):
+            return dataset
+
+    rows = [{"prompt_ids": pair.ids, "chosen_ids": pair.chosen, "rejected_ids": pair.rejected}
+            for pair in pairs]
+    settings = trl.DPOConfig(output_dir=tmp_path / "trl", beta=0.3, use_cpu=True, bf16=False,
+                             max_length=None, report_to="none")
+    their_policy = theirs(tmp_path / "policy", torch.float32)
+    trainer = Tokenised(their_policy, ref_model=theirs(tmp_path, torch.float32), args=settings,
+                        train_dataset=datasets.Dataset.from_list(rows), processing_class=words)
+    expected = trainer.compute_loss(their_policy, trainer.data_collator(rows)).item()
+    flags = dpo.Flags(beta=0.3, alpha=0.0, micro_batch=3)
+    places = list(range(len(pairs)))
+    ref_logp = dpo.reference_logprobs(reference, pairs, [places], flags, torch.device("cpu"))
+    sums = dpo.pass_over(policy, pairs, ref_logp, flags, learns=False)
+    print(f"loss of pairs: {expected:.4f}, differs by {sums['loss'] / len(pairs) - expected:.1e}")
+    assert abs(expected - 0.693) > 0.05
+    assert sums["loss"] / len(pairs) == pytest.approx(expected, rel=1e-5)
