@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+import dpo
 import model
 import ppo
 import sft
@@ -93,9 +94,9 @@ def test_parameters_are_counted_as_the_model_has_them(shape, tied):
     assert memory.count(config) == (block, every - layers * block, every)
 
 
-def test_the_plan_of_both_scripts_needs_nothing_but_a_config(tmp_path):
+def test_the_plan_of_every_script_needs_nothing_but_a_config(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
-    for script in (sft, ppo):
+    for script in (sft, ppo, dpo):
         done = run_script(
             script.__file__, "--model", tmp_path, "--plan", 8, "--out", tmp_path / "run")
         assert done.returncode == 0, done.stderr

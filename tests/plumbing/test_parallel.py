@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import dpo
 import model
 import ppo
 import sft
@@ -31,6 +32,7 @@ from plumbing.optimizer import make_optimizer
 from plumbing.parallel import share_evenly
 from prompts import read
 from tests.conftest import ITEMS, item
+from tests.test_dpo import some_pairs
 from tokenizer import Tokenizer
 
 
@@ -209,6 +211,31 @@ def test_ppo_two_processes_and_all_splits_have_the_gradient_of_one(
             assert also["first_log_ratio"] == 0  # also in several processes, bit for bit
             for key in metrics:
                 assert also[key] == pytest.approx(metrics[key], rel=1e-4, abs=1e-6), key
+
+
+def dpo_gradient(model_dir, dtype, micro_batch):
+    """The gradient of one step on five pairs of a model that has left its reference; metrics."""
+    flags = dpo.Flags(beta=0.3, alpha=0.5, grad_clip=0.0, micro_batch=micro_batch)
+    transformer = load(model_dir, dtype)
+    pairs = some_pairs(model_dir)
+    reference = [[-50.0 - i, -60.0 + 3 * i] for i in range(len(pairs))]
+    keep = Keep(transformer)
+    metrics = dpo.train_step(transformer, keep, pairs, reference, flags, 0.0)
+    places = list(range(len(pairs)))
+    computed = dpo.reference_logprobs(transformer, pairs, [places[:3], places[3:]], flags, "cpu")
+    return keep.gradients, metrics, torch.tensor(computed)
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+def test_dpo_two_processes_and_all_splits_have_the_gradient_of_one(tmp_path, model_dir, dtype):
+    """And all processes know the reference's log-probabilities of all pairs."""
+    whole, metrics, computed = dpo_gradient(model_dir, dtype, 8)
+    for count, micro_batch in ((1, 1), (2, 1), (2, 8)):
+        work = partial(dpo_gradient, model_dir, dtype, micro_batch)
+        for gradients, also, mine in run_processes(count, work, tmp_path / str(micro_batch)):
+            assert difference(gradients, whole) < BOUNDS[dtype], (count, micro_batch)
+            assert also == pytest.approx(metrics, rel=1e-4, abs=1e-6)
+            torch.testing.assert_close(mine, computed, rtol=1e-5, atol=1e-4)
 
 
 def train(script, model_dir, data_file, out, **options):

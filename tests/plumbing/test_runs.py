@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import dpo
 import model
 import ppo
 import sft
@@ -22,11 +23,13 @@ from plumbing import runs
 from plumbing.files import InputError
 from tests.conftest import ITEMS
 from tests.plumbing.test_parallel import difference, run_processes, train
+from tests.test_dpo import lines_of, write_pairs
 
 RUNS = {
     sft: {"batch_size": 4, "epochs": 1, "save_every": 1},
     ppo: {"num_prompts": 8, "batch_size": 2, "epochs": 1, "max_new_tokens": 6, "show_every": 0,
           "save_every": 1, "samples": 2, "baseline": "both"},
+    dpo: {"batch_size": 3, "epochs": 2, "save_every": 1},
 }
 
 
@@ -42,8 +45,16 @@ def straight(tmp_path_factory, model_dir, data_file):
     """The folders of runs that nobody disturbed."""
     folders = {script: tmp_path_factory.mktemp(script.__name__) / "run" for script in RUNS}
     for script, folder in folders.items():
-        train(script, model_dir, data_file, folder, **RUNS[script], eval_data=data_file)
+        data = data_of(script, data_file, model_dir)
+        train(script, model_dir, data, folder, **RUNS[script], eval_data=data)
     return folders
+
+
+def data_of(script, data_file, model_dir):
+    """What a script trains on: trajectories, or pairs that are written beside them."""
+    if script is not dpo:
+        return data_file
+    return write_pairs(data_file.parent / "pairs", lines_of(model_dir)) / "pairs.jsonl"
 
 
 def in_child(work, meanwhile=lambda child: None):
@@ -103,6 +114,7 @@ def killer(monkeypatch, place, call):
 def test_killed_at_any_write_and_started_again_it_ends_bit_for_bit_the_same(
         tmp_path, model_dir, data_file, straight, script, monkeypatch):
     folder = tmp_path / "run"
+    data_file = data_of(script, data_file, model_dir)
     options = {**RUNS[script], "eval_data": data_file}
     for place, call in (("save", 2), ("replace", 3), ("replace", 5), ("replace", 7),
                         ("replace", 9)):
