@@ -356,7 +356,7 @@ def main():
     files = embedded_files(flags.error_share)
     if flags.error_share != ERROR_SHARE:
         if folder.resolve() == DATA:
-            raise InputError("--out: name a folder; another share of errors is not the embedded data")
+            raise InputError("--out: name a folder, since this is not the embedded data")
         files = {"train.json": files["train.json"]}
     folder.mkdir(parents=True, exist_ok=True)
     for name, items in files.items():
