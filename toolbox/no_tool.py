@@ -31,6 +31,7 @@ class Unmet(NamedTuple):
     name: str         # finish or ask_to_user
     text: str         # what it says
     offered: list[str]
+    needed: str | None  # the tool that is not offered, where one of toolbox/world would fit
 
     @property
     def arguments(self):
@@ -46,15 +47,16 @@ def draw_unmet(rng, kind, names, questions, held_out=False):
     `random.Random`.
     """
     for _ in range(ATTEMPTS):
+        needed = None
         if kind in TEXTS:
             question, offered = _draw_text(rng, kind, names, held_out)
         else:
-            question, offered = _draw_request(rng, kind, names)
+            question, offered, needed = _draw_request(rng, kind, names)
         draft = Draft(question, question, None, [], "", offered)
         if not any(name in question for name in offered) and questions.admit(draft):
             name = "ask_to_user" if kind == "vague" else "finish"
             answers = TEXTS[kind][1] if kind in TEXTS else DECLINING
-            return Unmet(kind, question, name, rng.choice(answers), offered)
+            return Unmet(kind, question, name, rng.choice(answers), offered, needed)
     raise RuntimeError(f"no question of the kind {kind} is left")
 
 
@@ -69,7 +71,7 @@ def _draw_text(rng, kind, names, held_out):
 
 
 def _draw_request(rng, kind, names):
-    """(a request for one call of a tool; tools without it)."""
+    """(a request for one call of a tool; tools without it; the tool)."""
     draft = None
     while draft is None or len(draft.steps) > 1:
         draft = draw_task(rng, names, rng.choice(names))
@@ -78,9 +80,9 @@ def _draw_request(rng, kind, names):
         offered = draw_offered(rng, draft.steps, names)
         others = [name for name in names if name not in offered]
         offered[offered.index(needed)] = rng.choice(others)
-        return draft.question, offered
+        return draft.question, offered, needed
     others = [name for name in names if CATEGORY_OF[name] != CATEGORY_OF[needed]]
-    return draft.question, draw_offered(rng, [_step(rng.choice(others))], others)
+    return draft.question, draw_offered(rng, [_step(rng.choice(others))], others), needed
 
 
 def _step(name):
