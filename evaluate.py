@@ -22,7 +22,7 @@ from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
 from evaluation.dialogue_scores import count_faults, fault_table, released_table
 from evaluation.predictions import Reply
-from evaluation.scores import judge, mean_esm, summarise
+from evaluation.scores import count_stops, judge, mean_esm, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from plumbing.files import InputError, write_json
 from plumbing.flags import cli, flag, flag_name, parse_flags
@@ -150,6 +150,8 @@ def evaluate_calls(flags, entry):
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")
     print(*report.bound_lines(tasks, items), sep="\n")
+    stops = count_stops(items)
+    print(*report.stop_lines(stops), sep="\n")
     if flags.esm:
         print(*report.esm_table(items), sep="\n")
     if flags.errors:
@@ -158,7 +160,8 @@ def evaluate_calls(flags, entry):
     if flags.out:
         way = "compat" if flags.compat else "default"
         scores = map(entry.scorers[way], items)
-        summary = {**result[way], "bench": flags.bench, "rule": way, "rules": result}
+        summary = {**result[way], "bench": flags.bench, "rule": way, "rules": result,
+                   "stops": stops}
         if flags.esm:
             means, n = mean_esm(items)
             summary["esm"] = {"n": n, **(means._asdict() if means else {})}

@@ -31,7 +31,7 @@ from groups import answer_generator
 from plumbing.answers import answer_all, make_batches
 from plumbing.files import contents
 from plumbing.flags import cli, flag, parse_flags
-from plumbing.parallel import join, leave, processes
+from plumbing.parallel import barrier, join, leave, processes
 from plumbing.runs import make_folder, start_from
 from prompts import draw, load
 from reward import MENDED, NO_CALL, RELEASED, Esm, classify, esm
@@ -60,7 +60,8 @@ class Flags:
     max_prompt: int = flag(
         0, "leave out prompts of more tokens (0: none)", group="method", least=0)
     free_text: bool = flag(
-        False, "keep prompts whose gold is finish, ask_to_user or respond: prose", group="method")
+        False, "keep prompts whose gold is ask_to_user or respond; their prose is not judged",
+        group="method")
     sampler: str = flag(
         "branch", "of the candidates", group="method", choices=("branch", "ancestral", "corrupt"))
     samples: int = flag(5, "candidates for a prompt", group="method", least=2)
@@ -241,7 +242,8 @@ def score_candidates(prompt, candidates, tokenizer, flags):
             continue
         seen.add((key, candidate.ended))
         try:
-            found = esm(text if candidate.ended else "", prompt.gold, prompt.tools, rule)
+            found = esm(text if candidate.ended else "", prompt.gold, prompt.tools, rule,
+                        prompt.by_name)
         except ParseError:  # rule.refuse_unread
             continue
         scored.append(Scored(candidate, text, found, _preference_score(text, found, prompt, flags)))
@@ -252,8 +254,9 @@ def _preference_score(text, found, prompt, flags):
     """What candidates are ordered by."""
     if flags.score == "esm":
         return found.score
-    is_correct = found != NO_CALL and not classify(text, prompt.gold, prompt.tools)
-    return float(is_correct)
+    if found == NO_CALL:  # no call, or cut off
+        return 0.0
+    return float(not classify(text, prompt.gold, prompt.tools, prompt.by_name))
 
 
 def score_rule(flags):
@@ -287,7 +290,8 @@ def judge_prompt(prompt, sampled, tokenizer, flags):
     """What the run keeps of a prompt, as JSON: all scores, what was decoded, and its pairs."""
     scored = score_candidates(prompt, sampled.candidates, tokenizer, flags)
     gold = Scored(Candidate(call_ids(prompt.gold, tokenizer), True, is_gold=True), prompt.gold,
-                  esm(prompt.gold, prompt.gold, prompt.tools, score_rule(flags)), 1.0)
+                  esm(prompt.gold, prompt.gold, prompt.tools, score_rule(flags), prompt.by_name),
+                  1.0)
     found = prefer(scored, gold, flags) if gold.esm.score == 1 else None
     whole = 0
     decoded = 0
@@ -455,6 +459,7 @@ def main():
         if flags.format == "trl":
             rows = [row for one in found for row in trl_rows(one, tokenizer)]
             write_lines(Path(flags.out, "pairs.trl.jsonl"), rows)
+    barrier()
     print(*table(judged, flags), sep="\n")
     if spent["seconds"]:
         print(f"  {spent['tokens'] / spent['seconds']:,.0f} tokens/s")

@@ -37,9 +37,9 @@ REWARDS = {  # section 3.3; a wrong tool costs less than all three errors of par
 }
 
 
-def reward(prediction, gold, tools):
+def reward(prediction, gold, tools, by_name=False):
     """R in [-2, 1] of a predicted call; takes and raises what `classify` does."""
-    return total_reward(classify(prediction, gold, tools))
+    return total_reward(classify(prediction, gold, tools, by_name))
 
 
 def total_reward(errors):
@@ -49,12 +49,13 @@ def total_reward(errors):
     return sum(REWARDS[error] for error in errors)
 
 
-def classify(prediction, gold, tools):
+def classify(prediction, gold, tools, by_name=False):
     """The frozenset of ErrorTypes in a predicted call, given the gold call and the tools on offer.
 
     prediction, gold: texts, read strictly, or Calls that have been read; tools: schemas or Tools. A
     tool that is not offered is an error even where the gold call names it, and so is a parameter
-    that the tool does not have. Raises ValueError if the gold call cannot be parsed.
+    that the tool does not have. by_name: only the tool is judged, for golds whose arguments are
+    prose. Raises ValueError if the gold call cannot be parsed.
     """
     tools = read_tools(tools)
     wanted = _read_gold(gold, tools)
@@ -67,6 +68,8 @@ def classify(prediction, gold, tools):
         return frozenset({ErrorType.UNKNOWN_TOOL})
     if call.name != wanted.name:
         return frozenset({ErrorType.WRONG_TOOL})
+    if by_name:
+        return frozenset()
     errors = parameter_errors(set(call.arguments), set(wanted.arguments), parameters)
     if errors:
         return frozenset(errors)
@@ -137,6 +140,7 @@ class Esm(NamedTuple):
 
 ESM_WEIGHTS = {"name": 3, "required": 3, "key": 1, "type": 2, "value": 2}  # [C]
 NO_CALL = Esm(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+PERFECT = Esm(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 
 
 class EsmRule(NamedTuple):
@@ -157,11 +161,12 @@ MENDED = EsmRule()
 RELEASED = EsmRule(required_in="gold", bool_is_integer=True, refuse_unread=True)
 
 
-def esm(prediction, gold, tools, rule=MENDED):
+def esm(prediction, gold, tools, rule=MENDED, by_name=False):
     """TTPA's score of a predicted call -> Esm. Takes what `classify` does.
 
     Total over texts: no call, or a tool that is not offered, scores 0 (with rule.refuse_unread it
-    raises ParseError). Raises ValueError if the gold call cannot be parsed.
+    raises ParseError). by_name: the right tool scores 1 in all parts, for golds whose arguments are
+    prose. Raises ValueError if the gold call cannot be parsed.
 
     >>> esm('book(city="Oslo", nights="3")', 'book(city="Oslo", nights=3)', EXAMPLE_TOOLS).type
     0.5
@@ -176,6 +181,8 @@ def esm(prediction, gold, tools, rule=MENDED):
             raise
         return NO_CALL
     name = float(call.name == wanted.name)
+    if by_name and name:
+        return PERFECT
     if not call.arguments:
         rest = name if not wanted.arguments else 0.0
         return Esm(name, rest, rest, rest, rest, rest)

@@ -105,6 +105,15 @@ def test_empty_arguments():
     assert esm('f(a="x")', "f()", tools).score == pytest.approx((3 + 3 + 1 + 2 + 0) / 11)
 
 
+def test_by_name_only_the_tool_counts():
+    tools = [tool("finish", ["answer"], answer="string"), tool("f", [])]
+    gold = 'finish(answer="all done")'
+    assert esm('finish(answer="else")', gold, tools, by_name=True) == module.PERFECT
+    assert esm("finish()", gold, tools, by_name=True) == module.PERFECT
+    assert esm("f()", gold, tools, by_name=True) == module.NO_CALL
+    assert esm("no call", gold, tools, by_name=True) == module.NO_CALL
+
+
 def test_a_gold_that_cannot_be_parsed_is_the_callers_error():
     with pytest.raises(ValueError, match="gold call"):
         esm("book()", "book(", EXAMPLE_TOOLS)
