@@ -41,13 +41,13 @@ def key_tokens(name, others):
     """
     keys = {0}
     for other in others:
-        shared = _common_prefix(name, other)
+        shared = common_prefix(name, other)
         if shared:
             keys.add(shared)
     return keys
 
 
-def _common_prefix(a, b):
+def common_prefix(a, b):
     """The number of leading elements that two sequences share."""
     length = 0
     for x, y in zip(a, b, strict=False):  # up to the end of the shorter one

@@ -1,17 +1,19 @@
-"""A page that shows the idea: one conversation with every token coloured by its weight in the loss.
+"""A page that shows the idea: every token of a conversation coloured by its weight in the loss.
 
     python show.py raw_data.json --index 3 > weights.html
+    python show.py runs/pairs --index 3 > pair.html       # TTPA: where two calls part
 """
 
 import html
 from argparse import BooleanOptionalAction
+from pathlib import Path
 
 import numpy as np
 
 from data import trajectories
 from evaluate import find_model
-from losses import token_weights
-from plumbing.files import InputError
+from losses import common_prefix, token_weights
+from plumbing.files import InputError, parse_json, read_text
 from plumbing.flags import Parser, cli
 from tokenizer import Tokenizer
 
@@ -40,17 +42,27 @@ pre, .legend span {{ font: 14px/1.7 ui-monospace, Menlo, Consolas, monospace;
 .key {{ color: var(--ink); font-weight: 600; border-radius: 3px;
         border-bottom: 2px solid rgb(var(--key)); }}
 .error {{ color: var(--faint); text-decoration: line-through; }}
+.chosen {{ color: var(--plain); font-weight: 600; }}
+.rejected {{ color: rgb(var(--key)); font-weight: 600; }}
+.gap {{ border-radius: 3px; }}
 pre span:hover {{ outline: 1px solid var(--ink); }}
 </style></head><body>
 <h1>{title}</h1>
 <p>{summary}</p>
-<div class="legend"><span class="w0">context: weight 0</span>
+<div class="legend">{legend}</div>
+{turns}
+</body></html>"""
+
+WEIGHTS_LEGEND = """<span class="w0">context: weight 0</span>
 <span class="w1">trained: weight 1</span>
 <span class="key" style="background: rgba(var(--key), .2)">key token: weight above 1</span>
 <span class="key" style="background: rgba(var(--key), .6)">weight {w_max:g}</span>
-<span class="error">erroneous call: weight 0</span></div>
-{turns}
-</body></html>"""
+<span class="error">erroneous call: weight 0</span>"""
+PAIR_LEGEND = """<span>what both calls share</span>
+<span class="chosen">the chosen call's own tokens</span>
+<span class="rejected">the rejected call's own tokens</span>
+<span class="gap" style="background: rgba(var(--key), .5)">greedy call: the two likeliest tokens
+are close</span>"""
 
 
 def page(conversation, tokenizer, mae=True, pkt=True, w_max=9.0):
@@ -79,7 +91,74 @@ def page(conversation, tokenizer, mae=True, pkt=True, w_max=9.0):
                f"{(trained > 1).sum()} of them key tokens; {len(encoded.calls)} calls, "
                f"{len(dropped)} erroneous. Point at a token for its weight.")
     title = html.escape(conversation.id or "conversation")
-    return PAGE.format(title=title, summary=summary, w_max=w_max, turns="\n".join(turns))
+    legend = WEIGHTS_LEGEND.format(w_max=w_max)
+    return PAGE.format(title=title, summary=summary, legend=legend, turns="\n".join(turns))
+
+
+def pair_page(preference, tokenizer):
+    """A line of pairs.jsonl -> self-contained HTML: the chosen call beside each rejected one.
+
+    The greedy call of the branch sampler shows the gap at every token: the probability of the
+    likeliest token less that of the next.
+    """
+    chosen = preference["chosen"]
+    blocks = []
+    prompt = html.escape(tokenizer.decode(preference["prompt_ids"]))
+    n = len(preference["prompt_ids"])
+    blocks.append(f"<details><summary>Prompt: {n} tokens</summary><pre>{prompt}</pre></details>")
+    if preference.get("path"):
+        blocks.append(f"<p>greedy</p><pre>{_path_spans(preference['path'], tokenizer)}</pre>")
+    for rejected in preference["rejected"]:
+        shared = common_prefix(chosen["ids"], rejected["ids"])
+        for kind, call in (("chosen", chosen), ("rejected", rejected)):
+            blocks.append(f"<p>{kind}, score {call['score']:.3f}{_origin(call)}</p>"
+                          f"<pre>{_parted(call, shared, kind, tokenizer)}</pre>")
+    summary = f"{len(preference['rejected'])} rejected; gold: {html.escape(preference['gold'])}"
+    title = html.escape(f"{preference['where']['id']}, turn {preference['where']['turn']}")
+    return PAGE.format(title=title, summary=summary, legend=PAIR_LEGEND, turns="\n".join(blocks))
+
+
+def _origin(call):
+    """Where a call comes from, for its heading."""
+    if call["gold"]:
+        return ", the gold"
+    return f", leaves the greedy call at its {call['kind']}" if call["kind"] else ""
+
+
+def _parted(call, shared, kind, tokenizer):
+    """The HTML of a call: its first `shared` tokens plain, the others of a colour."""
+    text = tokenizer.decode(call["ids"])
+    first = tokenizer.decode(call["ids"][:shared])
+    own = text[len(first):] + ("</s>" if call["ended"] else "")
+    return f'{html.escape(first)}<span class="{kind}">{html.escape(own)}</span>'
+
+
+def _path_spans(path, tokenizer):
+    """The greedy call, a span a token, the darker the closer the second likeliest token came."""
+    spans = []
+    for i, gap in enumerate(path["gaps"]):
+        ids = path["ids"][i:i + 1]
+        text = tokenizer.pieces.id_to_piece(ids[0]).replace("▁", " ") if ids else "</s>"
+        second = tokenizer.pieces.id_to_piece(path["runners_up"][i])
+        spans.append(f'<span class="gap" title="gap {gap:.2f} to {html.escape(second)}" '
+                     f'style="background: rgba(var(--key), {max(0.0, 1 - gap) / 2:.2f})">'
+                     f"{html.escape(text)}</span>")
+    return "".join(spans)
+
+
+def read_preference(path, index):
+    """Line `index` of a pairs.jsonl, or of that in a folder. Raises InputError."""
+    if Path(path).is_dir():
+        path = Path(path, "pairs.jsonl")
+    lines = read_text(path).splitlines()
+    if not 0 <= index < len(lines):
+        raise InputError(f"--index {index}: {path} has lines 0 to {len(lines) - 1}")
+    where = f"{path}: line {index + 1}"
+    preference = parse_json(lines[index], where)
+    keys = {"where", "prompt_ids", "gold", "chosen", "rejected"}
+    if not isinstance(preference, dict) or not preference.keys() >= keys:
+        raise InputError(f"{where}: not a line of preferences.py's pairs")
+    return preference
 
 
 def _spans(ids, weights, tokenizer, dropped, w_max):
@@ -121,7 +200,7 @@ def main():
     """The command line; see the top of this file. Raises InputError."""
     parser = Parser(
         description="One conversation, every token coloured by its weight, as an HTML page.")
-    parser.add_argument("file", help="trajectories in TL-Training's raw format")
+    parser.add_argument("file", help="trajectories in TL-Training's raw format, or pairs")
     parser.add_argument("--index", type=int, default=0, help="which conversation, from 0")
     parser.add_argument("--tokenizer",
                         help="SentencePiece model (default: that of the model to evaluate)")
@@ -129,6 +208,10 @@ def main():
     parser.add_argument("--pkt", action=BooleanOptionalAction, default=True)
     parser.add_argument("--w-max", type=float, default=9.0)
     flags = parser.parse_args()
+    if flags.file.endswith(".jsonl") or Path(flags.file).is_dir():
+        preference = read_preference(flags.file, flags.index)
+        print(pair_page(preference, Tokenizer(flags.tokenizer or find_model(""))))
+        return
     conversations = trajectories.read(flags.file)
     if not 0 <= flags.index < len(conversations):
         last = len(conversations) - 1

@@ -1,5 +1,6 @@
 """The page shows the text of the conversation, every weight, and nothing from outside."""
 
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -7,8 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from data.trajectories import read_item
-from losses import token_weights
-from show import page
+from losses import common_prefix, token_weights
+from show import page, pair_page
 from tests.conftest import ITEMS, assert_one_line_error, run_script
 from tokenizer import Tokenizer
 
@@ -26,7 +27,7 @@ class Spans(HTMLParser):
         self.tags.add(tag)
         self.inside = self.inside or tag == "pre"
         if tag == "span" and self.inside:
-            self.spans.append([dict(attributes)["class"], dict(attributes)["title"], ""])
+            self.spans.append([dict(attributes)["class"], dict(attributes).get("title"), ""])
 
     def handle_endtag(self, tag):
         self.inside = self.inside and tag != "pre"
@@ -40,9 +41,9 @@ class Spans(HTMLParser):
 @pytest.mark.parametrize("mae, pkt", [(True, True), (False, True), (True, False)])
 def test_spans_hold_the_text_and_the_weights(tokenizer_file, raw, mae, pkt):
     tokenizer, conversation = Tokenizer(tokenizer_file), read_item(raw)
-    html = page(conversation, tokenizer, mae, pkt)
+    shown = page(conversation, tokenizer, mae, pkt)
     parser = Spans()
-    parser.feed(html)
+    parser.feed(shown)
     for turn in conversation.turns[1:]:
         assert turn.content in "".join(text for _, _, text in parser.spans)
     encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
@@ -51,7 +52,7 @@ def test_spans_hold_the_text_and_the_weights(tokenizer_file, raw, mae, pkt):
     assert sorted(set(trained)) == sorted({f"weight {w:.3g}" for w in weights[weights > 0]})
     struck = "".join(text for kind, _, text in parser.spans if kind == "error")
     assert ("town" in struck) == (mae and raw is ITEMS[0])
-    assert "script" not in parser.tags and not re.search(r"(src|href|url)\s*[=(]", html)
+    assert "script" not in parser.tags and not re.search(r"(src|href|url)\s*[=(]", shown)
 
 
 def test_command_line(tmp_path, tokenizer_file):
@@ -61,3 +62,40 @@ def test_command_line(tmp_path, tokenizer_file):
     assert_one_line_error(run_script(*arguments, "--index", 3), "--index 3")
     done = run_script(*arguments[:3], cwd=tmp_path)  # no run under the working directory
     assert "<!doctype html>" in done.stdout, done.stderr
+
+
+def test_a_pair_shows_where_its_calls_part(tmp_path, model_dir):
+    """And the gap at every token of the greedy call, `</s>` included."""
+    tokenizer = Tokenizer(model_dir)
+
+    def call(text, **more):
+        return {"text": text, "ids": tokenizer.encode(text), "ended": True, "gold": False,
+                "branch": None, "kind": "", "score": 0.5, **more}
+
+    greedy = tokenizer.encode('get_news(topic="cats")')
+    preference = {
+        "where": {"file": "f", "id": "<x>", "turn": 2}, "prompt_ids": tokenizer.encode("a <b>"),
+        "gold": "get_news()", "chosen": call("get_news()", gold=True, score=1.0),
+        "rejected": [call('get_news(topic="cats")', kind="key"), call("get_weather()")],
+        "path": {"ids": greedy, "gaps": [0.25] * (len(greedy) + 1),
+                 "runners_up": [5] * (len(greedy) + 1)}}
+    page_text = pair_page(preference, tokenizer)
+    chosen = preference["chosen"]
+    for rejected in preference["rejected"]:
+        shared = common_prefix(chosen["ids"], rejected["ids"])
+        for kind, one in (("chosen", chosen), ("rejected", rejected)):
+            first = tokenizer.decode(one["ids"][:shared])
+            own = html.escape(one["text"][len(first):] + "</s>")
+            assert f'{html.escape(first)}<span class="{kind}">{own}</span>' in page_text
+    assert "get_" in tokenizer.decode(chosen["ids"][:common_prefix(
+        chosen["ids"], preference["rejected"][0]["ids"])])
+    parser = Spans()
+    parser.feed(page_text)
+    gaps = [title for kind, title, _ in parser.spans if kind == "gap"]
+    assert len(gaps) == len(greedy) + 1 and all("gap 0.25" in title for title in gaps)
+    assert "&lt;b&gt;" in page_text and "leaves the greedy call at its key" in page_text
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(preference) + "\n")
+    arguments = ("-m", "show", tmp_path, "--tokenizer", model_dir)
+    assert_one_line_error(run_script(*arguments, "--index", 1), "--index 1")
+    (tmp_path / "pairs.jsonl").write_text("{}\n")
+    assert_one_line_error(run_script(*arguments), "line 1")
