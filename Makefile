@@ -1,11 +1,15 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: demo test check parity bench base-model
+.PHONY: demo demo-ttpa test check parity bench base-model
 
 # SFT, PPO and evaluation on the embedded model and data; one table at the end.
 demo: $(VENV)/installed
 	$(PYTHON) demo.py
+
+# The same, and TTPA from the same fine-tuned model: its column beside PPO's.
+demo-ttpa: $(VENV)/installed
+	$(PYTHON) demo.py --ttpa
 
 test: $(VENV)/installed
 	$(PYTHON) -m pytest

@@ -1,6 +1,7 @@
 """The whole method on the embedded model and data: SFT, PPO, and what they change, in one table.
 
     make demo                                             # one seed, part of the held-out sets
+    make demo-ttpa                                        # the same, and TTPA from the same SFT
     python demo.py --out runs/demo --seed 0 --full        # all of the held-out sets
     python demo.py --compare runs/demo-0 runs/demo-1 runs/demo-2    # several seeds, pooled
 
@@ -17,14 +18,18 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-STAGES = {"base": "base", "sft": "SFT", "ppo": "SFT + PPO"}  # stage -> its title in the table
+STAGES = {  # stage -> its title in the table
+    "base": "base", "sft": "SFT", "ppo": "SFT + PPO", "dpo": "SFT + TTPA"}
 COUNTED = ("TS", "PI", "CF")  # measures of held-out calls that scores.json has as counts
 
 
 # --------------------------------------------------------------------------------------- the stages
 
-def demo(out, seed, full):
-    """Run all stages into the folder `out`; a demo that was cut short goes on there."""
+def demo(out, seed, full, ttpa):
+    """Run all stages into the folder `out`; a demo that was cut short goes on there.
+
+    ttpa: preferences.py and dpo.py, too, from the same fine-tuned model.
+    """
     out.mkdir(parents=True, exist_ok=True)
     # benchmark -> items of each group, 0 for all
     base_limits = {"embedded": 50, "no_tool": 10, "toolbox": 10}
@@ -39,6 +44,10 @@ def demo(out, seed, full):
     evaluate(out, "sft", limits)
     train(out, "ppo", "--model", out / "sft", "--seed", seed)
     evaluate(out, "ppo", limits)
+    if ttpa:
+        train(out, "preferences", "--model", out / "sft", "--seed", seed)
+        train(out, "dpo", "--model", out / "sft", "--data", out / "preferences", "--seed", seed)
+        evaluate(out, "dpo", limits)
     run("evaluate.py", "--bench", "embedded", "--level", "all", "--limit", noise_limit,
         "--model", out / "ppo", "--max-new-tokens", 96, "--out", out / "ppo-noise")
 
@@ -82,11 +91,17 @@ def read_items(folder):
     return [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
 
 
+def stages_of(outs):
+    """The stages that all of these demos have run, in order."""
+    return [stage for stage in STAGES
+            if all((out / f"{stage}-embedded" / "scores.json").exists() for out in outs)]
+
+
 def table_of(out):
     """{stage: {row: value}} of one demo: percentages, the mean reward, and seconds."""
     seconds = read(out / "seconds.json")
     table = {}
-    for stage in STAGES:
+    for stage in stages_of([out]):
         row = {}
         groups = read(out / f"{stage}-embedded" / "scores.json")["groups"]
         for group, counts in groups.items():
@@ -102,7 +117,8 @@ def table_of(out):
         row["DE"] = 100 * dialogues["DE"] / max(1, dialogues["calls"])
         row["CE"] = 100 * dialogues["CE"] / max(1, dialogues["calls"])
         row["VA"] = 100 * dialogues["VA"] / dialogues["queries"]
-        row["seconds"] = seconds.get(stage, 0)
+        sampling = seconds.get("preferences", 0) if stage == "dpo" else 0
+        row["seconds"] = seconds.get(stage, 0) + sampling
         table[stage] = row
     return table
 
@@ -117,7 +133,9 @@ def only_counted(stops):
 def show(outs):
     """Print the table of one demo; of several, mean ± standard deviation over the demos."""
     tables = [table_of(out) for out in outs]
-    print("\n| | " + " | ".join(STAGES.values()) + " |\n|---|" + "---|" * len(STAGES))
+    stages = stages_of(outs)
+    titles = [STAGES[stage] for stage in stages]
+    print("\n| | " + " | ".join(titles) + " |\n|---|" + "---|" * len(titles))
     for row in tables[0]["base"]:
         digits = 1
         if row == "seconds":
@@ -125,7 +143,7 @@ def show(outs):
         elif row.startswith("reward"):
             digits = 3
         cells = []
-        for stage in STAGES:
+        for stage in stages:
             values = [table[stage][row] for table in tables]
             cells.append(cell(values, digits))
         print(f"| {row} | " + " | ".join(cells) + " |")
@@ -140,19 +158,23 @@ def cell(values, digits):
 
 
 def gains(outs):
-    """Print what PPO changed, on seen and unseen tools and both: mean over items, paired error.
+    """Print what PPO and TTPA changed, on seen and unseen tools and both.
 
-    The items are the same in every demo: the difference of an item is its mean over the demos.
+    Mean over items, and its paired error. The items are the same in every demo: the difference of
+    an item is its mean over the demos.
     """
-    print("\nSFT + PPO less SFT, per item, runs pooled (mean ± standard error over items):")
-    pairs = [(read_items(out / "sft-embedded"), read_items(out / "ppo-embedded")) for out in outs]
     groups = {"seen": ["seen"], "unseen": ["unseen"], "all": ["seen", "unseen"]}
-    for group, parts in groups.items():
-        for name in ("reward", "TS", "CF"):
-            means = differences(pairs, parts, name)
-            error = statistics.stdev(means) / len(means) ** 0.5
-            mean = statistics.mean(means)
-            print(f"  {name} {group}: {mean:+.3f} ± {error:.3f} ({len(means)} items)")
+    for stage in stages_of(outs)[2:]:  # after base and SFT
+        print(f"\n{STAGES[stage]} less SFT, per item, runs pooled (mean ± standard error over "
+              "items):")
+        pairs = [(read_items(out / "sft-embedded"), read_items(out / f"{stage}-embedded"))
+                 for out in outs]
+        for group, parts in groups.items():
+            for name in ("reward", "TS", "CF"):
+                means = differences(pairs, parts, name)
+                error = statistics.stdev(means) / len(means) ** 0.5
+                mean = statistics.mean(means)
+                print(f"  {name} {group}: {mean:+.3f} ± {error:.3f} ({len(means)} items)")
 
 
 def differences(pairs, groups, name):
@@ -175,6 +197,7 @@ def main():
                         default=ROOT / "runs" / "demo")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--full", action="store_true", help="all held-out items after every stage")
+    parser.add_argument("--ttpa", action="store_true", help="TTPA, too, from the same SFT")
     parser.add_argument("--compare", nargs="+", type=Path, metavar="DIR",
                         help="finished runs, to be pooled")
     flags = parser.parse_args()
@@ -182,7 +205,7 @@ def main():
         show(flags.compare)
         gains(flags.compare)
         return
-    demo(flags.out, flags.seed, flags.full)
+    demo(flags.out, flags.seed, flags.full, flags.ttpa)
     show([flags.out])
     gains([flags.out])
     print(f"\nmodels, scores and answers: {flags.out}\ntry one: python evaluate.py --model "

@@ -1,6 +1,7 @@
 """The demo's table and gains, on scores written by hand."""
 
 import json
+import shutil
 
 import pytest
 
@@ -60,6 +61,19 @@ def test_gains_are_paired_by_item_and_pooled_over_runs(runs, capsys):
     assert "reward unseen: +0.625 ± 0.625 (2 items)" in text
     assert "CF seen: +0.500 ± 0.500" in text
     assert "reward all: +1.062 ± 0.710 (4 items)" in text
+
+
+def test_ttpa_has_a_column_where_every_run_has_it(runs, capsys):
+    for run in runs:
+        for bench in ("embedded", "no_tool", "toolbox"):
+            shutil.copytree(run / f"ppo-{bench}", run / f"dpo-{bench}")
+        demo.show(runs)
+        printed = capsys.readouterr().out
+        assert ("SFT + TTPA" in printed) == (run is runs[-1])
+    demo.gains(runs)
+    text = capsys.readouterr().out
+    before, _, after = text.partition("SFT + TTPA less SFT")
+    assert before.count("reward seen: +1.500") == after.count("reward seen: +1.500") == 1
 
 
 def test_a_stage_that_fails_ends_the_demo_with_its_status(capfd):
