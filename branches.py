@@ -22,7 +22,7 @@ from model import Answer, attend_causally, gather
 # -------------------------------------------------------------------------------------- the decoder
 
 
-class Path(NamedTuple):
+class GreedyPath(NamedTuple):
     """A greedy answer, and its runner-up at every step, that of `</s>` included."""
 
     answer: Answer
@@ -108,7 +108,7 @@ class PathCache:
 
 @torch.no_grad()
 def greedy_paths(transformer, prompts, max_new_tokens, eos_id):
-    """The greedy answer to each prompt, a list of ids -> (Paths, the PathCache behind them)."""
+    """The greedy answer to each prompt, a list of ids -> (GreedyPaths, the PathCache of them)."""
     transformer = gather(transformer)
     device = transformer.model.embed_tokens.weight.device
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)  # (B,)
@@ -145,13 +145,13 @@ def _two_likeliest(logits):
 
 
 def _make_path(tokens, runners_up, p, runner_up_p, eos_id):
-    """The Path of one prompt, from the four numbers of every step."""
+    """The GreedyPath of one prompt, from the four numbers of every step."""
     ids = [int(token) for token in tokens]
     steps = ids.index(eos_id) + 1 if eos_id in ids else len(ids)
     answer = Answer(ids[:steps - 1], True) if eos_id in ids else Answer(ids, False)
     gaps = [first - second for first, second in zip(p, runner_up_p, strict=True)]
-    return Path(answer, [int(token) for token in runners_up[:steps]], gaps[:steps],
-                runner_up_p[:steps])
+    return GreedyPath(answer, [int(token) for token in runners_up[:steps]], gaps[:steps],
+                      runner_up_p[:steps])
 
 
 @torch.no_grad()
@@ -276,7 +276,7 @@ def _character_kinds(text, tools):
 
 
 def branch_places(path, kinds, count, max_gap, min_p):
-    """Up to `count` steps of a Path at which to take the runner-up, the smallest gaps first.
+    """Up to `count` steps of a GreedyPath at which to take the runner-up, the smallest gaps first.
 
     kinds: of the path's tokens, see `token_kinds`. Steps with a gap of `max_gap` or more, or whose
     runner-up has a probability below `min_p`, are left out.

@@ -24,7 +24,14 @@ from typing import NamedTuple
 import numpy as np
 
 import model
-from branches import KINDS, branch_places, follow_branches, greedy_paths, token_kinds
+from branches import (
+    KINDS,
+    GreedyPath,
+    branch_places,
+    follow_branches,
+    greedy_paths,
+    token_kinds,
+)
 from data.calls import ParseError, parse_call
 from data.tools import write_call
 from groups import answer_generator
@@ -127,7 +134,7 @@ class Sampled(NamedTuple):
     """The candidates for one prompt; with the branch sampler the greedy path that they leave."""
 
     candidates: list[Candidate]
-    path: object = None  # a branches.Path
+    path: GreedyPath | None = None
 
 
 # ------------------------------------------------------------------------------------ 1. candidates

@@ -32,7 +32,7 @@ def draw(count, vocabulary, quick):
 
 
 def branches(transformer, prompts):
-    """(greedy Paths, four branches of each)."""
+    """(GreedyPaths, four branches of each)."""
     paths, cache = greedy_paths(transformer, prompts, NEW, -1)
     places = [PLACES] * len(prompts)
     return paths, follow_branches(transformer, cache, paths, places, NEW, -1)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import model
-from branches import KINDS, Path, branch_places, follow_branches, greedy_paths, token_kinds
+from branches import KINDS, GreedyPath, branch_places, follow_branches, greedy_paths, token_kinds
 from data.tools import read_tools, write_call
 from tests.conftest import TOOLS
 from tests.test_groups import noisy, some_prompts
@@ -135,7 +135,8 @@ def test_ids_that_are_no_text_have_no_kind(tokenizer_file):
 
 def test_the_smallest_gaps_first_within_the_limits():
     answer = model.Answer([5, 6, 7, 8, 9], True)
-    path = Path(answer, [1] * 6, [0.5, 0.1, 0.7, 0.2, 0.1, 0.0], [0.2, 0.3, 0.1, 0.01, 0.3, 0.4])
+    gaps = [0.5, 0.1, 0.7, 0.2, 0.1, 0.0]
+    path = GreedyPath(answer, [1] * 6, gaps, [0.2, 0.3, 0.1, 0.01, 0.3, 0.4])
     kinds = ["name", "key", "value", "value", ""]
     assert branch_places(path, kinds, 4, max_gap=0.6, min_p=0.02) == [1, 0]
     assert branch_places(path, kinds, 1, max_gap=0.6, min_p=0.02) == [1]
