@@ -40,7 +40,7 @@ THOUGHT_NAME = re.compile(
 CLOSING_NAME = re.compile(r"(^|[_▁])(end|stop|close)([_▁]|$)", re.IGNORECASE)
 CALL_NAME = re.compile(r"tool|func|call|action|python|plugin|invoke|api|arg[s_]|param",
                        re.IGNORECASE)
-FEEDBACK_NAME = re.compile(r"respon|result|output|observ", re.IGNORECASE)
+FEEDBACK_NAME = re.compile(r"(tool|func).*(respon|result|output)|observ", re.IGNORECASE)
 
 # ---- marks; what repeats is possessive or bounded, so that the time is linear
 TAG_NAME = r"[A-Za-z][\w:.▁-]{0,60}+"
@@ -80,6 +80,11 @@ XML_END = re.compile(r"\s*+(?:</[\w｜:]{0,21}?(?:function|invoke)>)?")
 GLAIVE = re.compile(
     r'\{\s*+"name"\s*+:\s*+"(?P<name>[^"\\]{1,200}+)"\s*+,\s*+"arguments"\s*+:\s*+\'\s*+(?=\{)')
 GLAIVE_END = re.compile(r"\s*+'\s*+\}")
+
+
+# The keys of a call's name and arguments in JSON; the last two are Anthropic's and LangChain's.
+KEYS = (("name", "arguments"), ("name", "parameters"), ("tool_name", "arguments"),
+        ("tool_name", "parameters"), ("name", "input"), ("action", "action_input"))
 
 
 class Group(NamedTuple):
@@ -167,6 +172,7 @@ class _Scan:
         self.open = {}          # name of a tag -> where those begin that are open
         self.thoughts = []      # spans
         self.elements = []      # spans of the elements of unknown meaning
+        self.feedbacks = []     # spans of the elements of feedback
         self.feedback = None    # where the first feedback after a call begins
         self.marked = None      # the place that belongs to the last mark of a call
         self.action = None      # the span of the last `Action:`
@@ -232,15 +238,17 @@ class _Scan:
         if THOUGHT_NAME.search(name):
             self.at_thought(CLOSING_NAME.sub("", name.replace("begin_", "")), closes, start, end)
             return end, closes
-        if CALL_NAME.search(name) and not FEEDBACK_NAME.search(name):
+        is_feedback = bool(FEEDBACK_NAME.search(name))
+        if CALL_NAME.search(name) and not is_feedback:
             self.marked = None if closes else BEFORE_LIST.match(self.text, end).end()
             return end, True
-        if FEEDBACK_NAME.search(name) and not closes:
+        if is_feedback and not closes:
             self.at_feedback(start)
         if not closes:
             self.open.setdefault(name, []).append(start)
         elif self.open.get(name):
-            self.elements.append((self.open[name].pop(), end))
+            spans = self.feedbacks if is_feedback else self.elements
+            spans.append((self.open[name].pop(), end))
         return end, self.begins_line(start)
 
     def at_thought(self, name, closes, start, end):
@@ -280,11 +288,12 @@ class _Scan:
         """The Reading, after `run`."""
         hidden = _Spans(self.thoughts)
         unknown = _Spans(self.elements)
+        answers = _Spans(self.feedbacks)
         visible = []
         for group in self.groups:
             if group.doubt == SURE and unknown.hold(group.start):
                 group = group._replace(doubt=IN_ELEMENT)
-            if not hidden.hold(group.start):
+            if not hidden.hold(group.start) and not answers.hold(group.start):
                 visible.append(group)
         answer = hidden.cut_from(self.text)
         if not visible:
@@ -397,7 +406,7 @@ def _read_json(scan, found):
     value, end = _json_at(scan.source, start)
     calls = _calls_in(value, scan.source.offered)
     is_marked = scan.marked == start
-    is_sure = (is_marked or scan.begins_line(start) or "name" not in value
+    is_sure = (is_marked or scan.begins_line(start) or "arguments" not in value
                or bool(calls) and calls[0].name in scan.source.offered)
     while calls and len(calls) < MAX_CALLS:
         following = LISTED.match(scan.text, end).end()
@@ -455,18 +464,17 @@ def _calls_in(value, offered):
     for key in ("tool_calls", "function_call", "function"):
         if isinstance(value.get(key), (dict, list)):
             return _calls_in(value[key], offered)
-    key = "parameters" if "arguments" not in value and "parameters" in value else "arguments"
-    name = value.get("name")
-    if key not in value and (value.keys() != {"name"} or name not in offered):
-        raise ParseError("a call must have arguments")  # under another key they would be lost
-    if key == "parameters" and _is_schema(value):
-        return []
-    return [_make_call(name, value.get(key, {}))]
+    for name, key in KEYS:
+        if name in value and key in value:
+            return [] if _is_schema(value) else [_make_call(value[name], value[key])]
+    if value.keys() == {"name"} and value["name"] in offered:
+        return [_make_call(value["name"], {})]
+    raise ParseError("a call must have arguments")  # under another key they would be lost
 
 
 def _is_schema(value):
     """Whether an object with a name and parameters is the tool's schema, which models repeat."""
-    parameters = value["parameters"]
+    parameters = value.get("parameters")
     return isinstance(parameters, dict) and isinstance(parameters.get("properties"), dict)
 
 
@@ -620,19 +628,22 @@ READERS = {
 
 # Marks by which models tell that a call follows.
 UNREAD = re.compile(
-    r"<[|｜][^<>|｜\n]{1,60}[|｜]>|<{1,2}/?[A-Za-z][^<>\n]{0,80}>{1,2}|\[[A-Z][A-Z_]{2,30}\]"
+    r"<[|｜][\w▁ ]{1,60}[|｜]>|<{1,2}/?[A-Za-z][\w:=\"'./ -]{0,80}>{1,2}|\[[A-Z][A-Z_]{2,30}\]"
     r"|^>>>|^```[a-z_]{2,20}", re.MULTILINE)
 KNOWN = re.compile(r"^<tool_?calls?>$|^<\|python_tag\|>$|^\[TOOL_CALLS\]$", re.IGNORECASE)
 
 
-def unread_mark(text):
-    """The mark of a call in a text in which none could be read; "" without one.
+def unread_mark(text, tools=()):
+    """What stands in a text in which no call could be read, though it looks like one; or "".
 
     >>> unread_mark("<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0")
     '<|tool_calls_section_begin|>'
     """
     answer = without_thoughts(text)
-    marks = UNREAD.findall(answer)
-    marks = [mark for mark in marks if mark == ">>>" or CALL_NAME.search(mark)]
+    marks = [mark for mark in UNREAD.findall(answer) if mark == ">>>" or CALL_NAME.search(mark)]
     unknown = [mark for mark in marks if not KNOWN.search(mark)]
-    return next(iter(unknown or marks), "")
+    if marks:
+        return re.sub(r"[= ].*(?=>)", "...", (unknown or marks)[0])
+    if any(f"{tool.name}(" in answer for tool in read_tools(tools)):
+        return "the name of a tool with a bracket"
+    return "a JSON object" if re.search(r"^\s*+\{\s*+[\"'}]", answer, re.MULTILINE) else ""
