@@ -48,7 +48,8 @@ def make_call(name, arguments):
 MAX_LENGTH = 200_000            # characters in the text
 MAX_DEPTH = 64                  # values in one another
 MAX_OPERATORS = 64              # of arithmetic, in the whole call
-MAX_VALUES = 20_000             # in the whole call
+MAX_VALUES = 20_000             # in all calls of the text, whether they can be read or not
+ATTEMPT = 64                    # characters that an attempt to read a call costs at least
 LARGEST = sys.float_info.max    # magnitude of a number
 
 # What may stand before the call. Strict: only space.
@@ -132,7 +133,7 @@ def parse_call(text, tools=(), strict=False):
     doubtful = None  # the first call that may be prose
     error = None     # of the first name with a bracket that begins no call
     found = pattern.search(text)
-    while found:
+    while found and source.left >= 0:
         try:
             call, end = source.call_at(found[1], found.start(1), found.end())
             if source.is_sure(call, end):
@@ -196,7 +197,10 @@ class Source:
                         for tool in reversed(read_tools(tools))}
         self.unclosed = {}    # quote -> the place from which on nothing closes it
         self.hopeless = set()  # the places of brackets that were read in vain
-        self.left = 2 * len(text) + 2000  # characters that may be read in vain
+        # Characters that attempts may cost and values that they may read: enough to read a text
+        # twice, with an attempt every 32 characters.
+        self.left = 2 * len(text) + 6000
+        self.values = min(MAX_VALUES, len(text) // 2 + 100)
 
     def call_at(self, name, start, inside):
         """(the Call of the tool `name`, which stands at `start`, the place after the call).
@@ -220,8 +224,9 @@ class Source:
             return read(*arguments)
         except ParseError:
             self.hopeless.update(reader.open)
-            self.left -= reader.pos - start
             raise
+        finally:
+            self.left -= max(reader.pos - start, ATTEMPT)
 
     def is_sure(self, call, end):
         """Whether a Call that was read, up to `end`, is one; else it may be prose.
@@ -256,7 +261,6 @@ class _Reader:
         self.end = pos       # after the last mark or operand, without the space behind it
         self.strict = strict
         self.depth = 0       # values that are being read, in one another
-        self.values = 0      # so far
         self.operators = 0   # of arithmetic, so far
         self.open = []       # places of the calls, lists and objects that are being read
         self.comma = False   # whether the list that `another` ended last had a comma before its end
@@ -346,8 +350,8 @@ class _Reader:
 
     def operand(self):
         """operand = number | string | constant | sign value | list | object | tuple | unquoted."""
-        self.values += 1
-        if self.values > MAX_VALUES:
+        self.source.values -= 1
+        if self.source.values < 0:
             self.fail("too many values")
         found = self.operand_token()
         self.pos = found.end()

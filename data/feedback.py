@@ -138,8 +138,8 @@ TURNED_DOWN = _any_of(
     r"(access|permission|request|authentication|authorization) (is |was |has been )?"
     r"(denied|refused|rejected|required)\b",
     # not "could not find": there was nothing to find
-    r"(could not|couldn't|cannot|can't|can not|unable to) (get|fetch|retrieve|access|read|write|load"
-    r"|open|create|parse|resolve|complete|execute|process|perform|call|validate|authenticate|update"
+    r"(could not|couldn't|cannot|can't|can not|unable to) (get|fetch|retrieve|access|read|write"
+    r"|load|open|create|parse|resolve|complete|execute|process|perform|call|validate|authenticate|update"
     r"|delete|convert|be) ",
     r"(\S+ ){0,4}not found\W*$",
     r"the \w+ (could|was|has) not (be |been )?found\W*$",

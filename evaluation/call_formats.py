@@ -19,7 +19,6 @@ A new format is a reader in this file, its mark in BEGINNINGS and its branch in 
 """
 
 import functools
-import json
 import re
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
@@ -30,6 +29,7 @@ from plumbing.files import parse_json
 
 FORMATS = ("auto", "call", "json", "react", "xml", "deepseek", "mistral")
 MAX_CALLS = 64  # in one prediction; the items ask for 4 at most
+MARK = 32       # characters that a mark costs; see data/calls.py:Source
 
 # ---- names of tags
 # What a thought is called: <think>, [THINK], <scratch_pad>, <|begin_of_thought|>, <antThinking> ...
@@ -57,7 +57,7 @@ MISTRAL_CALL = (r"(?P<mistral>\[TOOL_CALLS\]\s*+(?P<mistral_name>\w[\w.-]{0,200}
                 r"(?:\[CALL_ID\][\w-]{1,60}+)?(?:\[ARGS\])?\s*+(?=\{))")
 # Where else a call, a thought or feedback may begin. The most special mark comes first.
 BEGINNINGS = "|".join((
-    r"(?P<json>\{)", XML_CALL, DEEPSEEK_CALL, MISTRAL_CALL, TAG,
+    r"(?P<json>\{(?=\s*+[\"'}]))", XML_CALL, DEEPSEEK_CALL, MISTRAL_CALL, TAG,
     r"(?<!\w)(?P<input>Action[ _]?Input:)", r"(?<!\w)(?P<action>Action:)",
     r"^(?P<thought>Thought:)", r"^(?P<feedback>Observation:|Output:)"))
 # What may stand between the start of a line, or a mark, and a call in Python's form.
@@ -185,11 +185,12 @@ class _Scan:
         """Read the text to its end."""
         pos = 0
         is_fresh = True  # whether a call in Python's form may stand here, as on a new line
-        while True:
+        while self.source.left >= 0:  # a text of nothing but marks is not read to its end
             found = self.call_here.match(self.text, pos) if is_fresh else None
             found = found or self.beginning.search(self.text, pos)
             if not found:
                 break
+            self.source.left -= MARK
             if found.lastgroup == "tag":
                 pos, is_fresh = self.at_tag(found)
             elif found.lastgroup in READERS:
@@ -427,13 +428,8 @@ def _read_json(scan, found):
 def _json_at(source, start):
     """(the JSON value at `start`, the place after it). Raises ParseError.
 
-    What is no JSON may be a Python literal: with True, None, single quotes, a comma at the end.
+    Or a Python literal: with True, None, single quotes, a comma at the end.
     """
-    try:
-        _, end = json.JSONDecoder().raw_decode(source.text, start)
-        return parse_json(source.text[start:end], "call", twice=True), end
-    except (ValueError, RecursionError):  # ValueError: InputError, too
-        pass
     glaive = GLAIVE.match(source.text, start)
     if glaive:
         arguments, end = _json_at(source, glaive.end())
@@ -646,4 +642,4 @@ def unread_mark(text, tools=()):
         return re.sub(r"[= ].*(?=>)", "...", (unknown or marks)[0])
     if any(f"{tool.name}(" in answer for tool in read_tools(tools)):
         return "the name of a tool with a bracket"
-    return "a JSON object" if re.search(r"^\s*+\{\s*+[\"'}]", answer, re.MULTILINE) else ""
+    return "a JSON object" if re.search(r"^[ \t]*+\{\s*+[\"'}]", answer, re.MULTILINE) else ""
