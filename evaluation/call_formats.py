@@ -626,6 +626,7 @@ READERS = {
 UNREAD = re.compile(
     r"<[|｜][\w▁ ]{1,60}[|｜]>|<{1,2}/?[A-Za-z][\w:=\"'./ -]{0,80}>{1,2}|\[[A-Z][A-Z_]{2,30}\]"
     r"|^>>>|^```[a-z_]{2,20}", re.MULTILINE)
+LAST = 20_000  # characters at the end of a text, where a call stands after long thoughts
 KNOWN = re.compile(r"^<tool_?calls?>$|^<\|python_tag\|>$|^\[TOOL_CALLS\]$", re.IGNORECASE)
 
 
@@ -635,7 +636,7 @@ def unread_mark(text, tools=()):
     >>> unread_mark("<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0")
     '<|tool_calls_section_begin|>'
     """
-    answer = without_thoughts(text)
+    answer = without_thoughts(text[-LAST:])
     marks = [mark for mark in UNREAD.findall(answer) if mark == ">>>" or CALL_NAME.search(mark)]
     unknown = [mark for mark in marks if not KNOWN.search(mark)]
     if marks:
