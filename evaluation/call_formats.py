@@ -627,7 +627,7 @@ UNREAD = re.compile(
     r"<[|｜][\w▁ ]{1,60}[|｜]>|<{1,2}/?[A-Za-z][\w:=\"'./ -]{0,80}>{1,2}|\[[A-Z][A-Z_]{2,30}\]"
     r"|^>>>|^```[a-z_]{2,20}", re.MULTILINE)
 LAST = 20_000  # characters at the end of a text, where a call stands after long thoughts
-KNOWN = re.compile(r"^<tool_?calls?>$|^<\|python_tag\|>$|^\[TOOL_CALLS\]$", re.IGNORECASE)
+KNOWN = re.compile(r"^</?tool_?calls?>$|^<\|python_tag\|>$|^\[TOOL_CALLS\]$", re.IGNORECASE)
 
 
 def unread_mark(text, tools=()):
@@ -640,7 +640,8 @@ def unread_mark(text, tools=()):
     marks = [mark for mark in UNREAD.findall(answer) if mark == ">>>" or CALL_NAME.search(mark)]
     unknown = [mark for mark in marks if not KNOWN.search(mark)]
     if marks:
-        return re.sub(r"[= ].*(?=>)", "...", (unknown or marks)[0])
+        mark = (unknown or marks)[0].replace("</", "<")
+        return re.sub(r"[= ].*(?=>)", "...", mark)
     if any(f"{tool.name}(" in answer for tool in read_tools(tools)):
         return "the name of a tool with a bracket"
     return "a JSON object" if re.search(r"^[ \t]*+\{\s*+[\"'}]", answer, re.MULTILINE) else ""

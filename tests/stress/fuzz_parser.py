@@ -34,7 +34,8 @@ PIECES = [
 FORM_PIECES = [
     "<tool_call>", "</tool_call>", "<think>", "</think>", "[THINK]", "[/THINK]", "<plan>",
     "</plan>", "◁think▷", "<|begin_of_thought|>", "<|end_of_thought|>", "[TOOL_CALLS]", "[ARGS]",
-    "[CALL_ID]", "<|python_tag|>", "<<function>>", "<functioncall>", "<function=", "<function=f>", "</function>",
+    "[CALL_ID]", "<|python_tag|>", "<<function>>", "<functioncall>", "<function=",
+    "<function=f>", "</function>",
     "<parameter=", "<parameter=a>", "</parameter>", '<invoke name="f">', "</invoke>",
     "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>",
     "```", "```json\n", "```tool_code\n", "print(", "x = ", "Call: ", "Thought: ", "Action: ",
