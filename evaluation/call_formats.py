@@ -643,5 +643,5 @@ def unread_mark(text, tools=()):
         mark = (unknown or marks)[0].replace("</", "<")
         return re.sub(r"[= ].*(?=>)", "...", mark)
     if any(f"{tool.name}(" in answer for tool in read_tools(tools)):
-        return "the name of a tool with a bracket"
+        return "a broken or unfinished call"
     return "a JSON object" if re.search(r"^[ \t]*+\{\s*+[\"'}]", answer, re.MULTILINE) else ""
