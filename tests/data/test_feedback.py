@@ -163,7 +163,7 @@ PROTOCOLS = [
     (OTHERS, '[TOOL_RESULTS] {"content": {"error": "x"}} [/TOOL_RESULTS]'),
     (RIGHT, "<error></error>"), (RIGHT, '<?xml version="1.0"?><cups><cup>1</cup></cups>'),
     # JSON inside a text
-    (OTHERS, '{"role": "tool", "tool_call_id": "c", "content": "{\\"error\\": {\\"code\\": \\"bad\\"}}"}'),
+    (OTHERS, '{"role": "tool", "tool_call_id": "c", "content": "{\\"error\\": \\"bad\\"}"}'),
     (RIGHT, '{"role": "tool", "tool_call_id": "c", "content": "{\\"error\\": null, \\"n\\": 3}"}'),
     (OTHERS, '{"result": "{\\"error\\": {\\"message\\": \\"Invalid city\\"}}"}'),
     (RIGHT, '{"path": "a.json", "content": "{\\"error\\": \\"x\\"}"}'),
