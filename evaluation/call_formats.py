@@ -15,7 +15,7 @@ a value is part of the value. What is thought is no call, whatever its tags are 
 prediction is the first group of calls that is surely one: of an offered tool, or where a call may
 stand. Without any it is the first that may be one.
 
-A new format is a reader in this file, its mark in BEGINNINGS and its branch in `_Scan.step`.
+A new format is a reader in this file, its mark in BEGINNINGS and its place in READERS.
 """
 
 import functools
