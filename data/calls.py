@@ -48,7 +48,7 @@ def make_call(name, arguments):
 MAX_LENGTH = 200_000            # characters in the text
 MAX_DEPTH = 64                  # values in one another
 MAX_OPERATORS = 64              # of arithmetic, in the whole call
-MAX_VALUES = 20_000             # in all calls of the text, whether they can be read or not
+MAX_VALUES = 10_000             # in all calls of the text, whether they can be read or not
 ATTEMPT = 64                    # characters that an attempt to read a call costs at least
 LARGEST = sys.float_info.max    # magnitude of a number
 
@@ -56,7 +56,7 @@ LARGEST = sys.float_info.max    # magnitude of a number
 BEFORE_STRICT = r"\s*"
 # Lenient: anything, as long as the call's own line begins with the call, after spaces and backticks
 # (of a code block) and `Assistant:`. The call may be on the line after `Assistant:`.
-BEFORE_LENIENT = r"^(?:[^\S\n]|`)*(?:Assistant:(?:[^\S\n]|`)*)?"
+BEFORE_LENIENT = r"^(?:[^\S\n]|`)*+(?:Assistant:(?:[^\S\n]|`)*+)?"
 # The name of a tool that is not offered: of word characters, dots and hyphens.
 NAME = r"\w[\w.-]*"
 # The bracket that opens the arguments, on the line of the name.
@@ -72,8 +72,8 @@ WORD = r"[^\W\d][\w.]*"
 # A string in triple quotes, straight quotes or (leniently) curly quotes; a backslash takes the next
 # character with it. What repeats matches a character in one way only: the time is linear.
 STRING = "|".join((
-    r'"{3}(?:[^\\]|\\.)*?"{3}',
-    r"'{3}(?:[^\\]|\\.)*?'{3}",
+    r'"{3}[^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+"{3}',
+    r"'{3}[^'\\]*+(?:(?:\\.|'(?!''))[^'\\]*+)*+'{3}",
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+"',
     r"'[^'\\]*+(?:\\.[^'\\]*+)*+'",
     r"“[^”\\]*+(?:\\.[^”\\]*+)*+”",

@@ -193,7 +193,7 @@ ERROR = (r"(non_field_)?errors?([ _-]?(message|msg|description|detail|type|reaso
 
 # A member called an error holds one, unless its value says that there is none.
 ERROR_TEXT = Member(_any_of(ERROR),
-                    _any_of(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)(.|\n)+"))
+                    _any_of(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)[\s\S]+"))
 # A code of an error, but for the codes of success.
 ERROR_CODE = Member(_any_of(r"error_?(code|no)|errno"),
                     _any_of(r"(?!(0+|200|none|null|ok|success)$).+"))
@@ -582,12 +582,12 @@ def _kind(complaint):
 # A token of JSON or of a Python literal: a whole string, a mark, another word (a number, true,
 # None), or a quote that nothing closes, with the rest of the text. One group for each.
 TOKEN = re.compile(
-    r"""("(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')"""
+    r"""("[^"\\]*+(?:\\.[^"\\]*+)*+"|'[^'\\]*+(?:\\.[^'\\]*+)*+')"""
     r"""|([][{},:])"""
     r"""|([^][{},:"'\s]++)"""
     r"""|(["'].*)""",
     re.DOTALL)
-MAX_LENGTH = 200_000  # characters of feedback that are read; what is longer counts as cut off
+MAX_LENGTH = 50_000  # characters of feedback that are read; what is longer counts as cut off
 CONSTANTS = {"True": "true", "False": "false", "None": "null"}
 CLOSING = {"{": "}", "[": "]"}
 
@@ -626,7 +626,7 @@ def _mended(text):
         token = string or mark or CONSTANTS.get(word, word)
         tokens.append(shared.setdefault(token, token))
     if _unclosed(tokens):
-        tokens = tokens[:whole]
+        del tokens[whole:]
     return " ".join(tokens + _unclosed(tokens))
 
 
@@ -638,7 +638,8 @@ def _unclosed(tokens):
             closing.append(CLOSING[token])
         elif closing and token == closing[-1]:
             closing.pop()
-    return closing[::-1]
+    closing.reverse()
+    return closing
 
 
 # ------------------------------------------------------------------------------------- Figure 1
