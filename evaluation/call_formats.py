@@ -23,7 +23,7 @@ import re
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
-from data.calls import OPEN, ParseError, Source, any_name, make_call
+from data.calls import ATTEMPT, OPEN, ParseError, Source, any_name, make_call
 from data.tools import read_tools
 from plumbing.files import parse_json
 
@@ -213,6 +213,7 @@ class _Scan:
             return after, kind not in ("call", "json")
         if group.calls:
             self.groups.append(group)
+            self.source.left -= ATTEMPT
         return group.end, False
 
     def at_label(self, found):
