@@ -98,6 +98,7 @@ class Group(NamedTuple):
     marked: bool = False  # its mark may come again, with more calls of this prediction
 
 
+NO_CALL = "no name with a bracket where a call may begin"
 SURE = 0
 IN_ELEMENT = 1  # stands in an element whose meaning is not known: <idea>f(a=1)</idea>
 PROSE = 2
@@ -170,6 +171,7 @@ class _Scan:
         self.forms = forms      # those that are read
         self.groups = []
         self.open = {}          # name of a tag -> where those begin that are open
+        self.open_thoughts = {}  # the same for tags of thoughts
         self.thoughts = []      # spans
         self.elements = []      # spans of the elements of unknown meaning
         self.feedbacks = []     # spans of the elements of feedback
@@ -238,7 +240,12 @@ class _Scan:
         name = name.lower()
         start, end = found.span()
         if THOUGHT_NAME.search(name):
-            self.at_thought(CLOSING_NAME.sub("", name.replace("begin_", "")), closes, start, end)
+            key = CLOSING_NAME.sub("", name.replace("begin_", ""))
+            if closes:  # one that no tag opened began before the text
+                opened = self.open_thoughts.get(key) or [0]
+                self.thoughts.append((opened.pop(), end))
+            else:
+                self.open_thoughts.setdefault(key, []).append(start)
             return end, closes
         is_feedback = bool(FEEDBACK_NAME.search(name))
         if CALL_NAME.search(name) and not is_feedback:
@@ -253,24 +260,17 @@ class _Scan:
             spans.append((self.open[name].pop(), end))
         return end, self.begins_line(start)
 
-    def at_thought(self, name, closes, start, end):
-        """Open or close a thought. One that was never opened began before the text."""
-        key = ("thought", name)
-        if not closes:
-            self.open.setdefault(key, []).append(start)
-        elif self.open.get(key):
-            self.thoughts.append((self.open[key].pop(), end))
-        else:
-            self.thoughts.append((0, end))
-
     def end_open_thoughts(self):
-        """A thought that no tag ends, on a line of its own, goes to the end: the text was cut."""
+        """A thought that no tag ends, on a line of its own, goes to the end: the text was cut.
+
+        Not one in brackets: `[Reason]` is a label that needs no end; [THINK] is a tag.
+        """
         hidden = _Spans(self.thoughts)
-        for key, starts in self.open.items():
-            if key[0] == "thought":
-                cut = [start for start in starts
-                       if not hidden.hold(start) and self.begins_line(start)]
-                self.thoughts += [(start, len(self.text)) for start in cut[:1]]
+        for name, starts in self.open_thoughts.items():
+            cut = [start for start in starts
+                   if not hidden.hold(start) and self.begins_line(start)
+                   and (self.text[start] != "[" or name == "think")]
+            self.thoughts += [(start, len(self.text)) for start in cut[:1]]
 
     def begins_line(self, start):
         """Whether only space, labels and tags stand before a place on its line."""
@@ -299,8 +299,7 @@ class _Scan:
                 visible.append(group)
         answer = hidden.cut_from(self.text)
         if not visible:
-            return Reading("call", [], answer, self.error or "no name with a bracket where a call "
-                           "may begin")
+            return Reading("call", [], answer, self.error or NO_CALL)
         first = min(visible, key=lambda group: group.doubt)
         calls = []
         for group in visible:
@@ -408,7 +407,7 @@ def _read_json(scan, found):
     value, end = _json_at(scan.source, start)
     calls = _calls_in(value, scan.source.offered)
     is_marked = scan.marked == start
-    is_sure = (is_marked or scan.begins_line(start) or "arguments" not in value
+    is_sure = (is_marked or scan.begins_line(start) or "name" not in value
                or bool(calls) and calls[0].name in scan.source.offered)
     while calls and len(calls) < MAX_CALLS:
         following = LISTED.match(scan.text, end).end()

@@ -202,6 +202,7 @@ def test_what_is_thought_is_no_call_whatever_its_tag(before, after):
 def test_an_answer_in_a_tag_of_its_own_is_read_and_a_thought_alone_is_not():
     is_read(f"<answer>{CALL}</answer>")
     is_read(f"<output>\n{JSON}\n</output>")
+    is_read(f"[Reason] I look it up.\n{CALL}")
     for text in (f"<think>{CALL}</think>", f"<think>\n{CALL}", f"{CALL}\n</think>\nI cannot."):
         assert plain(text) == []
     assert without_thoughts(f"<think>{DRAFT}</think>{CALL}") == CALL

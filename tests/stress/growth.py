@@ -4,9 +4,9 @@
     python -m tests.stress.growth --shapes 20  # the first 20 shapes
 
 A shape is a mark that is repeated, bare or after the start of a call, a value or a block. A reader
-is timed (CPU of the thread, the best of three) on 25 KB and on 200 KB of it; the exponent is the
-logarithm of the times' ratio to the base of the lengths'. Texts that take under 2 ms are linear.
-Memory is that of tracemalloc's peak on 100 KB, as a multiple of the text.
+is timed (CPU of the thread; again, the best of five, where it grows) on 25 KB and on 200 KB of it;
+the exponent is the logarithm of the times' ratio to the base of the lengths'. Texts that take under
+2 ms are linear. Memory is that of tracemalloc's peak on 50 KB, as a multiple of the text.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from tests.stress.fuzz_parser import DEEP, FORM_PIECES, READERS
 
 SHORT = 25_000
 LONG = 200_000
-MEMORY_AT = 100_000
+MEMORY_AT = 50_000
 FAST = 0.002  # seconds; the clock tells little below it
 MORE = ["def a((((", "f(a=\n", "f(a=1,\n", "f(a=“\n", "f(a=[{},\n", "g(a=1,\n", "f(a='\n",
         '{"a":[{},', "<a>", "</a>", "<a>f()\n</a>", "Action:\n", "Observation:\n", "[f(a=1)]",
         "f(a=1), ", "f(a=1)\n", "print(f(", "Assistant: ", "{'a': 1, ", "{},", "<body", "<pre>",
         "no a", "error: ", "not found ", "\r", "\u2028", "<|a|>", "\n \n", "code ", "%s"]
-STARTS = ("", "f(a=", '{"a": "', "```\n")
+STARTS = ("", "f(a=", '{"error": "')
 
 
 def shapes():
@@ -39,10 +39,10 @@ def repeated(unit, start, length):
     return (start + unit * (length // len(unit) + 1))[:length]
 
 
-def seconds(reader, text):
-    """The least CPU time of three readings."""
+def seconds(reader, text, readings=1):
+    """The least CPU time of some readings."""
     times = []
-    for _ in range(3):
+    for _ in range(readings):
         begin = time.thread_time()
         read(reader, text)
         times.append(time.thread_time() - begin)
@@ -73,6 +73,19 @@ def exponent(short, long):
     return math.log(long / max(short, FAST / 8)) / math.log(LONG / SHORT)
 
 
+def measure(unit, start, reader):
+    """(exponent, seconds for LONG characters, memory in texts, reader, shape) of one shape."""
+    short_text = repeated(unit, start, SHORT)
+    long_text = repeated(unit, start, LONG)
+    short = seconds(reader, short_text)
+    long = seconds(reader, long_text)
+    if exponent(short, long) > 1:  # a busy machine adds to one measurement, seldom to each of five
+        short = seconds(reader, short_text, readings=5)
+        long = seconds(reader, long_text, readings=5)
+    memory = peak(reader, repeated(unit, start, MEMORY_AT))
+    return exponent(short, long), long, memory, reader, start + unit
+
+
 def main():
     """The command line; see the top of this file."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -84,10 +97,7 @@ def main():
     for unit in units:
         for start in STARTS:
             for reader in READERS:
-                short = seconds(reader, repeated(unit, start, SHORT))
-                long = seconds(reader, repeated(unit, start, LONG))
-                memory = peak(reader, repeated(unit, start, MEMORY_AT))
-                rows.append((exponent(short, long), long, memory, reader, start + unit))
+                rows.append(measure(unit, start, reader))
     print(f"{len(units)} marks, {len(rows)} shapes and readers; above 1.15: "
           f"{sum(row[0] > 1.15 for row in rows)}; above 20 texts of memory: "
           f"{sum(row[2] > 20 for row in rows)}")
