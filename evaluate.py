@@ -143,7 +143,7 @@ def evaluate_calls(flags, entry):
     rank, _ = processes()
     if rank:
         return  # one process scores
-    items = [judge(task, reply.text, call_format, reply.ended)
+    items = [judge(task, reply.text, call_format, reply.ended, flags.compat)
              for task, reply in zip(tasks, replies, strict=True)]
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")

@@ -16,6 +16,7 @@ import sentencepiece
 from data.tools import signature
 from plumbing.files import InputError
 
+SPACE_MARK = "\u2581"  # how pieces write a space
 ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "function": "Output"}
 
 
@@ -58,6 +59,9 @@ class Tokenizer:
         self.bos_id = self.pieces.bos_id()
         self.eos_id = self.pieces.eos_id()
         self._must_keep_text()
+        self.dummy_id = self.pieces.encode("\n")[0]
+        self.space_mark = [self.pieces.piece_to_id(f"<0x{byte:02X}>")
+                           for byte in SPACE_MARK.encode()]
         self.widths = np.array([self._width(i, text) for i, text in enumerate(texts)])
         self.call_prefix = self.continued("Assistant:")
         self._systems = {}  # text of a system turn -> its ids
@@ -83,7 +87,22 @@ class Tokenizer:
 
     def encode(self, text):
         """Ids of a text; no `<s>`, no `</s>`."""
-        return self.pieces.encode(text)
+        first, *rest = text.split(SPACE_MARK)
+        ids = self.pieces.encode(first)
+        if rest and not first:
+            ids = [self.dummy_id]  # which SentencePiece puts before every text
+        return ids + self._after_marks(rest)
+
+    def _after_marks(self, texts):
+        """Ids of U+2581 and of the text after it, for each of `texts`.
+
+        SentencePiece writes a space as U+2581 and would make a space of one that is in the text.
+        """
+        ids = []
+        for text in texts:
+            ids += self.space_mark
+            ids += self.pieces.encode("\n" + text)[2:]  # without the dummy and the newline
+        return ids
 
     def decode(self, ids):
         """Text of a list of ids. Ids beyond the pieces, which a model may have, are no text."""
@@ -100,7 +119,8 @@ class Tokenizer:
 
     def continued(self, text):
         """Ids of a line break and a text after it, as they stand within a longer text."""
-        return self.pieces.encode("\n" + text)[1:]  # [0] is SentencePiece's dummy space
+        first, *rest = text.split(SPACE_MARK)
+        return self.pieces.encode("\n" + first)[1:] + self._after_marks(rest)  # [0] is the dummy
 
     def _turn_ids(self, turn, tools, is_first):
         text = render(turn, tools)

@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter
 
+from evaluation.call_formats import unread_mark
 from evaluation.dialogue_scores import percent, plain_text
 from evaluation.scores import Score, closest_gold, wrong_parameters
 from evaluation.tasks import gold_names, knowable
@@ -48,15 +49,22 @@ def _score_row(title, counts):
 
 
 def bound_lines(tasks, items):
-    """Two lines: what the prompts let any model reach, and how many predictions hold no call."""
+    """Lines: what the prompts let any model reach, how many predictions hold no call, and what
+    stands there instead.
+    """
     best = [knowable(task) for task in tasks]
     cells = ""
     for place in range(len(Score._fields)):
         n = sum(scores[place] for scores in best)
         cells += f"{n:>7}{percent(n, len(tasks)):>9}"
     yield f"  {'at most, from the prompts':<28}{len(tasks):>6}{cells}"
-    unread = sum(item.call is None for item in items)
-    yield f"  predictions without a call that can be read: {unread} of {len(items)}"
+    unread = [item for item in items if item.call is None]
+    yield f"  predictions without a call that can be read: {len(unread)} of {len(items)}"
+    marks = Counter(unread_mark(item.prediction, item.task.tools) for item in unread)
+    for mark, n in marks.most_common():
+        if mark:
+            hold = "prediction holds" if n == 1 else "predictions hold"
+            yield f"  {n} {hold} {mark}, a form that is not read"
 
 
 def stop_lines(counts):

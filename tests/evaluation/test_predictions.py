@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.calls import ParseError
 from data.tools import read_tool, write_call
-from evaluation.call_formats import read_calls
+from evaluation.call_formats import read_calls, read_rotbench
 from evaluation.predictions import append_answers, claim, read_predictions, resume_answers
 from plumbing.files import InputError
 
@@ -140,8 +140,7 @@ def test_several_calls(text):
     ("auto", ""), ("auto", "   "), ("auto", "I cannot do (that)"), ("auto", "foo"),
     ("auto", 'foo(a="1", b="x"'), ("auto", "<think>\nfoo(a=1)"),  # cut off while it thinks
     ("auto", "Thought: x"), ("auto", "Action: foo"), ("auto", "Action: foo\nAction Input: "),
-    ("auto", "[]"), ("auto", "Action: foo\nAction Input: {'a': 1}"),
-    ("auto", "Action: foo\nAction Input: {} \nObservation: done"),
+    ("auto", "[]"),
     *(("react", f"Action: foo\nAction Input: {value}")
       for value in ("null", "5", '"x"', "[{}]", "NaN", "{")),
     ("react", "foo(a=1)"), ("react", "Action Input: {}"), ("json", "foo(a=1)"), ("json", "{}"),
@@ -163,9 +162,15 @@ def test_what_is_no_call_is_a_parse_error(form, text):
         read_calls(text, TOOLS, form)
 
 
-def test_react_input_runs_to_the_end_and_the_name_is_not_stripped():
+def test_rotbench_reads_the_input_to_the_end_and_does_not_strip_the_name():
     """RoTBench's evaluate.py takes the name as it stands, but for the newline after it."""
-    assert plain('Action: foo \nAction Input: {"a": "Action: x"}') == [("foo ", {"a": "Action: x"})]
+    text = 'Action: foo \nAction Input: {"a": "Action: x"}'
+    assert plain(text) == [("foo", {"a": "Action: x"})]
+    assert read_rotbench(text)[0][:2] == ("foo ", {"a": "Action: x"})
+    for input_text in ("{'a': 1}", "{} \nObservation: done", "```\n{}\n```", '"{}"', "5", ""):
+        text = f"Action: foo\nAction Input: {input_text}"
+        with pytest.raises(ParseError):
+            read_rotbench(text)
 
 
 def test_a_value_may_hold_what_looks_like_a_thought_or_a_list():

@@ -9,7 +9,8 @@ header, shapes, types or values lie; a tokenizer that is cut or overwritten; wro
 in a run's own folder.
 
 A case must end in one line that begins with "error:" and names the file or flag, with exit status
-2, and every file must be as it was. A script may also pass over a damaged checkpoint with a line,
+2, and every file must be as it was. Marks inside the values of calls are no error: such predictions
+must be scored as right. A script may also pass over a damaged checkpoint with a line,
 if weights and log at the end are those of the undisturbed run. A change that leaves a valid input
 is no
 case: another number where any will do, another letter in a text.
@@ -45,6 +46,7 @@ import model
 import ppo
 import sft
 import tokenizer
+from data.tools import write_call
 from evaluation.benchmarks import __main__ as benchmarks
 from evaluation.benchmarks.bfcl import CATEGORIES
 from plumbing import runs
@@ -69,6 +71,7 @@ class Case(NamedTuple):
     what: str               # what was broken
     command: list[str]      # a script of SCRIPTS and its arguments
     names: tuple[str, ...]  # the line must hold one of these
+    right: int = 0          # not broken: so many items must be scored as right
 
 
 class Result(NamedTuple):
@@ -77,8 +80,9 @@ class Result(NamedTuple):
     output: str
 
 
-VERDICTS = ("one line", "passed over", "not named", "traceback", "hang", "accepted", "damage")
-GOOD = VERDICTS[:2]
+VERDICTS = ("one line", "passed over", "read right", "not named", "traceback", "hang", "accepted",
+            "damage")
+GOOD = VERDICTS[:3]
 
 
 # ----------------------------------------------------------------------------------- what is valid
@@ -280,6 +284,9 @@ def run(case, folder, execute=in_child):
     lines = [line for line in err.splitlines() if line.strip()]
     if status is None:
         return Result("hang", output)
+    if status == 0 and case.right:
+        scores = json.loads((folder / "scores/scores.json").read_text())
+        return Result("read right" if scores["CF"] == case.right else "accepted", output)
     if status == 0:
         return Result("passed over" if _same_end(case, folder, out) else "accepted", output)
     if status != 2 or len(lines) != 1 or not lines[0].startswith("error: "):
@@ -877,11 +884,46 @@ def answers_case(rng, kind, folder):
     return Case(kind, f"answers, {path.name}: {what}", command, (path.name, "answers"))
 
 
+# -------------------------------------------------------------------------------------- predictions
+
+# Marks of the forms in which models write calls, and what may end a value where it is no JSON.
+MARKS = ("<tool_call>", "</tool_call>", "<think>", "</think>", "[THINK]", "</reasoning>", "\n", " ",
+         "[TOOL_CALLS]", "<function=f>", "</parameter>", "Action: f", "Action Input: {}", "{", "}",
+         "[f(a=1)]", "f(a=1)\n", "```", "<<function>>", "Observation:", '"', "'", "\\", ")", "(")
+
+
+def tags_case(rng, kind, folder):
+    """Marks inside the values of calls: the calls are whole, in any form, and scored as right."""
+    value = "a" + "".join(rng.choices(MARKS, k=rng.randint(1, 6))) + "z"
+    arguments = {"city": value}
+    gold = write_call("get_weather", arguments)
+    record = json.dumps({"name": "get_weather", "arguments": arguments})
+    text = json.dumps(arguments)
+    forms = [
+        gold, f"[{gold}]", f"Sure:\n```python\n{gold}\n```", f"<<function>>{gold}", record,
+        f"```json\n{record}\n```", f"<tool_call>\n{record}\n</tool_call>",
+        f"[TOOL_CALLS] [{record}]", f"<|python_tag|>{record}", f"<function=get_weather>{text}",
+        f"Thought: I look.\nAction: get_weather\nAction Input: {text}\nObservation: 1",
+        f"<thinking>f(a=1)</thinking>\n{gold}", f"Plan (short):\n{gold}",
+        f"<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{text}<｜tool▁call▁end｜>"]
+    files = sorted((folder / "bench").glob("BFCL_v3_*.json"))
+    for path in files:
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text(_lines(each | {"ground_truth": [gold]} for each in records))
+    count = 2 * len(files)
+    write(folder / "tags.jsonl",
+          _lines({"index": i, "prediction": rng.choice(forms)} for i in range(count)))
+    command = ["evaluate.py", "--bench", "bfcl", "--data", "bench", "--predictions", "tags.jsonl",
+               "--out", "scores", *CPU]
+    return Case(kind, f"the value {value!r}", command, (), count)
+
+
 # --------------------------------------------------------------------------------------- the table
 
 KINDS = {**dict.fromkeys(FORMATS, json_case),  # kind of input -> function that makes a case
          "config.json": config_case, "safetensors": weights_case, "safetensors index": index_case,
-         "tokenizer.model": tokenizer_case, "flags": flag_case, "a run's own files": run_case}
+         "tokenizer.model": tokenizer_case, "flags": flag_case, "a run's own files": run_case,
+         "tags inside values": tags_case}
 
 
 def make(seed, number, valid, folder):
