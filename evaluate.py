@@ -17,6 +17,8 @@ and CF (evaluation/scores.py), those of kind "dialogues" and "transcripts" by DE
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+import plumbing.environment  # noqa: F401 (before torch)
+
 from evaluation import call_formats, dialogue, predictions, report, tool_library
 from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS

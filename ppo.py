@@ -22,6 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import plumbing.environment  # noqa: F401 (before torch)
+
 import numpy as np
 import torch
 from tqdm import tqdm

@@ -11,3 +11,5 @@ measures and what it does not.
     one_pass.py, shards.py, ppo_learns.py         not in `make bench`: tokens saved by one pass,
                                                   memory against --plan, does PPO learn on real data
 """
+
+import plumbing.environment  # noqa: F401 (before torch)
