@@ -569,18 +569,15 @@ class _CapturedStep:
         return self.logits
 
     def _capture(self, token, positions, cache):
-        self.graph = None  # its memory is free for the next one
         self.token = token.clone()
         self.positions = positions.clone()
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):  # libraries take what they need outside the capture
-            self.transformer(self.token, self.positions, attend=cache.attend)
-        torch.cuda.current_stream().wait_stream(beside)
-        self.graph = torch.cuda.CUDAGraph()
+        # once as it is: libraries load what they need outside the capture; writes the same slots
+        self.transformer(self.token, self.positions, attend=cache.attend)
+        graph = torch.cuda.CUDAGraph()
         # thread_local: the threads of NCCL may ask for their events meanwhile
-        with torch.cuda.graph(self.graph, pool=self.pool, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
             self.logits = self.transformer(self.token, self.positions, attend=cache.attend)
+        self.graph = graph  # the older one lived until here: a pool must not be without any
 
 
 def _sample(logits, temperature, uniform):
