@@ -7,7 +7,7 @@
     python evaluate.py --bench bfcl --predictions FILE --errors
     python evaluate.py --bench transcripts --predictions FILE       # whole dialogues: DE, CE, VA
     python evaluate.py --bench tooleyes --tool-library ToolEyes/Tool_Library      # runs its tools
-    torchrun --nproc_per_node 8 evaluate.py --bench rotbench --model DIR --dtype bf16 --out DIR
+    torchrun --nproc_per_node 8 evaluate.py --bench rotbench --model DIR --out DIR
 
 The benchmarks stand in one list, evaluation/benchmarks/. Those of kind "calls" are scored by TS, PI
 and CF (evaluation/scores.py), those of kind "dialogues" and "transcripts" by DE, CE and VA
@@ -24,11 +24,11 @@ from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
 from evaluation.dialogue_scores import count_faults, fault_table, released_table
 from evaluation.predictions import Reply
-from evaluation.scores import judge, summarise
+from evaluation.scores import count_stops, judge, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from plumbing.files import InputError, write_json
 from plumbing.flags import cli, flag, flag_name, parse_flags
-from plumbing.parallel import processes
+from plumbing.parallel import own_device, processes
 from plumbing.runs import make_folder, newest_run
 from tokenizer import Tokenizer
 
@@ -87,7 +87,8 @@ class Flags:
         False, "transcripts: also list where the authors' released rules differ",
         group="benchmark")
     dtype: str = flag(
-        "fp32", "of the weights", group="hardware", choices=("fp32", "bf16"))
+        "auto", "of the weights; auto is bf16 on CUDA, fp32 on a CPU",
+        group="hardware", choices=("auto", "fp32", "bf16"))
     device: str = flag(
         "auto", "cpu, cuda, or auto", group="hardware")
     batch_size: int = flag(
@@ -104,6 +105,9 @@ def main(argv=None):
     entry = BENCHMARKS[flags.bench]
     check_flags(flags, entry)
     flags = replace(flags, level=flags.level or entry.default_level)
+    if flags.dtype == "auto" and not flags.predictions:
+        on_cuda = own_device(flags.device).type == "cuda"
+        flags = replace(flags, dtype="bf16" if on_cuda else "fp32")
     if flags.out:
         make_folder(Path(flags.out))
     if flags.ask:
@@ -150,13 +154,16 @@ def evaluate_calls(flags, entry):
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")
     print(*report.bound_lines(tasks, items), sep="\n")
+    stops = count_stops(items)
+    print(*report.stop_lines(stops), sep="\n")
     if flags.errors:
         unit = f"the tokens of {tokenizer.path}"
         print(*report.error_table(items, tokenizer.name_ids, unit), sep="\n")
     if flags.out:
         way = "compat" if flags.compat else "default"
         scores = map(entry.scorers[way], items)
-        summary = {**result[way], "bench": flags.bench, "rule": way, "rules": result}
+        summary = {**result[way], "bench": flags.bench, "rule": way, "rules": result,
+                   "stops": stops}
         report.write_scores(Path(flags.out), items, scores, summary)
 
 
