@@ -568,7 +568,7 @@ def load_models(flags, device):
         transformer.compute_dtype = dtype
         transformer.checkpoint_activations = flags.checkpoint_activations
     _, ranks = processes()
-    if flags.offload_reference and device.type == "cuda" and ranks == 1:
+    if flags.offload_reference and torch.device(device).type == "cuda" and ranks == 1:
         for parameter in reference.parameters():
             parameter.data = parameter.data.pin_memory()  # copied faster, and beside other work
     return tokenizer, Models(actor, critic, reference.requires_grad_(False))
