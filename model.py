@@ -165,10 +165,8 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x):
-        if x.dtype in (torch.float32, torch.float64):
-            return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.eps)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))  # squares overflow in fp16
-        normed = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+        normed = F.rms_norm(wide, self.weight.shape, eps=self.eps)
         return self.weight.to(x.dtype) * normed.to(x.dtype)
 
 
@@ -289,10 +287,10 @@ class Cache:
 
     def advance(self, columns):
         """Make room for `columns` new slots: S for the prompts, then K for each step."""
-        self.reads_prompts = self.used == 0
+        is_step = self.used > 0
         self.used += columns
         self.view = pad_length(self.used, self.mask.device)  # where the slots end that are read
-        if not self.reads_prompts:
+        if is_step:
             self.new += columns  # in place: a captured step reads it
             self.mask.index_copy_(3, self.new, self.own.expand(*self.mask.shape[:3], -1))
 
