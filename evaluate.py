@@ -7,7 +7,7 @@
     python evaluate.py --bench bfcl --predictions FILE --errors
     python evaluate.py --bench transcripts --predictions FILE       # whole dialogues: DE, CE, VA
     python evaluate.py --bench tooleyes --tool-library ToolEyes/Tool_Library      # runs its tools
-    torchrun --nproc_per_node 8 evaluate.py --bench rotbench --model DIR --dtype bf16 --out DIR
+    torchrun --nproc_per_node 8 evaluate.py --bench rotbench --model DIR --out DIR
 
 The benchmarks stand in one list, evaluation/benchmarks/. Those of kind "calls" are scored by TS, PI
 and CF (evaluation/scores.py), those of kind "dialogues" and "transcripts" by DE, CE and VA
@@ -16,6 +16,8 @@ and CF (evaluation/scores.py), those of kind "dialogues" and "transcripts" by DE
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+
+import plumbing.environment  # noqa: F401 (before torch)
 
 from evaluation import call_formats, dialogue, predictions, report, tool_library
 from evaluation.benchmarks import BENCHMARKS
@@ -26,7 +28,7 @@ from evaluation.scores import count_stops, judge, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from plumbing.files import InputError, write_json
 from plumbing.flags import cli, flag, flag_name, parse_flags
-from plumbing.parallel import processes
+from plumbing.parallel import own_device, processes
 from plumbing.runs import make_folder, newest_run
 from tokenizer import Tokenizer
 
@@ -85,7 +87,8 @@ class Flags:
         False, "transcripts: also list where the authors' released rules differ",
         group="benchmark")
     dtype: str = flag(
-        "fp32", "of the weights", group="hardware", choices=("fp32", "bf16"))
+        "auto", "of the weights; auto is bf16 on CUDA, fp32 on a CPU",
+        group="hardware", choices=("auto", "fp32", "bf16"))
     device: str = flag(
         "auto", "cpu, cuda, or auto", group="hardware")
     batch_size: int = flag(
@@ -102,6 +105,9 @@ def main(argv=None):
     entry = BENCHMARKS[flags.bench]
     check_flags(flags, entry)
     flags = replace(flags, level=flags.level or entry.default_level)
+    if flags.dtype == "auto" and not flags.predictions:
+        on_cuda = own_device(flags.device).type == "cuda"
+        flags = replace(flags, dtype="bf16" if on_cuda else "fp32")
     if flags.out:
         make_folder(Path(flags.out))
     if flags.ask:

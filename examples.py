@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from losses import normalise, token_weights
+from plumbing.cuda import pad_length
 from plumbing.files import InputError
 
 # conversations sorted by length at a time: 6.6% padding on real data; fours drawn at random: 35%
@@ -150,6 +151,7 @@ def collate(examples, device="cpu", dtype=torch.float32, pad=0):
     Without examples: a row of one token with weight 0.
     """
     longest = max((len(example.ids) for example in examples), default=1)
+    longest = pad_length(longest, device)
     ids = [example.ids for example in examples]
     labels = [example.labels for example in examples]
     weights = [normalise(example.weights, example.call) for example in examples]

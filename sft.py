@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import plumbing.environment  # noqa: F401 (before torch)
+
 import torch
 
 import model

@@ -6,6 +6,8 @@
 import html
 from argparse import BooleanOptionalAction
 
+import plumbing.environment  # noqa: F401 (before torch)
+
 import numpy as np
 
 from data import trajectories

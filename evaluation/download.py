@@ -18,12 +18,11 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from tqdm import tqdm
-
 from evaluation.benchmarks import ENTRIES
 from evaluation.benchmarks.entry import HOME, Source
 from plumbing.files import InputError
 from plumbing.flags import Parser, cli
+from plumbing.progress import progress
 
 BASE_URL = "https://raw.githubusercontent.com"
 # Errors that are worth another try.
@@ -114,7 +113,7 @@ def _transfer(url, part):
         total = have + int(length) if length else None
         name = url.rsplit("/", 1)[-1]
         with (open(part, "ab" if have else "wb") as file,
-              tqdm(total=total, initial=have, desc=name, unit="B", unit_scale=True,
+              progress(total=total, initial=have, desc=name, unit="B", unit_scale=True,
                    disable=None) as bar):
             while block := response.read(BLOCK):
                 file.write(block)

@@ -11,12 +11,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 import model
 from model import warn_of_length
 from plumbing.files import InputError, contents, parse_json, read_object, read_text, write_json
 from plumbing.parallel import barrier, leave, own_device, processes
+from plumbing.progress import progress
 from tokenizer import Tokenizer
 
 
@@ -127,7 +126,7 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
     batches = [batch for batch in batches if not done.keys() >= set(batch)]
     transformer = load_model(flags, folder, tokenizer) if batches else None
     title = f"{flags.bench}, {folder}"
-    for batch in tqdm(batches, desc=title, unit="batch", disable=rank > 0):
+    for batch in progress(batches, desc=title, unit="batch", disable=rank > 0):
         answers = zip(batch, respond(transformer, batch), strict=True)
         new = {i: answer for i, answer in answers if i not in done}
         done |= new

@@ -19,6 +19,7 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
+from plumbing import cuda
 from plumbing.files import InputError
 
 # ---------------------------------------------------------------------------------------- processes
@@ -43,8 +44,8 @@ def join(name):
             backend = "cpu:gloo,cuda:nccl"
         else:
             backend = "gloo"
-        # The longest wait for another process: rollouts differ in length.
-        distributed.init_process_group(backend, timeout=timedelta(days=1))
+        # The longest wait for another process: rollouts differ in length, by minutes.
+        distributed.init_process_group(backend, timeout=timedelta(hours=1))
     if rank > 0:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (it stays open to the end)
     return device
@@ -69,6 +70,8 @@ def own_device(name):
     kind = name.partition(":")[0]
     if kind not in ("cpu", "cuda"):  # mps has no fp64
         raise InputError(f"--device {name}: not one of cpu, cuda, auto")
+    if kind == "cuda":
+        cuda.prepare()
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch compiled without CUDA
@@ -149,6 +152,12 @@ def shard(transformer, device, dtype=None, offload=False):
     _, ranks = processes()
     if ranks == 1:
         return all_rows
+    return spread(transformer, device, dtype, offload)
+
+
+def spread(transformer, device, dtype=None, offload=False):
+    """The same for any number of processes that have joined, one too."""
+    _, ranks = processes()
     # Imported here: half a second that one process can save.
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard

@@ -27,11 +27,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch.distributed.checkpoint as dcp
-from tqdm import tqdm
 
 from plumbing.files import InputError, contents, read_json, read_object, read_text, write_json
 from plumbing.flags import flag_name
 from plumbing.parallel import all_max, all_sum, barrier, leave, processes
+from plumbing.progress import progress
 
 # Of dcp, which saves and loads checkpoints; one process is no mistake.
 warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
@@ -131,8 +131,8 @@ class Run:
             self._open_folder(start)
         for number in SIGNALS:
             signal.signal(number, self._stop)
-        self.bar = tqdm(total=count, initial=start, desc=self.identity["script"], unit="step",
-                        disable=not self.first)
+        self.bar = progress(total=count, initial=start, desc=self.identity["script"], unit="step",
+                            disable=not self.first)
         for number in range(start, count):
             yield number
             self.bar.update()
@@ -191,7 +191,7 @@ class Run:
         if self.first:
             self.metrics.write(json.dumps({"step": step, **metrics}) + "\n")
             self.timings.write(json.dumps({"step": step, **timings}) + "\n")
-            self.bar.set_postfix_str(shown)
+            self.bar.set_postfix_str(shown, refresh=False)
 
     def _kept_lines(self, name, start):
         """The lines of a log up to step `start`, without one that a kill cut short.

@@ -23,9 +23,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import plumbing.environment  # noqa: F401 (before torch)
+
 import numpy as np
 import torch
-from tqdm import tqdm
 
 import model
 import tokenizer as tokenizers
@@ -36,6 +37,7 @@ from plumbing.files import InputError
 from plumbing.flags import cli, flag, parse_flags
 from plumbing.optimizer import adamw, clip_and_step, learning_rate, make_optimizer
 from plumbing.parallel import join
+from plumbing.progress import progress
 from pretraining.documents import document, random_documents
 from pretraining.drills import as_one_call, choosing_drill, copying_drill
 from pretraining.nonsense import nonsense_conversation
@@ -275,7 +277,7 @@ def train(transformer, tokenizer, flags, out, device):
     test_rng = random.Random(f"test {flags.seed}")
     difficulty = 0.0
     steps = flags.drill_steps + flags.steps
-    bar = tqdm(range(steps), unit="step")
+    bar = progress(range(steps), unit="step")
     with open(out / "metrics.jsonl", "w", buffering=1) as file:
         for number in bar:
             examples = batch_of(number, difficulty, flags, rng, pieces, tokenizer)
@@ -300,7 +302,7 @@ def train(transformer, tokenizer, flags, out, device):
                             "right_strange": share_right(transformer, collate(strange, device))}
                 model.save(transformer, out, torch.bfloat16)
                 bar.set_description(f"right tools {names:.0%}, calls {calls:.0%}")
-            bar.set_postfix_str(f"loss {metrics['loss']:.3f}")
+            bar.set_postfix_str(f"loss {metrics['loss']:.3f}", refresh=False)
             file.write(json.dumps(metrics) + "\n")
 
 
