@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 import model
 import ppo
 import sft
-from plumbing import runs
+from plumbing import checkpoints
 from plumbing.files import InputError
 from tests.conftest import ITEMS
 from tests.plumbing.test_parallel import difference, run_processes, train
@@ -85,8 +85,8 @@ def wait_for_step(process, folder, step):
 
 
 def killer(monkeypatch, place, call):
-    """The process kills itself at the `call`-th use of os.replace, or of dcp.save in runs.py."""
-    module = {"replace": os, "save": runs.dcp}[place]
+    """The process kills itself at the `call`-th use of save_file in checkpoints.py, or of one of os."""
+    module = checkpoints if place == "save_file" else os
     original = getattr(module, place)
     calls = []
 
@@ -104,8 +104,8 @@ def test_killed_at_any_write_and_started_again_it_ends_bit_for_bit_the_same(
         tmp_path, model_dir, data_file, straight, script, monkeypatch):
     folder = tmp_path / "run"
     options = {**RUNS[script], "eval_data": data_file}
-    for place, call in (("save", 2), ("replace", 3), ("replace", 5), ("replace", 7),
-                        ("replace", 9)):
+    for place, call in (("save_file", 2), ("replace", 3), ("fsync", 9), ("replace", 6),
+                        ("unlink", 9), ("replace", 8), ("rmdir", 1), ("fsync", 20)):
         with monkeypatch.context() as patch:
             killer(patch, place, call)
             status = in_child(lambda: train(script, model_dir, data_file, folder, **options))
@@ -134,25 +134,43 @@ def test_a_signal_ends_the_run_after_the_step_with_everything_saved(
     assert_same_result(folder, straight[sft])
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path, model_dir, data_file, monkeypatch):
+@pytest.mark.parametrize("signals, status", [
+    # as torchrun passes on what it and its processes got, as systemd and a closed terminal do
+    ([signal.SIGTERM, signal.SIGTERM], 143),
+    ([signal.SIGINT, signal.SIGINT, signal.SIGTERM], 130),
+    ([signal.SIGHUP, signal.SIGTERM, signal.SIGINT], 129),
+    # somebody who will not wait: another Ctrl-C, later than a second
+    ([signal.SIGINT, None, signal.SIGINT], -signal.SIGINT),
+    ([signal.SIGTERM, None, signal.SIGTERM, signal.SIGHUP, signal.SIGINT], -signal.SIGINT),
+])
+def test_one_request_may_come_as_several_signals(
+        tmp_path, model_dir, data_file, monkeypatch, signals, status):
+    """None: a pause of more than a second. The step at hand takes longer than all of them."""
     folder = tmp_path / "run"
     original = sft.train_step
 
     def slow(*arguments):
         (folder / "in-step").touch()
-        time.sleep(30)
+        if len(os.listdir(folder / "checkpoints")) == 0:
+            for _ in range(20):
+                time.sleep(0.1)
         return original(*arguments)
 
-    def stop(process):
+    def send(process):
         while not (folder / "in-step").exists():
             time.sleep(0.005)
-        os.kill(process.pid, signal.SIGINT)
-        time.sleep(0.2)
-        os.kill(process.pid, signal.SIGTERM)
+        for number in signals:
+            if number is None:
+                time.sleep(1.1)
+            else:
+                os.kill(process.pid, number)
+                time.sleep(0.05)
 
     monkeypatch.setattr(sft, "train_step", slow)
-    status = in_child(lambda: train(sft, model_dir, data_file, folder, **RUNS[sft]), stop)
-    assert status == -signal.SIGTERM and not list((folder / "checkpoints").iterdir())
+    options = RUNS[sft] | {"save_every": 0}
+    ended = in_child(lambda: train(sft, model_dir, data_file, folder, **options), send)
+    assert ended == status
+    assert len(list((folder / "checkpoints").iterdir())) == (status > 0)
 
 
 @pytest.fixture
@@ -161,10 +179,11 @@ def cut_short(tmp_path, model_dir, data_file, monkeypatch):
     folder = tmp_path / "run"
     options = {**RUNS[sft], "keep": 2}
     with monkeypatch.context() as patch:
-        killer(patch, "save", 4)
+        killer(patch, "save_file", 4)
         in_child(lambda: train(sft, model_dir, data_file, folder, **options))
-    checkpoints = sorted(path.name for path in (folder / "checkpoints").iterdir())
-    assert checkpoints == ["step-000002", "step-000003"]
+    made = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert made == ["step-000002", "step-000003", "step-000004.part"]
+    shutil.rmtree(folder / "checkpoints/step-000004.part")
     return folder, options
 
 
@@ -172,12 +191,12 @@ def test_half_written_and_damaged_checkpoints_are_passed_over_with_a_line(
         cut_short, model_dir, data_file, straight, capsys):
     folder, options = cut_short
     shutil.copytree(folder / "checkpoints/step-000003", folder / "checkpoints/step-000004.part")
-    file = next((folder / "checkpoints/step-000003").glob("*.distcp"))
+    file = folder / "checkpoints/step-000003/rank-0.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
     train(sft, model_dir, data_file, folder, **options)
     out = capsys.readouterr().out
-    assert "step-000004.part: damaged or half written, ignored" in out
-    assert "step-000003: damaged or half written, ignored" in out
+    assert "step-000004.part: damaged or half written; ignored" in out
+    assert "step-000003/rank-0.safetensors: damaged; ignored" in out
     assert "going on from" in out and "step-000002" in out
     assert_same_weights(folder, straight[sft])
     assert len(list((folder / "checkpoints").iterdir())) == 2  # --keep, and no leftovers
@@ -187,19 +206,20 @@ def test_a_damaged_checkpoint_is_not_kept_in_place_of_a_new_one(
         cut_short, model_dir, data_file, straight, monkeypatch):
     """One of a later step counted as the newest: each new one was removed as soon as made."""
     folder, options = cut_short
-    checkpoints = folder / "checkpoints"
-    (checkpoints / "step-000003").rename(checkpoints / "step-000009")
+    made = folder / "checkpoints"
+    (made / "step-000003").rename(made / "step-000009")
     with monkeypatch.context() as patch:
-        killer(patch, "save", 2)
+        killer(patch, "save_file", 2)
         in_child(lambda: train(sft, model_dir, data_file, folder, **options | {"keep": 1}))
-    assert [path.name for path in checkpoints.iterdir()] == ["step-000003"]
+    assert sorted(path.name for path in made.iterdir()) == ["step-000003", "step-000004.part"]
     train(sft, model_dir, data_file, folder, **options)
     assert_same_weights(folder, straight[sft])
 
 
 def all_bytes(folder):
-    """{path: bytes} of all files of a folder."""
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """{path: bytes} of all files of a folder but the lock, which names its last holder."""
+    return {path: path.read_bytes() for path in folder.rglob("*")
+            if path.is_file() and path.name != "lock"}
 
 
 def test_another_run_than_the_one_in_the_folder_is_refused_by_name(
