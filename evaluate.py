@@ -24,10 +24,10 @@ from evaluation.dialogue_scores import count_faults, fault_table, released_table
 from evaluation.predictions import Reply
 from evaluation.scores import judge, summarise
 from evaluation.tasks import LEVELS, first_of_groups
-from plumbing.files import InputError, write_json
+from plumbing.files import InputError, kind_of, make_folder, write_json
 from plumbing.flags import cli, flag, flag_name, parse_flags
 from plumbing.parallel import processes
-from plumbing.runs import make_folder, newest_run
+from plumbing.runs import newest_run
 from tokenizer import Tokenizer
 
 HERE = Path(__file__).parent
@@ -59,6 +59,9 @@ class Flags:
         group="files")
     tool_timeout: float = flag(
         30.0, "tooleyes: seconds that a call may take", group="hardware", least=0.1, most=86400)
+    tool_env: str = flag(
+        "", "tooleyes: environment variables (keys) that the tools may see, with commas",
+        group="files")
     ask: str = flag(
         "", "a question: hold one dialogue about it with the embedded tools, and print it",
         group="benchmark")
@@ -192,7 +195,7 @@ def evaluate_transcripts(flags, entry):
 def read_tasks(flags, entry):
     """All items of the benchmark that the flags name; levels follow one another."""
     folder = Path(flags.data) if flags.data else None
-    if folder and (folder / flags.bench).is_dir():
+    if folder and kind_of(folder / flags.bench) == "folder":
         folder = folder / flags.bench
     tasks = []
     levels = entry.levels if flags.level == "all" else (flags.level,)
@@ -207,13 +210,13 @@ def find_model(path, runs=Path("runs"), embedded=HERE / "data" / "tiny"):
     It is `path`, else the newest run, else the embedded model. Raises InputError if there is none.
     """
     if path:
-        if not Path(path).is_dir():
+        if kind_of(path) != "folder":
             raise InputError(f"--model {path}: no such directory")
         return Path(path)
     newest = newest_run(runs=runs)
     if newest:
         return newest
-    if not (embedded / "config.json").exists():
+    if not kind_of(embedded / "config.json"):
         raise InputError("no model: none under runs/ and none embedded in data/tiny; "
                          "name one with --model")
     return embedded

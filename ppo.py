@@ -605,8 +605,11 @@ def evaluate(actor, prompts, tokenizer, flags):
     answers = []
     for batch in batches[rank::ranks]:
         asked += batch
-        answers += model.generate(
-            actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)
+        try:
+            answers += model.generate(
+                actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)
+        except NotFinite as error:
+            raise InputError(f"--eval-data {flags.eval_data}: {error}") from None
     errors, scores = score_answers(asked, answers, tokenizer)
     n = len(prompts)
     mean = all_sum(scores.double().sum()).item() / n

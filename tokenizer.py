@@ -14,7 +14,7 @@ import numpy as np
 import sentencepiece
 
 from data.tools import signature
-from plumbing.files import InputError
+from plumbing.files import InputError, kind_of
 
 ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "function": "Output"}
 
@@ -48,7 +48,9 @@ class Tokenizer:
     """A SentencePiece model that keeps text as it is. Raises InputError for one that does not."""
 
     def __init__(self, path):
-        self.path = Path(path, "tokenizer.model") if Path(path).is_dir() else Path(path)
+        self.path = Path(path)
+        if kind_of(path) == "folder":
+            self.path /= "tokenizer.model"
         try:
             self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(self.path))
             self.vocab_size = self.pieces.vocab_size()

@@ -55,6 +55,8 @@ def cli(main):
 
 def fail(message):
     """End the program with a line on stderr, exit status 2."""
+    if getattr(sys.stderr, "in_line", False):  # a progress bar
+        print(file=sys.stderr)
     print("error:", printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(2)
 

@@ -42,6 +42,7 @@ class Output:
         """keep: an unprintable character that passes; progress bars need "\\r"."""
         self.stream = stream
         self.keep = keep
+        self.in_line = False  # whether what was written last is an unfinished line
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
@@ -55,6 +56,8 @@ class Output:
             self.stream.write(shown)
         except OSError:
             self._give_up()
+        if text:
+            self.in_line = not text.endswith("\n")
         return len(text)
 
     def flush(self):

@@ -20,7 +20,8 @@ import json
 import math
 import random
 import shutil
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ import tokenizer as tokenizers
 from data.trajectories import read
 from examples import collate
 from losses import weighted_nll
-from plumbing.files import InputError
+from plumbing.files import InputError, kind_of, lock, make_folder, write_json
 from plumbing.flags import cli, flag, parse_flags
 from plumbing.optimizer import adamw, clip_and_step, learning_rate, make_optimizer
 from pretraining.documents import document, random_documents
@@ -312,10 +313,8 @@ def load_or_create(flags, out):
         transformer = model.load(flags.init)
         tokenizer = Tokenizer(flags.init)
         tokenizer.must_fit(transformer.config)
-        out.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(tokenizer.path, out / "tokenizer.model")
         return tokenizer, transformer
-    out.mkdir(parents=True, exist_ok=True)
     train_pieces(flags, out / "tokenizer.model")
     tokenizer = Tokenizer(out)
     config = model.Config(tokenizer.vocab_size, flags.hidden_size,
@@ -331,11 +330,15 @@ def main():
     """The command line; see the top of this file."""
     flags = parse_flags({"": Flags()}, __doc__.splitlines()[0])
     out = Path(flags.out)
-    if (out / "config.json").exists():
+    if kind_of(out / "config.json"):
         raise InputError(f"--out {out}: holds a model already; name another, or remove it")
+    make_folder(out)
+    held = lock(out)  # noqa: F841 (to the end)
     tokenizer, transformer = load_or_create(flags, out)
     print(f"{sum(p.numel() for p in transformer.parameters()):,} parameters")
     train(transformer, tokenizer, flags, out)
+    write_json(out / "flags.json",
+               {"script": "pretrain", **asdict(flags), "finished": time.time()})
     print(f"checkpoint: {out}")
 
 
