@@ -6,13 +6,8 @@ window's title or turn the direction of reading. What is not printable is shown 
 
 import io
 import os
-import re
 import sys
-
-# Control characters, marks of direction and of no width, line separators, half surrogate pairs.
-UNPRINTABLE = re.compile(
-    "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
-    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
+import unicodedata
 
 
 def printable(text):
@@ -26,9 +21,15 @@ def printable(text):
 
 def escape(text):
     """The same, but line breaks and tabs stay."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
-    return UNPRINTABLE.sub(lambda mark: mark[0].encode("unicode_escape").decode(), text)
+    return "".join(map(_escape_mark, text))
+
+
+def _escape_mark(mark):
+    if mark.isprintable() or mark in "\n\t" or unicodedata.category(mark) == "Zs":  # a space
+        return mark
+    return mark.encode("unicode_escape").decode()
 
 
 class Output:
