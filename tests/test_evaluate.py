@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from safetensors.torch import save_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

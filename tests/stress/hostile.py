@@ -47,7 +47,7 @@ import sft
 import tokenizer
 from evaluation.benchmarks import __main__ as benchmarks
 from evaluation.benchmarks.bfcl import CATEGORIES
-from plumbing import runs
+from plumbing import checkpoints
 from plumbing.flags import cli
 from tests.conftest import CONFIG, ITEMS, ROOT, schema
 
@@ -167,16 +167,16 @@ def _write_runs(folder):
 
 def _die_at_save(number):
     """Make this process kill itself at its checkpoint `number`, counted from 1."""
-    original = runs.dcp.save
+    original = checkpoints.save_file
     calls = []
 
-    def save(*arguments, **more):
+    def save_file(*arguments, **more):
         calls.append(0)
         if len(calls) == number:
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*arguments, **more)
 
-    runs.dcp.save = save
+    checkpoints.save_file = save_file
 
 
 KEPT = ["--save-every", "1", "--keep", "2"]
@@ -257,9 +257,14 @@ def in_process(command, folder):
 
 
 def state(folder):
-    """{path: hash} of all files in a folder; for a directory or a broken link its kind."""
+    """{path: hash} of all files in a folder; for a directory or a broken link its kind.
+
+    A lock, which names its last holder, is left out.
+    """
     found = {}
     for path in sorted(folder.rglob("*")):
+        if path.name == "lock":
+            continue
         if path.is_file():
             found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
         else:
@@ -783,7 +788,7 @@ def flag_case(rng, kind, folder):
 
 # ------------------------------------------------------------------------------- a run's own files
 
-IDENTITY = ("lr", "epochs", "batch_size", "script", "contents", "seed")
+IDENTITY = ("lr", "epochs", "batch_size", "script", "contents", "seed", "run")
 # Damage to a file of answers that leaves what may be a line that a kill cut off.
 LIKE_A_KILL = ("cut", "empty", "white space", "another value", "deep", "random bytes", "NUL bytes",
                "UTF-16", "more after the end")
@@ -799,9 +804,9 @@ def run_case(rng, kind, folder):
     newest = max((out / "checkpoints").iterdir())
     which = rng.choice(["flags", "log", "state", "tensors", "tensors"])
     if which == "tensors":
-        path = rng.choice(sorted(newest.glob(".metadata")) + sorted(newest.glob("*.distcp")))
-        how = rng.choice(["cut", "absent", "empty", "NUL bytes", "random bytes",
-                          "a flipped bit", "a flipped bit"])
+        path = newest / "rank-0.safetensors"
+        how = rng.choice(["cut", "absent", "empty", "NUL bytes", "random bytes", "a directory",
+                          "a link to itself", "unreadable", "a flipped bit", "a flipped bit"])
         what = flip_bit(rng, path) if how == "a flipped bit" else break_file(rng, path, how)
         return Case(kind, f"{own}, {path.name}: {what}", command, (newest.name,))
     path = {"flags": out / "flags.json", "state": newest / "state.json",
@@ -813,7 +818,7 @@ def run_case(rng, kind, folder):
         what = break_log(rng, path)
     else:
         value = json.loads(path.read_text())
-        known = IDENTITY if which == "flags" else ("step", "files", "notes")
+        known = IDENTITY if which == "flags" else ("step", "files", "notes", "run", "sha256")
         keys = [key for key in known if key in value]
         changes = (drop, nothing, wrong_type, twice, misspelt, no_number)
         what = change_a_key(rng, value, keys, changes)
