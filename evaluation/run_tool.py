@@ -1,7 +1,7 @@
 """The process in which one call of a library's tool runs; evaluation/tool_library.py starts it.
 
     cd LIBRARY
-    echo '{"city": "Oslo"}' | PYTHONPATH=. python -P .../run_tool.py PLACE get_weather SECONDS PARENT
+    echo '{"city": "Oslo"}' | PYTHONPATH=. python -P run_tool.py PLACE get_weather SECONDS PARENT
 
 PLACE is Category/Name; PARENT the id of the process that starts it. The process ends with the first
 result or exception, even with threads left, and hands back that alone: what a tool prints is not

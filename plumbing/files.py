@@ -1,4 +1,4 @@
-"""Files: strict JSON in, files out that no kill or power cut can halve, and the error for wrong input.
+"""Files: strict JSON in, files out that no kill or power cut halves, and the error for wrong input.
 
 What a user can get wrong (a path, a file's contents, a flag) ends in an InputError: one line that
 names the file, item or flag. `plumbing.flags.cli` prints it and exits with status 2.
@@ -239,9 +239,10 @@ def lock(folder):
     """
     path = Path(folder, "lock")
     try:
-        file = open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise InputError(f"{path}: {reason(error)}") from None
+    file = open(descriptor, "r+")  # noqa: SIM115 (it stays open)
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):

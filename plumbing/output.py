@@ -49,10 +49,8 @@ class Output:
 
     def write(self, text):
         """Write a text, as far as the stream takes it."""
-        if self.keep:
-            shown = self.keep.join(map(escape, text.split(self.keep)))
-        else:
-            shown = escape(text)
+        parts = text.split(self.keep) if self.keep else [text]
+        shown = self.keep.join(map(escape, parts))
         try:
             self.stream.write(shown)
         except OSError:
@@ -85,5 +83,6 @@ def open_output():
             os.fstat(descriptor)
         except OSError:  # closed: the next file that is opened would get all that is printed
             os.open(os.devnull, os.O_RDWR)
-    sys.stdout = Output(sys.stdout or open(os.devnull, "w"))
-    sys.stderr = Output(sys.stderr or open(os.devnull, "w"), keep="\r")
+    nowhere = open(os.devnull, "w")  # noqa: SIM115 (it stays open)
+    sys.stdout = Output(sys.stdout or nowhere)
+    sys.stderr = Output(sys.stderr or nowhere, keep="\r")

@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from safetensors.torch import save_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 import model
 from data.tools import read_tool, write_call

@@ -1,7 +1,6 @@
 """Downloads from a local server that behaves well, cuts connections, ignores ranges, is busy."""
 
 import hashlib
-import os
 import re
 import resource
 import threading

@@ -1,4 +1,4 @@
-"""Checkpoints: any number of processes reads them, damage is seen, and what is planted is numbers."""
+"""Checkpoints: any number of processes reads them, damage is seen, what is planted is numbers."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def state_of(model_dir, seed=None):
     critic = load(model_dir, value_head=True)
     state = {"critic": (critic, make_optimizer(critic, 0.0))}
     if seed is not None:
-        for i, (name, tensor) in enumerate(sorted(checkpoints.tensors_of(state).items())):
+        for i, (_, tensor) in enumerate(sorted(checkpoints.tensors_of(state).items())):
             rows, where = checkpoints.held_rows(tensor)
             generator = torch.Generator().manual_seed(seed + i)
             shape = tensor.shape or (1,)

@@ -121,7 +121,8 @@ def test_what_is_neither_file_nor_model_is_refused(tmp_path):
     assert kind_of(tmp_path / "absent/x") == "" and kind_of("/dev/null") == "device"
 
 
-@pytest.mark.parametrize("rank, size", [("0", "x"), ("2", "2"), ("-1", "2"), ("", "1"), ("1", None)])
+@pytest.mark.parametrize(
+    "rank, size", [("0", "x"), ("2", "2"), ("-1", "2"), ("", "1"), ("1", None)])
 def test_ranks_that_are_none_are_refused(monkeypatch, rank, size):
     monkeypatch.setenv("RANK", rank)
     if size is None:

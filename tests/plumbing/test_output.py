@@ -38,11 +38,11 @@ def test_nobody_listens_and_the_program_ends_as_it_would_have(tmp_path):
             "    print('line', file=sys.stderr)\n"
             "    open(sys.argv[1], 'w').close()\n"
             "cli(main)\n")
-    for out, err in ((subprocess.PIPE, None), (None, subprocess.PIPE)):
-        done = tmp_path / f"done {out}"
-        process = subprocess.Popen([sys.executable, "-c", code, done], cwd=ROOT, stdout=out,
-                                   stderr=err or subprocess.STDOUT if out is None else err)
-        (process.stdout or process.stderr).close()
+    for name in ("stdout", "stderr"):
+        done = tmp_path / name
+        streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, name: subprocess.PIPE}
+        process = subprocess.Popen([sys.executable, "-c", code, done], cwd=ROOT, **streams)
+        getattr(process, name).close()
         assert process.wait() == 0 and done.exists()
     for redirection in (">&-", "2>&-", ">/dev/full"):
         done = tmp_path / f"done {redirection[-3:-1]}"
@@ -53,8 +53,9 @@ def test_nobody_listens_and_the_program_ends_as_it_would_have(tmp_path):
 
 
 def test_a_script_s_table_is_cut_short_without_a_word():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     process = subprocess.Popen([sys.executable, "reward.py"], cwd=ROOT, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+                               stderr=subprocess.PIPE, env=environment)
     process.stdout.close()
     assert process.stderr.read() == b"" and process.wait() == 0
 

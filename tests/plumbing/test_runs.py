@@ -89,7 +89,7 @@ def wait_for_step(process, folder, step):
 
 
 def killer(monkeypatch, place, call):
-    """The process kills itself at the `call`-th use of save_file in checkpoints.py, or of one of os."""
+    """The process kills itself at the `call`-th use of checkpoints.save_file or of a call of os."""
     module = checkpoints if place == "save_file" else os
     original = getattr(module, place)
     calls = []

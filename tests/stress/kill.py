@@ -1,9 +1,9 @@
 """Does a run survive? Kill sft.py and ppo.py, let calls fail, flip bits; restart and compare.
 
-    python -m tests.stress.kill --kills 50 --out DIR       # at random moments
-    python -m tests.stress.kill --calls 50 --out DIR       # before, within and after calls that change files
-    python -m tests.stress.kill --fails 50 --out DIR       # such calls fail: disk full, I/O error, ...
-    python -m tests.stress.kill --flips --out DIR          # every bit of a state.json, 500 of tensors
+    python -m tests.stress.kill --kills 50 --out DIR    # at random moments
+    python -m tests.stress.kill --calls 50 --out DIR    # before, within, after calls for files
+    python -m tests.stress.kill --fails 50 --out DIR    # such calls fail: a full disk, I/O errors
+    python -m tests.stress.kill --flips --out DIR       # all bits of a state.json, 500 of tensors
 
 The script starts every run that it disturbed again with the same command until it ends; then its
 weights and metrics must be those of an undisturbed run, bit for bit. The runs write a checkpoint
