@@ -36,6 +36,7 @@ from losses import weighted_nll
 from plumbing.files import InputError, kind_of, lock, make_folder, write_json
 from plumbing.flags import cli, flag, parse_flags
 from plumbing.optimizer import adamw, clip_and_step, learning_rate, make_optimizer
+from plumbing.parallel import join
 from pretraining.documents import document, random_documents
 from pretraining.drills import as_one_call, choosing_drill, copying_drill
 from pretraining.nonsense import nonsense_conversation
@@ -54,6 +55,8 @@ class Flags:
     init: str = flag("", "checkpoint to go on from, with its shape and its pieces")
     disguised: float = flag(0.0, "share of documents about renamed tools of the toolbox",
                             least=0, most=1)
+    no_tool: float = flag(0.0, "probability that, before a task about renamed tools, something is "
+                               "said that no tool fits", least=0, most=1)
     drill_steps: int = flag(200, "first steps, of 32 copy drills each", least=0)
     steps: int = flag(6000, "steps after that, of four documents each", least=1)
     drill_share: float = flag(0.1, "of drills among the documents", least=0)
@@ -64,6 +67,7 @@ class Flags:
     muon: bool = flag(False, "Muon in place of AdamW for the blocks' matrices")
     lr: float = flag(2e-3, "peak learning rate", least=0)
     context_weight: float = flag(0.1, "weight of tokens outside calls", least=0)
+    device: str = flag("cpu", "cpu, cuda, or auto")
     eval_every: int = flag(500, "steps between tests of exact copying", least=1)
     seed: int = flag(0, "of the documents and the weights", least=0)
 
@@ -180,7 +184,7 @@ def batch_of(number, difficulty, flags, rng, pieces, tokenizer):
         if rng.random() < flags.drill_share:
             batch.append(draw_drill(rng, flags, pieces, tokenizer))
         else:
-            conversation = document(rng, flags.disguised)
+            conversation = document(rng, flags.disguised, flags.no_tool)
             batch.append(document_example(conversation, tokenizer, flags.context_weight))
     return batch
 
@@ -257,7 +261,7 @@ def exact_copies(transformer, tokenizer, conversations):
     return names / len(golds), calls / len(golds)
 
 
-def train(transformer, tokenizer, flags, out):
+def train(transformer, tokenizer, flags, out, device):
     """Train on drills, then documents.
 
     The folder `out` gets a line a step in metrics.jsonl, and the model after every test of exact
@@ -275,7 +279,8 @@ def train(transformer, tokenizer, flags, out):
     bar = tqdm(range(steps), unit="step")
     with open(out / "metrics.jsonl", "w", buffering=1) as file:
         for number in bar:
-            batch = collate(batch_of(number, difficulty, flags, rng, pieces, tokenizer))
+            examples = batch_of(number, difficulty, flags, rng, pieces, tokenizer)
+            batch = collate(examples, device)
             loss, _ = weighted_nll(transformer, batch)
             (loss / batch.n_calls).backward()
             lr = learning_rate(number, steps, flags.lr, 0.02)
@@ -286,14 +291,14 @@ def train(transformer, tokenizer, flags, out):
             if is_choosing and number % 20 == 19:
                 drills = [choosing_drill(test_rng, pieces, tokenizer, difficulty)
                           for _ in range(16)]
-                chosen = share_right(transformer, collate(drills))
+                chosen = share_right(transformer, collate(drills, device))
                 metrics |= {"grown": difficulty, "chosen": chosen}
                 if chosen > 0.75:
                     difficulty = round(difficulty + 0.05, 2)
             if (number + 1) % flags.eval_every == 0 or number + 1 == steps:
                 names, calls = exact_copies(transformer, tokenizer, held_out)
                 metrics |= {"right_tool": names, "right_call": calls,
-                            "right_strange": share_right(transformer, collate(strange))}
+                            "right_strange": share_right(transformer, collate(strange, device))}
                 model.save(transformer, out, torch.bfloat16)
                 bar.set_description(f"right tools {names:.0%}, calls {calls:.0%}")
             bar.set_postfix_str(f"loss {metrics['loss']:.3f}")
@@ -315,7 +320,10 @@ def load_or_create(flags, out):
         tokenizer.must_fit(transformer.config)
         shutil.copyfile(tokenizer.path, out / "tokenizer.model")
         return tokenizer, transformer
-    train_pieces(flags, out / "tokenizer.model")
+    try:
+        train_pieces(flags, out / "tokenizer.model")
+    except RuntimeError as error:  # SentencePiece
+        raise InputError(f"--vocab-size {flags.vocab_size}: {error}") from None
     tokenizer = Tokenizer(out)
     config = model.Config(tokenizer.vocab_size, flags.hidden_size,
                           8 * math.ceil(flags.hidden_size / 3), flags.layers, flags.heads,
@@ -332,11 +340,15 @@ def main():
     out = Path(flags.out)
     if kind_of(out / "config.json"):
         raise InputError(f"--out {out}: holds a model already; name another, or remove it")
+    if flags.hidden_size % (2 * flags.heads):
+        raise InputError(f"--hidden-size {flags.hidden_size}: must be an even number for each of "
+                         f"the {flags.heads} --heads")
+    device = join(flags.device)
     make_folder(out)
     held = lock(out)  # noqa: F841 (to the end)
     tokenizer, transformer = load_or_create(flags, out)
     print(f"{sum(p.numel() for p in transformer.parameters()):,} parameters")
-    train(transformer, tokenizer, flags, out)
+    train(transformer.to(device), tokenizer, flags, out, device)
     write_json(out / "flags.json",
                {"script": "pretrain", **asdict(flags), "finished": time.time()})
     print(f"checkpoint: {out}")

@@ -40,7 +40,7 @@ def test_nobody_listens_and_the_program_ends_as_it_would_have(tmp_path):
             "cli(main)\n")
     for name in ("stdout", "stderr"):
         done = tmp_path / name
-        streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, name: subprocess.PIPE}
+        streams = {**dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL), name: subprocess.PIPE}
         process = subprocess.Popen([sys.executable, "-c", code, done], cwd=ROOT, **streams)
         getattr(process, name).close()
         assert process.wait() == 0 and done.exists()
