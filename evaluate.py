@@ -108,7 +108,7 @@ def main(argv=None):
     if flags.out:
         make_folder(Path(flags.out))
     if flags.ask:
-        dialogue.ask(flags, find_model(flags.model))
+        dialogue.ask(flags, choose_model(flags))
     elif entry.kind == "calls":
         evaluate_calls(flags, entry)
     elif entry.kind == "dialogues":
@@ -135,13 +135,14 @@ def check_flags(flags, entry):
 def evaluate_calls(flags, entry):
     """The next call: TS, PI and CF, of a model or of a file of predictions."""
     tasks = read_tasks(flags, entry)
-    tokenizer = Tokenizer(find_model(flags.model)) if flags.errors else None
+    folder = choose_model(flags) if flags.errors or not flags.predictions else None
+    tokenizer = Tokenizer(folder) if flags.errors else None
     if flags.predictions:
         texts = predictions.read_predictions(flags.predictions, len(tasks))
         replies = [Reply(text) for text in texts]
         call_format = flags.format
     else:
-        replies = predictions.answer_tasks(flags, find_model(flags.model), tasks)
+        replies = predictions.answer_tasks(flags, folder, tasks)
         call_format = "call"
     rank, _ = processes()
     if rank:
@@ -172,7 +173,7 @@ def evaluate_dialogues(flags, entry):
     else:
         tasks = read_tasks(flags, entry)
     execute = entry.serve(flags, tasks)
-    dialogues = dialogue.hold_dialogues(flags, find_model(flags.model), tasks, execute)
+    dialogues = dialogue.hold_dialogues(flags, choose_model(flags), tasks, execute)
     rank, _ = processes()
     if rank:
         return
@@ -205,6 +206,15 @@ def read_tasks(flags, entry):
     for level in levels:
         tasks += first_of_groups(entry.tasks(folder, level, flags.turn), flags.limit)
     return tasks
+
+
+def choose_model(flags):
+    """The directory of the model to evaluate; prints which, unless --model says it."""
+    folder = find_model(flags.model)
+    rank, _ = processes()
+    if not flags.model and rank == 0:
+        print(f"model: {folder}")
+    return folder
 
 
 def find_model(path, runs=Path("runs"), embedded=HERE / "data" / "tiny"):
