@@ -27,6 +27,7 @@ from plumbing.files import (
     InputError,
     kind_of,
     make_folder,
+    read_bytes,
     read_object,
     replacing,
     write_json,
@@ -737,10 +738,14 @@ def main():
     config_file, folder = flags.init
     if kind_of(Path(folder, "config.json")):
         raise InputError(f"--init {folder}: holds a model already; name another, or remove it")
+    if not 0 <= flags.seed <= LARGEST:
+        raise InputError(f"--seed {flags.seed}: must be a number from 0 to {LARGEST}")
+    pieces = read_bytes(flags.tokenizer) if flags.tokenizer else None
     transformer = initialise(read_config(config_file), flags.seed)
     save(transformer, folder, DTYPES[flags.dtype])
-    if flags.tokenizer:
-        shutil.copyfile(flags.tokenizer, Path(folder, "tokenizer.model"))
+    if pieces is not None:
+        with replacing(Path(folder, "tokenizer.model")) as aside:
+            aside.write_bytes(pieces)
     print(f"{folder}: {sum(p.numel() for p in transformer.parameters()):,} parameters")
 
 

@@ -81,7 +81,8 @@ SYMBOLS = ["▁", "▁▁▁▁", '▁▁▁▁"""', "▁▁▁▁Args:", "Funct
 
 def train_pieces(flags, path):
     """Train the SentencePiece model on made-up documents and the trajectories of --text."""
-    conversations = random_documents(f"pieces {flags.seed}", 2000) + read(flags.text)
+    recorded = read(flags.text)
+    conversations = random_documents(f"pieces {flags.seed}", 2000) + recorded
     texts = [render(turn, conversation.tools) for conversation in conversations
              for turn in conversation.turns]
     tokenizers.train(texts, path, flags.vocab_size, SYMBOLS)

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 from safetensors.torch import save_file
@@ -24,21 +25,24 @@ from plumbing.files import (
 from plumbing.parallel import processes
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
     """The kernel itself refuses a file of more than 100 bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path, small_files):
+def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, "old")
-    with pytest.raises(InputError, match="a.json: File too large"):
+    with pytest.raises(InputError, match="a.json: File too large"), small_files():
         write_json(path, "new" * 100)
-    with pytest.raises(InputError, match="a.json: .*File too large"), replacing(path) as aside:
+    with (pytest.raises(InputError, match="a.json: .*File too large"), small_files(),
+          replacing(path) as aside):
         save_file({}, aside, metadata={"x": "new" * 100})
     assert os.listdir(tmp_path) == ["a.json"] and read_json(path) == "old"
     with pytest.raises(InputError, match="absent/a.json: No such file"):

@@ -5,8 +5,9 @@
 Each case is a valid set of inputs with one thing broken, and knows which one: a required key that
 is dropped, has a wrong type or comes twice; NaN, half a surrogate pair, absurd numbers, deep
 nesting; a file that is cut, empty, absent, unreadable, a directory or no UTF-8; weights whose
-header, shapes, types or values lie; a tokenizer that is cut or overwritten; wrong flags; damage
-in a run's own folder.
+header, shapes, types or values lie; a tokenizer that is cut or overwritten; wrong flags; paths that
+are too long, closed, devices, links to themselves or no UTF-8, for every script; damage in a run's
+own folder.
 
 A case must end in one line that begins with "error:" and names the file or flag, with exit status
 2, and every file must be as it was. A script may also pass over a damaged checkpoint with a line,
@@ -44,15 +45,23 @@ import evaluate
 import model
 import ppo
 import sft
+import show as show_page
 import tokenizer
+from data import feedback
+from evaluation import download
 from evaluation.benchmarks import __main__ as benchmarks
 from evaluation.benchmarks.bfcl import CATEGORIES
 from plumbing import checkpoints
 from plumbing.flags import cli
+from pretraining import pretrain
 from tests.conftest import CONFIG, ITEMS, ROOT, schema
+from toolbox import synthesize
 
 SCRIPTS = {"sft.py": sft.main, "ppo.py": ppo.main, "evaluate.py": evaluate.main,
-           "-m evaluation.benchmarks": benchmarks.main}
+           "-m evaluation.benchmarks": benchmarks.main, "model.py": model.main,
+           "show.py": show_page.main, "-m data.feedback": feedback.main,
+           "-m evaluation.download": download.main, "-m pretraining.pretrain": pretrain.main,
+           "-m toolbox.synthesize": synthesize.main}
 LIMIT = 120         # seconds until a case counts as hanging
 MEMORY = 6 * 2**30  # bytes that a case may take beyond what it starts with
 CPU = ["--device", "cpu"]
@@ -276,7 +285,8 @@ def run(case, folder, execute=in_child):
     """Run a case in its folder -> Result."""
     before = state(folder)
     if execute is in_child:
-        unprivileged = "unreadable" in case.what  # for root everything is readable
+        # for root everything is readable
+        unprivileged = "unreadable" in case.what or "closed" in case.what
         status, out, err = in_child(case.command, folder, unprivileged=unprivileged)
     else:
         status, out, err = execute(case.command, folder)
@@ -786,6 +796,46 @@ def flag_case(rng, kind, folder):
     return Case(kind, f"{script} {words}", [*command, *words.split()], names)
 
 
+# ------------------------------------------------------------------------------------------- paths
+
+NO_FILE = {"too long": "x" * 300, "in a closed folder": "closed/in", "below a file": "raw.json/x",
+           "a link to itself": "loop", "not UTF-8": os.fsdecode(b"a\xff")}
+NO_INPUT = NO_FILE | {"a device": "/dev/zero", "an empty folder": "empty", "absent": "absent"}
+# Commands to which a path is added: one that is read, and one that is written.
+READERS = (
+    [*SFT, "--model"], [*SFT, "--data"], [*SFT, "--tokenizer"], [*SFT, "--eval-data"],
+    [*SFT, "--plan", "8", "--model"], [*PPO, "--data"], [*PPO, "--data", "pairs.json", "--model"],
+    [*PPO, "--data", "pairs.json", "--eval-data"], [*EVALUATE, "--model"],
+    [*EVALUATE, "--predictions"], ["evaluate.py", "--predictions", "predictions.jsonl", "--data"],
+    [*LIBRARY, "--queries"], [*LIBRARY, "--tool-library"],
+    ["evaluate.py", "--bench", "transcripts", "--predictions"],
+    ["-m evaluation.benchmarks", "rotbench", "--data"], ["-m data.feedback"], ["show.py"],
+    ["show.py", "raw.json", "--tokenizer"], ["model.py", "--init", "m/config.json", "new",
+                                             "--tokenizer"],
+    ["-m pretraining.pretrain", "--out", "new", "--text"],
+    ["-m pretraining.pretrain", "--out", "new", "--init"])
+WRITERS = (
+    [*SFT, "--out"], [*PPO, "--data", "pairs.json", "--out"],
+    [*EVALUATE, "--predictions", "predictions.jsonl", "--out"],
+    ["model.py", "--init", "m/config.json"], ["-m pretraining.pretrain", "--out"],
+    ["-m toolbox.synthesize", "--out"],
+    ["-m evaluation.download", "rotbench", "--base-url", "http://127.0.0.1:9", "--to"])
+
+
+def path_case(rng, kind, folder):
+    """A path at which nothing can be read, or nothing written."""
+    (folder / "loop").symlink_to("loop")
+    (folder / "empty").mkdir()
+    (folder / "closed").mkdir(mode=0o444)  # its names can be read, and nothing else
+    commands, paths = rng.choice(((READERS, NO_INPUT), (WRITERS, NO_FILE)))
+    command = rng.choice(commands)
+    what = rng.choice(sorted(paths))
+    path = paths[what]
+    shown = path.encode(errors="backslashreplace").decode()
+    return Case(kind, f"{' '.join(command[:1] + command[-1:])}: {what}", [*command, path],
+                (shown, "First_Turn"))
+
+
 # ------------------------------------------------------------------------------- a run's own files
 
 IDENTITY = ("lr", "epochs", "batch_size", "script", "contents", "seed", "run")
@@ -886,7 +936,8 @@ def answers_case(rng, kind, folder):
 
 KINDS = {**dict.fromkeys(FORMATS, json_case),  # kind of input -> function that makes a case
          "config.json": config_case, "safetensors": weights_case, "safetensors index": index_case,
-         "tokenizer.model": tokenizer_case, "flags": flag_case, "a run's own files": run_case}
+         "tokenizer.model": tokenizer_case, "flags": flag_case, "paths": path_case,
+         "a run's own files": run_case}
 
 
 def make(seed, number, valid, folder):
@@ -938,7 +989,8 @@ def main():
         for execute in ways:
             case = make(flags.seed, number, valid, here)
             # For root, who may own the process, everything is readable.
-            if execute is in_child or "unreadable" not in case.what:
+            for_root = "unreadable" not in case.what and "closed" not in case.what
+            if execute is in_child or for_root:
                 result = run(case, here, execute)
                 if execute is in_child:
                     table[case.kind][result.verdict] += 1
