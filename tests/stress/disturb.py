@@ -186,7 +186,7 @@ def main():
         if problem:
             wrong += 1
             print(f"{flags.kind} {number}: {problem}", flush=True)
-    print(f"{flags.kind}: {flags.count} tried, {wrong} went wrong")
+        print(f"{flags.kind}: {number + 1} tried, {wrong} went wrong", flush=True)
     sys.exit(bool(wrong))
 
 
