@@ -51,6 +51,8 @@ class Tokenizer:
         self.path = Path(path)
         if kind_of(path) == "folder":
             self.path /= "tokenizer.model"
+        if kind_of(self.path) in ("pipe", "device"):  # SentencePiece would read /dev/zero for ever
+            raise InputError(f"{self.path}: not a SentencePiece model, nor any file")
         try:
             self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(self.path))
             self.vocab_size = self.pieces.vocab_size()

@@ -833,7 +833,7 @@ def path_case(rng, kind, folder):
     path = paths[what]
     shown = path.encode(errors="backslashreplace").decode()
     return Case(kind, f"{' '.join(command[:1] + command[-1:])}: {what}", [*command, path],
-                (shown, "First_Turn"))
+                (shown, "First_Turn", "--out new"))
 
 
 # ------------------------------------------------------------------------------- a run's own files
