@@ -21,7 +21,7 @@ def printable(text):
 
 def escape(text):
     """The same, but line breaks and tabs stay."""
-    if text.isprintable():
+    if text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return "".join(map(_escape_mark, text))
 
