@@ -4,6 +4,7 @@
 """
 
 import html
+import sys
 from argparse import BooleanOptionalAction
 
 import numpy as np
@@ -121,7 +122,7 @@ def main():
     """The command line; see the top of this file. Raises InputError."""
     parser = Parser(
         description="One conversation, every token coloured by its weight, as an HTML page.")
-    parser.add_argument("file", help="trajectories in TL-Training's raw format")
+    parser.add_argument("file", help="trajectories, in any format of docs/data.md")
     parser.add_argument("--index", type=int, default=0, help="which conversation, from 0")
     parser.add_argument("--tokenizer",
                         help="SentencePiece model (default: that of the model to evaluate)")
@@ -129,7 +130,9 @@ def main():
     parser.add_argument("--pkt", action=BooleanOptionalAction, default=True)
     parser.add_argument("--w-max", type=float, default=9.0)
     flags = parser.parse_args()
-    conversations = trajectories.read(flags.file)
+    items = trajectories.read_items(flags.file)
+    print(f"{flags.file}: {trajectories.formats(items)}", file=sys.stderr)  # stdout is the page
+    conversations = trajectories.read_conversations(items)
     if not 0 <= flags.index < len(conversations):
         last = len(conversations) - 1
         raise InputError(f"--index {flags.index}: {flags.file} has items 0 to {last}")

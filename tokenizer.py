@@ -136,7 +136,7 @@ class Tokenizer:
         for i, turn in enumerate(turns):
             here = len(ids)
             turn_ids = self._turn_ids(turn, tools, is_first=i == 0)
-            if turn.role == "assistant":
+            if turn.role == "assistant" and turn.name:  # a text without a call is context
                 name_start, name_stop = self._name_span(turn_ids, turn.name)
                 calls.append(CallSpan(
                     turn=i,

@@ -22,9 +22,9 @@ class InputError(ValueError):
 # ------------------------------------------------------------------------------------------ reading
 
 def read_text(path):
-    """The UTF-8 text of a file. Raises InputError naming the file."""
+    """The UTF-8 text of a file, without the BOM. Raises InputError naming the file."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return file.read()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
@@ -106,6 +106,17 @@ def _is_deeper(value, depth):
 def read_json(path):
     """The JSON value in a file. Raises InputError naming the file and line."""
     return parse_json(read_text(path), path)
+
+
+def read_records(path):
+    """[(value, where it stands)] of a JSON list, or of JSON lines. Raises InputError."""
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        values = parse_json(text, path)
+        return [(value, f"{path}: item {i}") for i, value in enumerate(values)]
+    lines = enumerate(text.split("\n"), 1)  # not splitlines: a string may hold U+2028
+    places = [(line, f"{path}: line {i}") for i, line in lines if line.strip()]
+    return [(parse_json(line, where), where) for line, where in places]
 
 
 def read_object(path):
