@@ -17,6 +17,7 @@ and CF (evaluation/scores.py), those of kind "dialogues" and "transcripts" by DE
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from data import trajectories
 from evaluation import call_formats, dialogue, predictions, report, tool_library
 from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
@@ -67,6 +68,8 @@ class Flags:
     model: str = flag(
         "", "checkpoint in HF layout (default: the newest under runs/, else data/tiny)",
         group="files")
+    tokenizer: str = flag(
+        "", "SentencePiece model (default: the one in --model)", group="files")
     predictions: str = flag(
         "", "file of predictions to score in place of a model; see evaluation/predictions.py",
         group="files")
@@ -76,6 +79,9 @@ class Flags:
     out: str = flag(
         "", "directory for scores and items or dialogues; an interrupted run goes on there",
         group="files")
+    enums: bool = flag(
+        False, "name the values of a parameter's enum in the prompt's signatures",
+        group="benchmark")
     compat: bool = flag(
         False, "rotbench: scores.json has the figures by upstream's rules, bugs included",
         group="benchmark")
@@ -132,9 +138,12 @@ def check_flags(flags, entry):
 def evaluate_calls(flags, entry):
     """The next call: TS, PI and CF, of a model or of a file of predictions."""
     tasks = read_tasks(flags, entry)
-    tokenizer = Tokenizer(find_model(flags.model)) if flags.errors else None
+    tokenizer = None
+    if flags.errors:
+        tokenizer = Tokenizer(flags.tokenizer or find_model(flags.model))
     if flags.predictions:
-        texts = predictions.read_predictions(flags.predictions, len(tasks))
+        names = [{task.id, task.own_id} - {""} for task in tasks]
+        texts = predictions.read_predictions(flags.predictions, len(tasks), names)
         replies = [Reply(text) for text in texts]
         call_format = flags.format
     else:
@@ -155,7 +164,7 @@ def evaluate_calls(flags, entry):
         way = "compat" if flags.compat else "default"
         scores = map(entry.scorers[way], items)
         summary = {**result[way], "bench": flags.bench, "rule": way, "rules": result}
-        report.write_scores(Path(flags.out), items, scores, summary)
+        report.write_scores(Path(flags.out), items, scores, summary, flags.enums)
 
 
 def evaluate_dialogues(flags, entry):
@@ -180,6 +189,8 @@ def evaluate_dialogues(flags, entry):
 
 def evaluate_transcripts(flags, entry):
     """Whole dialogues that are in a file: DE, CE and VA."""
+    items = trajectories.read_items(flags.predictions)
+    print(f"{flags.predictions}: {trajectories.formats(items)}")
     transcripts = entry.read(flags.predictions)[:flags.limit or None]
     print(*fault_table(transcripts), sep="\n")
     if flags.released:

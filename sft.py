@@ -65,6 +65,8 @@ class Flags:
     pkt: bool = flag(
         True, "PKT: weigh the tokens that decide which tool is called", group="method")
     w_max: float = flag(9.0, "PKT: largest weight", group="method", least=1, needs="pkt")
+    enums: bool = flag(
+        False, "name the values of a parameter's enum in the prompt's signatures", group="method")
     max_length: int = flag(
         4096, "tokens of a conversation; the oldest turns are dropped beyond (0: no limit)",
         group="method", least=0)
@@ -118,7 +120,7 @@ PRESETS = {
 def load_model(flags, device):
     """Tokenizer and Transformer to train, with fp32 master weights. Raises InputError."""
     dtype = model.DTYPES[flags.dtype]
-    tokenizer = Tokenizer(flags.tokenizer or flags.model)
+    tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
     transformer = model.load(
         flags.model, torch.float32, device, shard=partial(shard, device=device, dtype=dtype))
     tokenizer.must_fit(transformer.config)

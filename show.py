@@ -128,15 +128,16 @@ def main():
                         help="SentencePiece model (default: that of the model to evaluate)")
     parser.add_argument("--mae", action=BooleanOptionalAction, default=True)
     parser.add_argument("--pkt", action=BooleanOptionalAction, default=True)
+    parser.add_argument("--enums", action="store_true", help="as in sft.py")
     parser.add_argument("--w-max", type=float, default=9.0)
     flags = parser.parse_args()
     items = trajectories.read_items(flags.file)
-    print(f"{flags.file}: {trajectories.formats(items)}", file=sys.stderr)  # stdout is the page
     conversations = trajectories.read_conversations(items)
     if not 0 <= flags.index < len(conversations):
         last = len(conversations) - 1
         raise InputError(f"--index {flags.index}: {flags.file} has items 0 to {last}")
-    tokenizer = Tokenizer(flags.tokenizer or find_model(""))
+    print(f"{flags.file}: {trajectories.formats(items)}", file=sys.stderr)  # stdout is the page
+    tokenizer = Tokenizer(flags.tokenizer or find_model(""), flags.enums)
     print(page(conversations[flags.index], tokenizer, flags.mae, flags.pkt, flags.w_max))
 
 

@@ -7,6 +7,7 @@ looking for token strings (trl#1820: a template tokenised in context differs fro
 alone). Training, rollout and evaluation all render here.
 """
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,19 +37,28 @@ class Encoded(NamedTuple):
     calls: list[CallSpan]
 
 
-def render(turn, tools):
-    """A turn as text. A system turn shows the signatures of `tools`."""
+def render(turn, tools, enums=False):
+    """A turn as text. A system turn shows the signatures of `tools`; enums: with listed values."""
     content = turn.content
     if turn.role == "system":
-        content = "\n\n".join(signature(tool) for tool in tools)
+        content = "\n\n".join(signature(tool, enums) for tool in tools)
     return f"{ROLES[turn.role]}: {content}"
 
 
 class Tokenizer:
-    """A SentencePiece model that keeps text as it is. Raises InputError for one that does not."""
+    """A SentencePiece model that keeps text as it is. Raises InputError for one that does not.
 
-    def __init__(self, path):
+    enums: name the values of parameters that have a list of them in the tools' signatures.
+    """
+
+    def __init__(self, path, enums=False):
         self.path = Path(path, "tokenizer.model") if Path(path).is_dir() else Path(path)
+        self.enums = enums
+        if not os.path.lexists(self.path):
+            beside = Path(path, "tokenizer.json").exists()
+            reason = "; tokenizer.json alone is not read" if beside else ""
+            raise InputError(f"{self.path}: no such file{reason}; name a SentencePiece model with "
+                             "--tokenizer")
         try:
             self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(self.path))
             self.vocab_size = self.pieces.vocab_size()
@@ -103,7 +113,7 @@ class Tokenizer:
         return self.pieces.encode("\n" + text)[1:]  # [0] is SentencePiece's dummy space
 
     def _turn_ids(self, turn, tools, is_first):
-        text = render(turn, tools)
+        text = render(turn, tools, self.enums)
         to_ids = self.encode if is_first else self.continued
         if turn.role != "system":
             return to_ids(text)

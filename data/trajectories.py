@@ -49,8 +49,7 @@ def read_items(path):
     """The items of a file -> [(item, where it stands)], unread. Raises InputError without any."""
     items = read_records(path)
     if not items:
-        raise InputError(f"{path}: holds no conversation; it must be a JSON list of them, or one a "
-                         "line")
+        raise InputError(f"{path}: holds no conversation; a file must be a JSON list or lines")
     return items
 
 
@@ -96,9 +95,9 @@ def _read_raw(item, where):
     messages = item.get("conversations")
     if not isinstance(messages, list) or not messages:
         keys = ", ".join(map(str, item))[:100] or "nothing"
-        raise InputError(f"{where}: has no conversations, but {keys}; read are {RAW} "
-                         "(conversations with role and content), OpenAI's messages, and ShareGPT "
-                         "(conversations with from and value)")
+        raise InputError(f"{where}: has no conversations, but {keys}; a file must be a JSON list, "
+                         f"or lines, of items in {RAW} (conversations with role and content), of "
+                         "OpenAI's messages, or of ShareGPT (conversations with from and value)")
     turns = []
     labels = []
     for i, message in enumerate(messages):

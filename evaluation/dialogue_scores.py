@@ -21,7 +21,7 @@ from data.calls import Call, ParseError, make_call
 from data.chats import chat_form
 from data.feedback import Feedback
 from data.tools import Tool
-from data.trajectories import formats, read_item, read_items, read_unpaired
+from data.trajectories import read_item, read_items, read_unpaired
 from data.turns import Conversation, order_feedback
 from evaluation import call_formats
 from plumbing.files import InputError, parse_json
@@ -52,12 +52,11 @@ class Transcript(NamedTuple):
 def read_transcripts(path):
     """The Transcripts of a file. Raises InputError that names file, item and turn.
 
-    The format is that of trajectories, and "expected" the value that an answer must hold, where it
-    is known; but a turn of the model may be any text: that is not the file's fault.
+    The formats are those of trajectories, and "expected" the value that an answer must hold, where
+    it is known; but in the raw format a turn of the model may be any text: that is not the file's
+    fault.
     """
-    items = read_items(path)
-    print(f"{path}: {formats(items)}")
-    return [_read_transcript(item, where) for item, where in items]
+    return [_read_transcript(item, where) for item, where in read_items(path)]
 
 
 def _read_transcript(item, where):

@@ -28,6 +28,7 @@ class Task(NamedTuple):
     gold_kind: str = "any"    # "any": alternatives; "steps": in turn; "calls": at once; "one"
     unread: tuple[tuple[int, str], ...] = ()  # golds that do not parse: (place among all, tool)
     hidden: tuple[Call, ...] = ()  # the golds with a value that the prompt does not tell
+    own_id: str = ""          # that of the benchmark's file, where it is another; it may recur
     expected: str = ""        # dialogues: what the final answer must hold, where that is known
 
 
