@@ -26,6 +26,7 @@ HOLD_OBJECTS = (
 KEYWORDS = ("type", "required", "title", "description", "strict", "$schema", "$id", "$comment",
             "default", "examples", "example", "allOf", "anyOf", "oneOf", "nullable",
             "minProperties", "maxProperties", "deprecated")
+COMPOSED = {"$ref", "anyOf", "oneOf", "allOf", "enum"}  # parts of a parameter's schema
 TYPE_NAMES = {dict: "an object", list: "a list", str: "text"}  # JSON's names for Python's types
 
 
@@ -49,18 +50,19 @@ class Found(NamedTuple):
 
 def read(function, where):
     """The schema of a tool -> its Parameters, required ones first. Raises InputError."""
-    schemas = {key: member(function, key, dict, where) for key in JSON_SCHEMAS}
-    lists = {key: member(function, key, list, where) for key in LISTS}
-    given = [key for key, value in (schemas | lists).items() if value]
-    ways = {json.dumps(schemas[key]) for key in given if key in schemas}
-    if len(ways) + any(key in lists for key in given) > 1:
+    schemas = [member(function, key, dict, where) for key in JSON_SCHEMAS if key in function]
+    lists = {key: member(function, key, list, where) for key in LISTS if key in function}
+    schemas = [schema for schema in schemas if schema]
+    is_listed = any(lists.values())
+    if schemas and (is_listed or any(schema != schemas[0] for schema in schemas)):
+        given = [key for key in (*JSON_SCHEMAS, *LISTS) if function.get(key)]
         raise InputError(f"{where}: {', '.join(given)} say different things; keep one of them")
-    if not given:
+    if is_listed:
+        return _in_order(_of_lists(lists, where), where)
+    if not schemas:
         _refuse_suspects(function, where)
         return ()
-    if given[0] in lists:
-        return _in_order(_of_lists(lists, where), where)
-    schema = schemas[given[0]]
+    schema = schemas[0]
     if "properties" not in schema and _is_flat(schema, where):
         return _in_order(_of_flat_map(schema), where)
     required = member(schema, "required", list, where)
@@ -98,9 +100,11 @@ def _in_order(found, where):
     if len(properties) < len(found.properties):
         raise InputError(f"{where}: two parameters differ in white space alone")
     required = [name.strip() for name in found.required]
-    names = dict.fromkeys([*required, *properties])  # distinct
-    return tuple(_read_parameter(name, member(properties, name, dict, where), name in required,
-                                 found.root, where) for name in names)
+    ordered = []
+    for name in dict.fromkeys([*required, *properties]):  # distinct
+        schema = member(properties, name, dict, where)
+        ordered.append(_read_parameter(name, schema, name in required, found.root, where))
+    return tuple(ordered)
 
 
 # ------------------------------------------------------------------------- maps and lists of others
@@ -165,6 +169,9 @@ def _of_lists(lists, where):
 def _read_parameter(name, schema, required, root, where):
     """One of a tool's properties -> Parameter. Raises InputError, led by `where` and the name."""
     where = f"{where}: {name}"
+    if COMPOSED.isdisjoint(schema) and not isinstance(schema.get("type"), list):  # nearly all
+        kind = member(schema, "type", str, where)
+        return Parameter(name, kind, member(schema, "description", str, where), required)
     parts = _parts(schema, root, where)
     kinds = {}       # distinct, in order
     values = {}

@@ -30,6 +30,7 @@ assistant: finish(answer="Never regret.")
 """
 
 from collections import Counter
+from functools import lru_cache
 
 from data.chats import chat_form, read_chat
 from data.tools import read_tools
@@ -83,15 +84,14 @@ def read_unpaired(item, where):
     """
     if not isinstance(item, dict):
         raise InputError(f"{where}: must be a JSON object")
-    if chat_form(item):
-        schemas, turns, labels = read_chat(item, where)
-    else:
-        schemas, turns, labels = _read_raw(item, where)
-    return read_tools(schemas, f"{where}, turn 0"), turns, labels
+    if not chat_form(item):
+        return _read_raw(item, where)
+    schemas, turns, labels = read_chat(item, where)
+    return read_tools(schemas, where), turns, labels
 
 
 def _read_raw(item, where):
-    """An item of the raw format -> (schemas, Turns, Labels)."""
+    """An item of the raw format -> (Tools, Turns, Labels)."""
     messages = item.get("conversations")
     if not isinstance(messages, list) or not messages:
         keys = ", ".join(map(str, item))[:100] or "nothing"
@@ -107,7 +107,17 @@ def _read_raw(item, where):
                 f"{where}, turn {i}: the system turn must be the first and only the first")
         turns.append(turn)
         labels.append(_read_label(message, turn, i))
-    return parse_json(turns[0].content, f"{where}, turn 0: tools"), turns, labels
+    try:
+        tools = _read_system(turns[0].content)
+    except InputError as error:
+        raise InputError(f"{where}, turn 0: {error}") from None
+    return tools, turns, labels
+
+
+@lru_cache(maxsize=1024)
+def _read_system(text):
+    """The Tools that a system turn lists; the same for all conversations with one tool set."""
+    return read_tools(parse_json(text, "tools"), "tools")
 
 
 def _read_label(message, turn, i):
