@@ -140,7 +140,7 @@ def _read_call(call, where):
 
 def _text_of(content, where):
     """A message's content, a text or a list of parts that are texts; None if it is null."""
-    if isinstance(content, list):
+    if isinstance(content, list) and content:
         parts = [part.get("text") if isinstance(part, dict) else None for part in content]
         if not all(isinstance(part, str) for part in parts):
             raise InputError(f"{where} holds a part that is no text")

@@ -64,7 +64,7 @@ def read(function, where):
         return ()
     schema = schemas[0]
     if "properties" not in schema and _is_flat(schema, where):
-        return _in_order(_of_flat_map(schema), where)
+        return _in_order(_of_flat_map(schema, where), where)
     required = member(schema, "required", list, where)
     if not all(isinstance(name, str) for name in required):
         raise InputError(f"{where}: required must list names of parameters")
@@ -115,18 +115,27 @@ def _is_flat(schema, where):
     A parameter may be named as a keyword: {"type": {"type": "str"}}.
     """
     parts = {key: value for key, value in schema.items() if key not in HOLD_OBJECTS}
-    described = [key for key, value in parts.items() if isinstance(value, dict)]
+    described = [key for key, value in parts.items() if _is_schema(value)]
     odd = [key for key in parts if key not in KEYWORDS and key not in described]
     if odd:
         raise InputError(f"{where}: parameters have no properties, and {odd[0]!r:.60} is no schema")
     return bool(described)
 
 
-def _of_flat_map(schema):
+def _is_schema(value):
+    """Does a value describe one parameter, and not several under some other key?"""
+    return isinstance(value, dict) and (
+        not value or not all(isinstance(member, dict) for member in value.values()))
+
+
+def _of_flat_map(schema, where):
     """xLAM's {name: {type, description}} -> Found. All but "int, optional" are required."""
     listed = schema.get("required")
     properties = {}
-    required = [name for name in listed if name in schema] if isinstance(listed, list) else []
+    required = list(listed) if isinstance(listed, list) else []
+    for name in required:
+        if not isinstance(schema.get(name) if isinstance(name, str) else None, dict):
+            raise InputError(f"{where}: required names {name!r:.60}, which is no parameter")
     for name, described in schema.items():
         if not isinstance(described, dict) or name in HOLD_OBJECTS:
             continue

@@ -8,6 +8,7 @@ evaluation.benchmarks`. CONTRIBUTING.md shows how to add one.
 from evaluation.benchmarks import (
     bfcl,
     embedded,
+    own,
     rotbench,
     toolalpaca,
     toolbox,
@@ -18,6 +19,7 @@ from plumbing.files import InputError
 
 ENTRIES = (
     embedded.BENCHMARK,
+    own.BENCHMARK,
     toolalpaca.BENCHMARK,
     rotbench.BENCHMARK,
     bfcl.BENCHMARK,

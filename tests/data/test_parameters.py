@@ -54,6 +54,8 @@ def test_a_flat_map_may_have_parameters_named_as_keywords():
     ({"api_params": [CITY]}, "no parameters, but 'api_params'"),
     ({"input": {"city": "text"}}, "no parameters, but 'input'"),
     ({"parameters": {"city": "string"}}, "'city' is no schema"),
+    ({"parameters": {"type": "object", "props": {"city": CITY}}}, "'props' is no schema"),
+    ({"parameters": {"city": CITY, "required": ["town"]}}, "required names 'town'"),
     ({"parameters": SCHEMA, "input_schema": {"properties": {"b": CITY}}}, "different things"),
     ({"parameters": SCHEMA, "required_parameters": [CITY | {"name": "b"}]}, "different things"),
     ({"required_parameters": [CITY]}, "required_parameters must list objects with a name"),
