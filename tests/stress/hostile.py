@@ -757,7 +757,7 @@ def other_tokenizer(rng, path):
     return how
 
 
-# -------------------------------------------------------- what is not where, or what, it seems to be
+# ----------------------------------------------------------------------- what is not where it seems
 
 def moved_case(rng, kind, folder):
     """Results, records, weights or parameters that are another's, or there twice."""
@@ -832,7 +832,7 @@ def renamed_parameters(rng, kind, folder):
 
 
 def two_sets(rng, kind, folder):
-    """A folder with a single file of weights and with shards, or pickles alone, or both of these."""
+    """A folder with a single file of weights beside shards or their index, or with pickles."""
     how = rng.choice(("single and shards", "single and index", "pickles alone"))
     if how == "pickles alone":
         (folder / "m/model.safetensors").rename(folder / "m/pytorch_model.bin")
@@ -997,7 +997,8 @@ def answers_case(rng, kind, folder):
 
 KINDS = {**dict.fromkeys(FORMATS, json_case),  # kind of input -> function that makes a case
          "config.json": config_case, "safetensors": weights_case, "safetensors index": index_case,
-         "tokenizer.model": tokenizer_case, "not where it seems": moved_case, "flags": flag_case, "a run's own files": run_case}
+         "tokenizer.model": tokenizer_case, "not where it seems": moved_case,
+         "flags": flag_case, "a run's own files": run_case}
 
 
 def make(seed, number, valid, folder):
