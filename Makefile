@@ -18,7 +18,7 @@ check: $(VENV)/dev
 	$(PYTHON) -m pytest -k "not real and not recorded and not padding" $(FAST)
 
 # Train data/tiny from nothing, in runs/base: made-up documents; some in the wording of the tools that are seen; choosing in
-# drills; choosing in whole conversations, twice.
+# drills; choosing in whole conversations, twice; what no tool fits.
 base-model: $(VENV)/installed
 	$(PYTHON) -m pretraining.pretrain --out runs/base-0
 	$(PYTHON) -m pretraining.pretrain --init runs/base-0 --out runs/base-1 --disguised 0.6 --drill-steps 0 \
@@ -27,8 +27,10 @@ base-model: $(VENV)/installed
 	    --choosing --steps 7000 --drill-share 0.15 --muon --lr 1.5e-3 --seed 2
 	$(PYTHON) -m pretraining.pretrain --init runs/base-2 --out runs/base-3 --disguised 0.6 --drill-steps 0 \
 	    --conversations --steps 6000 --drill-share 0.45 --muon --lr 1e-3 --seed 3
-	$(PYTHON) -m pretraining.pretrain --init runs/base-3 --out runs/base --disguised 0.6 --drill-steps 0 \
+	$(PYTHON) -m pretraining.pretrain --init runs/base-3 --out runs/base-4 --disguised 0.6 --drill-steps 0 \
 	    --conversations --steps 5000 --drill-share 0.45 --muon --lr 1e-3 --seed 4
+	$(PYTHON) -m pretraining.pretrain --init runs/base-4 --out runs/base --disguised 0.8 --no-tool 0.25 \
+	    --drill-steps 0 --conversations --steps 600 --drill-share 0.3 --muon --lr 5e-4 --seed 5
 
 # The same numbers as transformers; the import fails loudly, so that the tests cannot be skipped.
 parity: $(VENV)/parity

@@ -26,12 +26,13 @@ COUNTED = ("TS", "PI", "CF")  # measures of held-out calls that scores.json has 
 def demo(out, seed, full):
     """Run all stages into the folder `out`; a demo that was cut short goes on there."""
     out.mkdir(parents=True, exist_ok=True)
-    base_limits = {"embedded": 50, "toolbox": 10}  # benchmark -> items, 0 for all
-    limits = {"embedded": 150, "toolbox": 30}
+    # benchmark -> items of each group, 0 for all
+    base_limits = {"embedded": 50, "no_tool": 10, "toolbox": 10}
+    limits = {"embedded": 150, "no_tool": 20, "toolbox": 30}
     noise_limit = 25
     if full:
-        base_limits = {"embedded": 0, "toolbox": 0}
-        limits = {"embedded": 0, "toolbox": 0}
+        base_limits = dict.fromkeys(limits, 0)
+        limits = base_limits
         noise_limit = 0
     evaluate(out, "base", base_limits)
     train(out, "sft", "--seed", seed)
@@ -92,6 +93,11 @@ def table_of(out):
             for name in COUNTED:
                 row[f"{name} {group}"] = 100 * counts[name] / counts["n"]
             row[f"reward {group}"] = counts["reward"]
+        stops = {}
+        for bench in ("embedded", "no_tool"):
+            stops |= only_counted(read(out / f"{stage}-{bench}" / "scores.json")["stops"])
+        row["calls where none fits"] = 100 * stops["called"] / stops["none_fits"]
+        row["stops where one fits"] = 100 * stops["refused"] / stops["one_fits"]
         dialogues = read(out / f"{stage}-toolbox" / "scores.json")
         row["DE"] = 100 * dialogues["DE"] / max(1, dialogues["calls"])
         row["CE"] = 100 * dialogues["CE"] / max(1, dialogues["calls"])
@@ -99,6 +105,13 @@ def table_of(out):
         row["seconds"] = seconds.get(stage, 0)
         table[stage] = row
     return table
+
+
+def only_counted(stops):
+    """The part of evaluate.py's counts of stops that a benchmark has items for."""
+    if stops["one_fits"]:
+        return {"one_fits": stops["one_fits"], "refused": stops["refused"]}
+    return {"none_fits": stops["none_fits"], "called": stops["called"]}
 
 
 def show(outs):
@@ -127,29 +140,30 @@ def cell(values, digits):
 
 
 def gains(outs):
-    """Print what PPO changed, on seen and unseen tools: mean over items and paired error.
+    """Print what PPO changed, on seen and unseen tools and both: mean over items, paired error.
 
     The items are the same in every demo: the difference of an item is its mean over the demos.
     """
     print("\nSFT + PPO less SFT, per item, runs pooled (mean ± standard error over items):")
     pairs = [(read_items(out / "sft-embedded"), read_items(out / "ppo-embedded")) for out in outs]
-    for group in ("seen", "unseen"):
-        for name in ("reward", "CF"):
-            means = differences(pairs, group, name)
+    groups = {"seen": ["seen"], "unseen": ["unseen"], "all": ["seen", "unseen"]}
+    for group, parts in groups.items():
+        for name in ("reward", "TS", "CF"):
+            means = differences(pairs, parts, name)
             error = statistics.stdev(means) / len(means) ** 0.5
             mean = statistics.mean(means)
             print(f"  {name} {group}: {mean:+.3f} ± {error:.3f} ({len(means)} items)")
 
 
-def differences(pairs, group, name):
-    """The difference of a measure on each item of a group, as a mean over the demos.
+def differences(pairs, groups, name):
+    """The difference of a measure on each item of some groups, as a mean over the demos.
 
     pairs: [(items after SFT, items after PPO)], a pair a demo.
     """
     per_item = {}
     for before, after in pairs:
         for old, new in zip(before, after, strict=True):
-            if old["group"] == group:
+            if old["group"] in groups:
                 per_item.setdefault(old["id"], []).append(new[name] - old[name])
     return [statistics.mean(values) for values in per_item.values()]
 

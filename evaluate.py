@@ -23,7 +23,7 @@ from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
 from evaluation.dialogue_scores import count_faults, fault_table, released_table
 from evaluation.predictions import Reply
-from evaluation.scores import judge, summarise
+from evaluation.scores import count_stops, judge, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from plumbing.files import InputError, write_json
 from plumbing.flags import cli, flag, flag_name, parse_flags
@@ -157,13 +157,16 @@ def evaluate_calls(flags, entry):
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")
     print(*report.bound_lines(tasks, items), sep="\n")
+    stops = count_stops(items)
+    print(*report.stop_lines(stops), sep="\n")
     if flags.errors:
         unit = f"the tokens of {tokenizer.path}"
         print(*report.error_table(items, tokenizer.name_ids, unit), sep="\n")
     if flags.out:
         way = "compat" if flags.compat else "default"
         scores = map(entry.scorers[way], items)
-        summary = {**result[way], "bench": flags.bench, "rule": way, "rules": result}
+        summary = {**result[way], "bench": flags.bench, "rule": way, "rules": result,
+                   "stops": stops}
         report.write_scores(Path(flags.out), items, scores, summary, flags.enums)
 
 

@@ -82,7 +82,8 @@ class Flags:
     max_prompt: int = flag(
         0, "leave out prompts of more tokens (0: none)", group="method", least=0)
     free_text: bool = flag(
-        False, "keep prompts whose gold is finish, ask_to_user or respond: prose", group="method")
+        False, "keep prompts whose gold is ask_to_user or respond; their prose is not judged",
+        group="method")
     enums: bool = flag(
         False, "name the values of a parameter's enum in the prompt's signatures", group="method")
     max_new_tokens: int = flag(
@@ -325,7 +326,8 @@ def score_answers(prompts, answers, tokenizer):
     errors = []
     for prompt, answer in zip(prompts, answers, strict=True):
         if answer.ended:
-            errors.append(classify(tokenizer.decode(answer.ids), prompt.gold, prompt.tools))
+            text = tokenizer.decode(answer.ids)
+            errors.append(classify(text, prompt.gold, prompt.tools, prompt.by_name))
         else:
             errors.append(frozenset({ErrorType.UNPARSABLE}))
     return errors, torch.tensor([total_reward(named) for named in errors])

@@ -3,6 +3,9 @@
 A file of pairs is a JSON list, or JSON lines, of `{"conversations": [...], "gold": "name(...)"}`: a
 conversation as in data/trajectories.py that ends where the call is due; or of the released data's
 `{"instruction": text, "output": call}`, whose `input`, as in Alpaca, goes on with the instruction.
+
+No rule can judge prose. So a gold `finish` is judged by its name alone: was it right to stop? Other
+golds whose arguments are prose take part with --free-text, judged in the same way.
 """
 
 import re
@@ -18,7 +21,8 @@ from losses import is_erroneous
 from plumbing.files import InputError
 from reward import classify
 
-FREE_TEXT = ("finish", "ask_to_user", "respond")  # in any case; no rule can judge what they say
+STOP = "finish"
+FREE_TEXT = (STOP, "ask_to_user", "respond")  # tools whose arguments are prose, in any case
 OWN_SCHEMA = "the gold call does not fit its own schema"
 
 
@@ -27,21 +31,23 @@ class Prompt(NamedTuple):
     gold: str                # the call as it should be written
     tools: tuple[Tool, ...]
     where: str               # file, item and turn
+    by_name: bool = False    # judge the tool alone
 
 
 def load(path, tokenizer, max_prompt=0, free_text=False):
     """The prompts that `read` gives; prints the format that was found, and what was left out.
 
-    It also prints which tool the golds call most (no rule can judge one whose arguments are prose),
-    and the golds that do not fit their own schema.
+    It also prints which tool the golds call most, how many only stop, and the golds that do not fit
+    their own schema.
     """
     items = _read_items(path)
     print(f"{path}: {_formats(items)}")
     prompts, left_out = _read_prompts(items, path, tokenizer, max_prompt, free_text)
     called = Counter(parse_call(prompt.gold, prompt.tools).name for prompt in prompts)
     name, most = called.most_common(1)[0]
-    print(f"{path}: {len(prompts)} prompts, most of one tool {most} ({name}), "
-          f"{len(left_out)} left out")
+    stops = sum(prompt.by_name for prompt in prompts)
+    print(f"{path}: {len(prompts)} prompts, {stops} of them judged by the tool alone, most of one "
+          f"tool {most} ({name}), {len(left_out)} left out")
     for line in left_out:
         if OWN_SCHEMA in line:
             print(f"  {line}")
@@ -51,9 +57,9 @@ def load(path, tokenizer, max_prompt=0, free_text=False):
 def read(path, tokenizer, max_prompt=0, free_text=False):
     """All prompts of a file, and why others were left out -> (prompts, list of "where: reason").
 
-    max_prompt: tokens, 0 for no limit. free_text: keep golds whose tool is one of FREE_TEXT. Raises
-    InputError for a malformed file, a gold call that cannot be parsed, when most golds call a tool
-    or use a parameter that is not offered, and when no prompt is left.
+    max_prompt: tokens, 0 for no limit. free_text: keep golds of all tools of FREE_TEXT, not of STOP
+    alone. Raises InputError for a malformed file, a gold call that cannot be parsed, when most
+    golds call a tool or use a parameter that is not offered, and when no prompt is left.
     """
     return _read_prompts(_read_items(path), path, tokenizer, max_prompt, free_text)
 
@@ -65,12 +71,13 @@ def _read_prompts(items, path, tokenizer, max_prompt, free_text):
     misfits = []
     for item, where in items:
         for prompt in _prompts_of(item, where, tokenizer):
-            reason = _unfit(prompt, max_prompt, free_text)
+            gold = _read_gold(prompt)
+            prompt = prompt._replace(by_name=gold.name.casefold() in FREE_TEXT)
+            reason = _unfit(prompt, gold, max_prompt, free_text)
             if reason:
                 left_out.append(f"{prompt.where}: {reason}")
             else:
                 prompts.append(prompt)
-            gold = parse_call(prompt.gold, prompt.tools)
             odd = misfit(gold.name, gold.arguments, prompt.tools)
             misfits += [f"{prompt.where}: {odd}"] if odd else []
     if 2 * len(misfits) > len(prompts) + len(left_out):
@@ -177,18 +184,22 @@ def _released_tool(name, arguments):
     return Tool(name, "", tuple(parameters))
 
 
-def _unfit(prompt, max_prompt, free_text):
-    """Why a prompt is left out, or "". Raises InputError for a gold that cannot be parsed."""
+def _read_gold(prompt):
+    """The gold Call of a prompt. Raises InputError for one that cannot be parsed."""
     try:
-        gold = parse_call(prompt.gold, prompt.tools, strict=True)
+        return parse_call(prompt.gold, prompt.tools, strict=True)
     except ParseError as error:
         raise InputError(f"{prompt.where}: the gold call {prompt.gold[:80]!r} "
                          f"cannot be parsed: {error}") from None
-    if gold.name.casefold() in FREE_TEXT and not free_text:
+
+
+def _unfit(prompt, gold, max_prompt, free_text):
+    """Why a prompt is left out, or ""."""
+    if prompt.by_name and gold.name.casefold() != STOP and not free_text:
         return f"{gold.name} is free text"
     if max_prompt and len(prompt.ids) > max_prompt:
         return f"{len(prompt.ids)} tokens, longer than --max-prompt"
-    errors = classify(gold, gold, prompt.tools)
+    errors = classify(gold, gold, prompt.tools, prompt.by_name)
     if errors:
         return f"{OWN_SCHEMA}: " + ", ".join(error.value for error in errors)
     return ""

@@ -32,9 +32,9 @@ REWARDS = {  # section 3.3; a wrong tool costs less than all three errors of par
 }
 
 
-def reward(prediction, gold, tools):
+def reward(prediction, gold, tools, by_name=False):
     """R in [-2, 1] of a predicted call; takes and raises what `classify` does."""
-    return total_reward(classify(prediction, gold, tools))
+    return total_reward(classify(prediction, gold, tools, by_name))
 
 
 def total_reward(errors):
@@ -44,12 +44,13 @@ def total_reward(errors):
     return sum(REWARDS[error] for error in errors)
 
 
-def classify(prediction, gold, tools):
+def classify(prediction, gold, tools, by_name=False):
     """The frozenset of ErrorTypes in a predicted call, given the gold call and the tools on offer.
 
     prediction, gold: texts, read strictly, or Calls that have been read; tools: schemas or Tools. A
     tool that is not offered is an error even where the gold call names it, and so is a parameter
-    that the tool does not have. Raises ValueError if the gold call cannot be parsed.
+    that the tool does not have. by_name: only the tool is judged, for golds whose arguments are
+    prose. Raises ValueError if the gold call cannot be parsed.
     """
     tools = read_tools(tools)
     try:
@@ -65,6 +66,8 @@ def classify(prediction, gold, tools):
         return frozenset({ErrorType.UNKNOWN_TOOL})
     if call.name != wanted.name:
         return frozenset({ErrorType.WRONG_TOOL})
+    if by_name:
+        return frozenset()
     errors = parameter_errors(set(call.arguments), set(wanted.arguments), parameters)
     if errors:
         return frozenset(errors)

@@ -38,6 +38,7 @@ from toolbox import execute
 
 USER = "I have no more information."
 NOT_A_CALL = "Error: not a call of the form tool_name(parameter=value): {}."
+LOOKED_AT = 96  # tokens of an answer to --ask that tell whether it repeats itself
 LONGEST_FEEDBACK = 2000  # characters; ToolEyes cuts at 1,024 tokens
 
 
@@ -145,11 +146,34 @@ def ask(flags, folder):
     """Hold and print one dialogue of the model in `folder` about --ask, with a few tools."""
     tokenizer = Tokenizer(flags.tokenizer or folder, flags.enums)
     transformer = predictions.load_model(flags, folder, tokenizer)
-    answer = speaker(transformer, tokenizer, flags.max_new_tokens)
+    brief = speaker(transformer, tokenizer, min(LOOKED_AT, flags.max_new_tokens))
+    whole = speaker(transformer, tokenizer, flags.max_new_tokens)
+    answer = cut_repeats(brief, whole, tokenizer.encode)
     task = make_question(flags.ask)
     print("Tools     ", ", ".join(tool.name for tool in task.tools))
     print(turn_line(task.turns[1]))
     converse([task], answer, run_toolbox, lambda turn: print(turn_line(turn), flush=True))
+
+
+def cut_repeats(brief, whole, encode):
+    """The `answer` for one dialogue: that of `whole`, unless that of `brief` repeats itself.
+
+    brief, whole: the same model with a low and a high limit of tokens. encode: text -> ids.
+    """
+    def answer(conversations):
+        [text] = brief(conversations)
+        return [text] if repeats_itself(encode(text)) else whole(conversations)
+
+    return answer
+
+
+def repeats_itself(ids):
+    """Whether a text ends in a piece, of 24 tokens at most, four times over.
+
+    >>> repeats_itself([7, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]), repeats_itself([1, 2, 3, 4] * 3)
+    (True, False)
+    """
+    return any(ids[-4 * n:] == ids[-n:] * 4 for n in range(1, 25) if len(ids) >= 4 * n)
 
 
 def make_question(text):

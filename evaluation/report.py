@@ -59,6 +59,18 @@ def bound_lines(tasks, items):
     yield f"  predictions without a call that can be read: {unread} of {len(items)}"
 
 
+def stop_lines(counts):
+    """Lines of what evaluation/scores.py:count_stops returns, for the items that there are."""
+    if counts["one_fits"]:
+        n = counts["one_fits"]
+        yield (f"  stops although a tool fits: {counts['refused']} of {n} "
+               f"({percent(counts['refused'], n)})")
+    if counts["none_fits"]:
+        n = counts["none_fits"]
+        yield (f"  calls although no tool fits: {counts['called']} of {n} "
+               f"({percent(counts['called'], n)})")
+
+
 # ------------------------------------------------------------------------------ the paper's Table 1
 
 FIRST = "First: wrong from the first token on"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from data.calls import Call, ParseError
 from evaluation.call_formats import format_of, read_calls, without_thoughts
-from evaluation.tasks import Task, gold_names
+from evaluation.tasks import STOPS, Task, gold_names
 from reward import ErrorType, classify, reward, total_reward
 
 
@@ -279,3 +279,25 @@ def _count_parts(items, names, scorer):
     for item, name in zip(items, names, strict=True):
         parts.setdefault(name, []).append(item)
     return {name: count_scores(part, scorer) for name, part in parts.items()}
+
+
+def count_stops(items):
+    """How often a model stops although a tool fits, and does not although none fits.
+
+    {"one_fits": number of items, "refused": those answered by a tool of STOPS, "none_fits": number
+    of items, "called": those not answered by one}. An answer that holds no call is no stop. Only
+    items that offer such a tool count.
+    """
+    counts = dict.fromkeys(("one_fits", "refused", "none_fits", "called"), 0)
+    for item in items:
+        stops = item.task.free_text or STOPS
+        if not any(tool.name in stops for tool in item.task.tools):
+            continue
+        stopped = item.call is not None and item.call.name in stops
+        if stops.issuperset(gold_names(item.task)):
+            counts["none_fits"] += 1
+            counts["called"] += not stopped
+        else:
+            counts["one_fits"] += 1
+            counts["refused"] += stopped
+    return counts

@@ -15,6 +15,8 @@ from plumbing.files import InputError, parse_json, read_json, read_text
 
 LEVELS = ("clean", "slight", "medium", "heavy", "union")  # noise in names, as RoTBench defines it
 
+STOPS = frozenset({"finish", "ask_to_user"})  # tools that end a dialogue or hand it to the user
+
 
 class Task(NamedTuple):
     id: str                   # unique within a set: "AviationAPI/5", "clean/12", "exec_simple_3"

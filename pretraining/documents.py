@@ -348,13 +348,14 @@ def random_documents(seed, count, share=0.0):
     return [document(rng, share) for _ in range(count)]
 
 
-def document(rng, share):
+def document(rng, share, no_tool=0.0):
     """A Conversation about renamed tools of the toolbox, with probability `share`, or made-up ones.
 
-    With a share of 0 the choice draws no number: all numbers go into the made-up tools.
+    With a share of 0 the choice draws no number: all numbers go into the made-up tools. no_tool:
+    see `renamed_conversation`.
     """
     if share and rng.random() < share:
-        return renamed_conversation(rng)
+        return renamed_conversation(rng, no_tool=no_tool)
     return made_up_conversation(rng)
 
 

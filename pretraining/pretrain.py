@@ -35,6 +35,7 @@ from losses import weighted_nll
 from plumbing.files import InputError
 from plumbing.flags import cli, flag, parse_flags
 from plumbing.optimizer import adamw, clip_and_step, learning_rate, make_optimizer
+from plumbing.parallel import join
 from pretraining.documents import document, random_documents
 from pretraining.drills import as_one_call, choosing_drill, copying_drill
 from pretraining.nonsense import nonsense_conversation
@@ -53,6 +54,8 @@ class Flags:
     init: str = flag("", "checkpoint to go on from, with its shape and its pieces")
     disguised: float = flag(0.0, "share of documents about renamed tools of the toolbox",
                             least=0, most=1)
+    no_tool: float = flag(0.0, "probability that, before a task about renamed tools, something is "
+                               "said that no tool fits", least=0, most=1)
     drill_steps: int = flag(200, "first steps, of 32 copy drills each", least=0)
     steps: int = flag(6000, "steps after that, of four documents each", least=1)
     drill_share: float = flag(0.1, "of drills among the documents", least=0)
@@ -63,6 +66,7 @@ class Flags:
     muon: bool = flag(False, "Muon in place of AdamW for the blocks' matrices")
     lr: float = flag(2e-3, "peak learning rate", least=0)
     context_weight: float = flag(0.1, "weight of tokens outside calls", least=0)
+    device: str = flag("cpu", "cpu, cuda, or auto")
     eval_every: int = flag(500, "steps between tests of exact copying", least=1)
     seed: int = flag(0, "of the documents and the weights", least=0)
 
@@ -179,7 +183,7 @@ def batch_of(number, difficulty, flags, rng, pieces, tokenizer):
         if rng.random() < flags.drill_share:
             batch.append(draw_drill(rng, flags, pieces, tokenizer))
         else:
-            conversation = document(rng, flags.disguised)
+            conversation = document(rng, flags.disguised, flags.no_tool)
             batch.append(document_example(conversation, tokenizer, flags.context_weight))
     return batch
 
@@ -256,7 +260,7 @@ def exact_copies(transformer, tokenizer, conversations):
     return names / len(golds), calls / len(golds)
 
 
-def train(transformer, tokenizer, flags, out):
+def train(transformer, tokenizer, flags, out, device):
     """Train on drills, then documents.
 
     The folder `out` gets a line a step in metrics.jsonl, and the model after every test of exact
@@ -274,7 +278,8 @@ def train(transformer, tokenizer, flags, out):
     bar = tqdm(range(steps), unit="step")
     with open(out / "metrics.jsonl", "w", buffering=1) as file:
         for number in bar:
-            batch = collate(batch_of(number, difficulty, flags, rng, pieces, tokenizer))
+            examples = batch_of(number, difficulty, flags, rng, pieces, tokenizer)
+            batch = collate(examples, device)
             loss, _ = weighted_nll(transformer, batch)
             (loss / batch.n_calls).backward()
             lr = learning_rate(number, steps, flags.lr, 0.02)
@@ -285,14 +290,14 @@ def train(transformer, tokenizer, flags, out):
             if is_choosing and number % 20 == 19:
                 drills = [choosing_drill(test_rng, pieces, tokenizer, difficulty)
                           for _ in range(16)]
-                chosen = share_right(transformer, collate(drills))
+                chosen = share_right(transformer, collate(drills, device))
                 metrics |= {"grown": difficulty, "chosen": chosen}
                 if chosen > 0.75:
                     difficulty = round(difficulty + 0.05, 2)
             if (number + 1) % flags.eval_every == 0 or number + 1 == steps:
                 names, calls = exact_copies(transformer, tokenizer, held_out)
                 metrics |= {"right_tool": names, "right_call": calls,
-                            "right_strange": share_right(transformer, collate(strange))}
+                            "right_strange": share_right(transformer, collate(strange, device))}
                 model.save(transformer, out, torch.bfloat16)
                 bar.set_description(f"right tools {names:.0%}, calls {calls:.0%}")
             bar.set_postfix_str(f"loss {metrics['loss']:.3f}")
@@ -333,9 +338,10 @@ def main():
     out = Path(flags.out)
     if (out / "config.json").exists():
         raise InputError(f"--out {out}: holds a model already; name another, or remove it")
+    device = join(flags.device)
     tokenizer, transformer = load_or_create(flags, out)
     print(f"{sum(p.numel() for p in transformer.parameters()):,} parameters")
-    train(transformer, tokenizer, flags, out)
+    train(transformer.to(device), tokenizer, flags, out, device)
     print(f"checkpoint: {out}")
 
 

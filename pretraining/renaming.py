@@ -17,7 +17,8 @@ from data.trajectories import read_item
 from pretraining.vocabulary import new_date, new_time, new_word, pseudoword
 from toolbox.chains import scalars
 from toolbox.execute import DIALOGUE, TOOLS, schemas
-from toolbox.filters import draw_offered, draw_task
+from toolbox.filters import Questions, draw_offered, draw_task
+from toolbox.no_tool import KINDS, draw_unmet
 from toolbox.synthesize import SEEN, call_turn, task_turns
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -43,15 +44,17 @@ VERBS = {"get": "fetch read show check find lookup give", "search": "find query 
 ENDINGS = ("info", "details", "data", "api", "tool", "v2", "now", "service")
 
 
-def renamed_conversation(rng, wanted=8, only_shared_words=False):
+def renamed_conversation(rng, wanted=8, only_shared_words=False, no_tool=0.0):
     """A Conversation of several tasks about a few tools, renamed, with `wanted` calls or more.
 
     only_shared_words: so many words are replaced that only a word of the question which stands in a
     tool's description, too, tells which tool is meant; tasks without such words are left out.
-    rng: a seeded `random.Random`.
+    no_tool: before a task, with this probability, something is said that no tool fits
+    (toolbox/no_tool.py). rng: a seeded `random.Random`.
     """
     while True:
-        tools, turns = _draw_conversation(rng, wanted, _shares_words if only_shared_words else None)
+        tools, turns = _draw_conversation(
+            rng, wanted, _shares_words if only_shared_words else None, no_tool)
         words = _words_of_tools(tools)
         share = rng.choice(DOCUMENTATION_SHARES)
         if only_shared_words:
@@ -68,16 +71,21 @@ def renamed_conversation(rng, wanted=8, only_shared_words=False):
 
 
 def _is_renamed(turns, new_turns, names):
-    """Whether no question is an old or a held-out one, and no tool has a name of the toolbox."""
+    """Whether no question is an old or a held-out one, and no tool has a name of the toolbox.
+
+    What nobody asks a tool for, such as "hello", may stay as it is.
+    """
     asked = _questions(new_turns)
+    old = {turn["content"] for turn in turns if turn["role"] == "user" and not turn.get("chat")}
     tools = set(names.values()) - {*DIALOGUE}
-    return not asked & (_held_out_questions() | _questions(turns)) and not tools & {*TOOLS}
+    return not asked & (_held_out_questions() | old) and not tools & {*TOOLS}
 
 
-def _draw_conversation(rng, wanted, fits=None):
+def _draw_conversation(rng, wanted, fits=None, no_tool=0.0):
     """(schemas of three or four tools and those of every dialogue, turns of tasks for them).
 
-    fits: a function of a Draft, falsy for tasks to be left out.
+    fits: a function of a Draft, falsy for tasks to be left out. no_tool: see
+    `renamed_conversation`.
     """
     turns = []
     offered = []
@@ -91,9 +99,21 @@ def _draw_conversation(rng, wanted, fits=None):
             offered = [name for name in draw_offered(rng, draft.steps, SEEN)
                        if name not in DIALOGUE]
         made += len(draft.steps) + 1
+        if no_tool and rng.random() < no_tool:
+            turns += _no_tool_turns(rng, offered)
         turns += task_turns(rng, draft)
     names = [*offered, *DIALOGUE]
     return schemas(rng.sample(names, len(names))), turns
+
+
+def _no_tool_turns(rng, offered):
+    """What a user says that none of the offered tools fits, and the call that answers it."""
+    kinds = list(KINDS)
+    unmet = draw_unmet(rng, rng.choices(kinds, KINDS.values())[0], SEEN, Questions())
+    while unmet.needed in offered:
+        unmet = draw_unmet(rng, unmet.kind, SEEN, Questions())
+    question = {"role": "user", "content": unmet.question, "chat": unmet.needed is None}
+    return [question, call_turn(unmet.name, unmet.arguments)]
 
 
 def _questions(turns):
@@ -105,7 +125,7 @@ def _questions(turns):
 def _held_out_questions():
     """The questions of the held-out files; no document may hold one of them."""
     found = set()
-    for part in ("single", "multi"):
+    for part in ("single", "multi", "none"):
         text = (DATA / f"heldout_{part}.json").read_text(encoding="utf-8")
         for item in json.loads(text):
             found |= _questions(item["conversations"])

@@ -115,6 +115,12 @@ def as_text(value):
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
+def fill_aside(rng, text):
+    """A text with {city}, {person} and {number}, filled with any."""
+    return text.format(city=rng.choice(list(CITIES)), person=rng.choice(PEOPLE),
+                       number=rng.randint(3, 90))
+
+
 # ----------------------------------------------------------------------- do question and calls fit?
 
 def is_derivable(question, steps):

@@ -8,6 +8,7 @@ evaluation.benchmarks`. CONTRIBUTING.md shows how to add one.
 from evaluation.benchmarks import (
     bfcl,
     embedded,
+    no_tool,
     own,
     rotbench,
     toolalpaca,
@@ -19,6 +20,7 @@ from plumbing.files import InputError
 
 ENTRIES = (
     embedded.BENCHMARK,
+    no_tool.BENCHMARK,
     own.BENCHMARK,
     toolalpaca.BENCHMARK,
     rotbench.BENCHMARK,

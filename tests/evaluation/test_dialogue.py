@@ -17,6 +17,7 @@ from evaluation.dialogue import (
     USER,
     choose_tools,
     converse,
+    cut_repeats,
     fit,
     make_question,
     speaker,
@@ -228,6 +229,14 @@ def test_the_tools_for_a_question_are_those_that_share_its_rare_words():
     assert choose_tools("Convert 20 EUR to another currency", 1) == ["convert_currency"]
     assert len(choose_tools("zzz")) == 4 == len(set(choose_tools("the of a")))
     assert [tool.name for tool in make_question("Weather?").tools[-2:]] == ["ask_to_user", "finish"]
+
+
+def test_an_answer_that_repeats_itself_is_cut_off():
+    endless = cut_repeats(lambda _: ["abc" * 32], lambda _: ["abc" * 170], list)
+    assert endless([None]) == ["abc" * 32]
+    letters = "".join(map(chr, range(40, 140)))
+    long = cut_repeats(lambda _: [letters[:96]], lambda _: [letters], list)
+    assert long([None]) == [letters]
 
 
 # ---- whole runs ----

@@ -95,6 +95,22 @@ def test_what_was_renamed_can_be_named_back(rng, share):
     assert renaming.replace_words(hidden, {there: here for here, there in new.items()}) == text
 
 
+def test_what_no_tool_fits_is_said_before_tasks_and_calls_nothing():
+    """With probability 1 before every task, with 0 never; other draws stay as they are."""
+    rng = random.Random("no tool")
+    stops = {"finish", "ask_to_user"}
+    for conversation in [renaming.renamed_conversation(rng, no_tool=1.0) for _ in range(8)]:
+        after = [(turn.name, following.name) for turn, following in zip(
+            conversation.turns, conversation.turns[1:], strict=False) if turn.role == "user"]
+        answers = [name for _, name in after]
+        assert answers[0] in stops
+        assert sum(name in stops for name in answers) >= len(answers) // 2
+    plain = [renaming.renamed_conversation(random.Random(seed)) for seed in range(5)]
+    assert plain == [renaming.renamed_conversation(random.Random(seed), no_tool=0.0)
+                     for seed in range(5)]
+    assert not any(conversation.turns[2].name == "finish" for conversation in plain)
+
+
 def test_renamed_conversations_hold_whole_tasks():
     """Each question is followed by calls that fit and ends with an answer from the results."""
     rng = random.Random(0)
