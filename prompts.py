@@ -16,7 +16,7 @@ import numpy as np
 
 from data import trajectories
 from data.calls import ParseError, parse_call
-from data.tools import Parameter, Tool, misfit
+from data.tools import Parameter, Tool
 from losses import is_erroneous
 from plumbing.files import InputError
 from reward import classify
@@ -58,8 +58,8 @@ def read(path, tokenizer, max_prompt=0, free_text=False):
     """All prompts of a file, and why others were left out -> (prompts, list of "where: reason").
 
     max_prompt: tokens, 0 for no limit. free_text: keep golds of all tools of FREE_TEXT, not of STOP
-    alone. Raises InputError for a malformed file, a gold call that cannot be parsed, when most
-    golds call a tool or use a parameter that is not offered, and when no prompt is left.
+    alone. Raises InputError for a malformed file, a gold call that cannot be parsed, and when no
+    prompt is left.
     """
     return _read_prompts(_read_items(path), path, tokenizer, max_prompt, free_text)
 
@@ -68,7 +68,6 @@ def _read_prompts(items, path, tokenizer, max_prompt, free_text):
     """`read`, of items that are read already."""
     prompts = []
     left_out = []
-    misfits = []
     for item, where in items:
         for prompt in _prompts_of(item, where, tokenizer):
             gold = _read_gold(prompt)
@@ -78,11 +77,6 @@ def _read_prompts(items, path, tokenizer, max_prompt, free_text):
                 left_out.append(f"{prompt.where}: {reason}")
             else:
                 prompts.append(prompt)
-            odd = misfit(gold.name, gold.arguments, prompt.tools)
-            misfits += [f"{prompt.where}: {odd}"] if odd else []
-    if 2 * len(misfits) > len(prompts) + len(left_out):
-        raise InputError(f"{path}: {len(misfits)} of {len(prompts) + len(left_out)} gold calls do "
-                         f"not fit the tools of their prompts; {misfits[0]}")
     if not prompts:
         first = f"; {left_out[0]}" if left_out else ""
         raise InputError(f"{path}: no prompt is left of {len(left_out)}{first}")

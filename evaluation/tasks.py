@@ -104,6 +104,7 @@ def read_json_golds(texts):
     calls = []
     unread = []
     for place, (name, text) in enumerate(texts):
+        name = name.strip()  # as the names of tools are
         try:
             arguments = parse_json(text, name)
         except InputError:
