@@ -31,22 +31,22 @@ def data_file(tmp_path_factory):
 def test_every_good_call_is_a_prompt_with_its_history(tmp_path, model_dir, data_file):
     tokenizer = Tokenizer(model_dir)
     prompts, left_out = read(data_file, tokenizer)
-    assert [p.gold for p in prompts[:4]] == [
+    calls = [p for p in prompts if not p.by_name]
+    assert [p.gold for p in calls[:4]] == [
         'get_weather(city="Bergen")',
         "get_news()",
         'get_weather_forecast(city="Šibenik", day="Friday")',
         'get_news(topic="cats")',
     ]
-    assert len(prompts) == 16 and len(left_out) == 12
-    assert all("finish is free text" in line for line in left_out)
+    assert len(prompts) == 28 and len(calls) == 16 and not left_out
+    assert all(p.gold.startswith("finish(") == p.by_name for p in prompts)
     text = tokenizer.decode(prompts[0].ids[1:])
     assert text.endswith("got an unexpected keyword argument 'town'\nAssistant:")
     assert prompts[0].ids[0] == tokenizer.bos_id
-    assert len(read(data_file, tokenizer, free_text=True)[0]) == 28
-    for name, kept in (
-        ("Finish", 0),
-        ("respond", 0),
-        ("get_news", 1),
+    for name, kept, by_name in (
+        ("Finish", 1, 1),
+        ("respond", 0, 0),
+        ("get_news", 1, 0),
     ):  # other sets' names for prose
         conversation = item(
             ("user", "?"),
@@ -57,7 +57,10 @@ def test_every_good_call_is_a_prompt_with_its_history(tmp_path, model_dir, data_
             tools=[*TOOLS, schema(name, topic="string")],
         )
         (tmp_path / "prose.json").write_text(json.dumps([conversation]))
-        assert len(read(tmp_path / "prose.json", tokenizer)[0]) == 1 + kept
+        found, left_out = read(tmp_path / "prose.json", tokenizer)
+        assert [len(found), sum(p.by_name for p in found)] == [1 + kept, by_name]
+        assert all("respond is free text" in line for line in left_out)
+        assert len(read(tmp_path / "prose.json", tokenizer, free_text=True)[0]) == 2
     short, left_out = read(data_file, tokenizer, max_prompt=len(prompts[3].ids))
     assert max(len(p.ids) for p in short) <= len(prompts[3].ids)
     assert any("--max-prompt" in line for line in left_out)
@@ -326,13 +329,19 @@ def test_it_runs_logs_and_saves_a_plain_checkpoint(tmp_path, model_dir, data_fil
         16,
         "--num-prompts",
         12,
+        "--samples",
+        1,
+        "--baseline",
+        "critic",
         "--shared-critic",
+        "--batch-size",
+        8,
         "--show-every",
         1,
     )
     assert done.returncode == 0, done.stderr
     log = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert [entry["step"] for entry in log] == [0, 1, 2] and log[2]["eval_n"] == 16
+    assert [entry["step"] for entry in log] == [0, 1, 2] and log[2]["eval_n"] == 28
     assert log[1]["first_log_ratio"] == 0 and log[1]["k1"] == 0 and log[1]["entropy"] > 0
     assert log[2]["kl_per_answer"] == pytest.approx(log[2]["k1"] * log[2]["answer_length"])
     named = sum(log[1][error.name.lower()] > 0 for error in ErrorType)
@@ -359,8 +368,10 @@ def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file, run_main, mo
     assert_one_line_error(
         run("--model", model_dir, "--shared-critic", "--critic-warmup", 3), "--critic-warmup"
     )
-    assert_one_line_error(run("--model", model_dir, "--baseline", "group"), "--samples")
-    assert_one_line_error(run("--model", model_dir, "--skip-settled"), "--samples")
+    assert_one_line_error(run("--model", model_dir, "--samples", 1), "--samples")
+    assert_one_line_error(
+        run("--model", model_dir, "--samples", 1, "--baseline", "critic", "--skip-settled"),
+        "--skip-settled")
     assert_one_line_error(
         run("--model", model_dir, "--samples", 2, "--baseline", "group", "--shared-critic"),
         "--baseline group")
