@@ -1,7 +1,7 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: demo demo-ttpa test check parity bench base-model
+.PHONY: demo demo-ttpa test check parity bench gpu base-model
 
 # SFT, PPO and evaluation on the embedded model and data; one table at the end.
 demo: $(VENV)/installed
@@ -53,6 +53,7 @@ bench: $(BENCH_VENV)/installed
 	$(BENCH) -m bench.sft_epoch $(REAL) $(BENCH_FLAGS)
 	$(BENCH) -m bench.sft_trl $(REAL) $(BENCH_FLAGS)
 	$(BENCH) -m bench.rollout $(BENCH_FLAGS)
+	$(BENCH) -m bench.rollout --threads 1 $(BENCH_FLAGS)
 	$(BENCH) -m bench.ppo_step --tokenizer $(TOKENIZER) $(BENCH_FLAGS)
 	$(BENCH) -m bench.groups $(BENCH_FLAGS)
 	$(BENCH) -m bench.preferences $(BENCH_FLAGS)
@@ -62,8 +63,12 @@ bench: $(BENCH_VENV)/installed
 	$(BENCH) -m bench.loading $(BENCH_FLAGS)
 	$(BENCH) -m bench.limits $(BENCH_FLAGS)
 	$(BENCH) -m bench.growth $(BENCH_FLAGS)
-	$(BENCH) -m bench.gpu $(BENCH_FLAGS)
-	$(BENCH) -m bench.gpu --compile $(BENCH_FLAGS)
+
+# On a machine with a GPU: is it right there, and how fast; one report in runs/gpu, in under 8 minutes. No network: any
+# Python that has a CUDA build of torch, and the other requirements.
+GPU_PYTHON ?= python3
+gpu:
+	$(GPU_PYTHON) -m bench.gpu --out runs/gpu
 
 $(VENV)/installed: requirements.txt
 	python3 -m venv $(VENV)

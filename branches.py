@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 
 from data.calls import ParseError, parse_with_spans
-from model import Answer, attend_causally, gather
+from model import Answer, attend_causally, gather, is_finite
+from plumbing.optimizer import NotFinite
 
 # -------------------------------------------------------------------------------------- the decoder
 
@@ -136,7 +137,12 @@ def greedy_paths(transformer, prompts, max_new_tokens, eos_id):
 
 
 def _two_likeliest(logits):
-    """logits (B, V) -> (4, B) fp64: likeliest token, second, p of the first, p of the second."""
+    """logits (B, V) -> (4, B) fp64: likeliest token, second, p of the first, p of the second.
+
+    Raises NotFinite for a logit that is infinite or no number: argmax would take any token.
+    """
+    if not is_finite(logits):
+        raise NotFinite("a logit is infinite or no number")
     first = logits.argmax(-1, keepdim=True)  # not topk: of equal logits `generate` takes this one
     second = logits.scatter(-1, first, -torch.inf).argmax(-1, keepdim=True)
     tokens = torch.cat((first, second), dim=-1)  # (B, 2)
@@ -257,7 +263,7 @@ def _character_kinds(text, tools):
             kinds[i] = kind
 
     try:
-        call, spans = parse_with_spans(text, tools, strict=True)
+        call, spans = parse_with_spans(text, tools)
     except ParseError:
         name = text.partition("(")[0]
         mark((len(name) - len(name.lstrip()), len(name.rstrip())), "name")

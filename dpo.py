@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import plumbing.environment  # noqa: F401 (before torch)
+
 import torch
 from tqdm import tqdm
 
@@ -50,6 +52,8 @@ class Flags:
     model: str = flag(
         "", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)",
         group="files", on_resume="files")
+    tokenizer: str = flag(
+        "", "SentencePiece model (default: the one in --model)", group="files", on_resume="files")
     data: str = flag(
         "runs/pairs", "pairs of preferences.py: its --out, or a file",
         group="files", on_resume="files")
@@ -327,7 +331,7 @@ def warn(metrics, notes):
 def load_model(flags, device):
     """Tokenizer and Transformer to train, with fp32 master weights. Raises InputError."""
     dtype = model.DTYPES[flags.dtype]
-    tokenizer = Tokenizer(flags.model)
+    tokenizer = Tokenizer(flags.tokenizer or flags.model)
     transformer = model.load(
         flags.model, torch.float32, device, shard=partial(shard, device=device, dtype=dtype))
     tokenizer.must_fit(transformer.config)

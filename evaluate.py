@@ -7,7 +7,7 @@
     python evaluate.py --bench bfcl --predictions FILE --errors
     python evaluate.py --bench transcripts --predictions FILE       # whole dialogues: DE, CE, VA
     python evaluate.py --bench tooleyes --tool-library ToolEyes/Tool_Library      # runs its tools
-    torchrun --nproc_per_node 8 evaluate.py --bench rotbench --model DIR --dtype bf16 --out DIR
+    torchrun --nproc_per_node 8 evaluate.py --bench rotbench --model DIR --out DIR
 
 The benchmarks stand in one list, evaluation/benchmarks/. Those of kind "calls" are scored by TS, PI
 and CF (evaluation/scores.py), those of kind "dialogues" and "transcripts" by DE, CE and VA
@@ -17,6 +17,9 @@ and CF (evaluation/scores.py), those of kind "dialogues" and "transcripts" by DE
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+import plumbing.environment  # noqa: F401 (before torch)
+
+from data import trajectories
 from evaluation import call_formats, dialogue, predictions, report, tool_library
 from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
@@ -24,10 +27,10 @@ from evaluation.dialogue_scores import count_faults, fault_table, released_table
 from evaluation.predictions import Reply
 from evaluation.scores import count_stops, judge, mean_esm, summarise
 from evaluation.tasks import LEVELS, first_of_groups
-from plumbing.files import InputError, write_json
+from plumbing.files import InputError, kind_of, make_folder, write_json
 from plumbing.flags import cli, flag, flag_name, parse_flags
-from plumbing.parallel import processes
-from plumbing.runs import make_folder, newest_run
+from plumbing.parallel import own_device, processes
+from plumbing.runs import newest_run
 from tokenizer import Tokenizer
 
 HERE = Path(__file__).parent
@@ -59,6 +62,9 @@ class Flags:
         group="files")
     tool_timeout: float = flag(
         30.0, "tooleyes: seconds that a call may take", group="hardware", least=0.1, most=86400)
+    tool_env: str = flag(
+        "", "tooleyes: environment variables (keys) that the tools may see, with commas",
+        group="files")
     ask: str = flag(
         "", "a question: hold one dialogue about it with the embedded tools, and print it",
         group="benchmark")
@@ -67,6 +73,8 @@ class Flags:
     model: str = flag(
         "", "checkpoint in HF layout (default: the newest under runs/, else data/tiny)",
         group="files")
+    tokenizer: str = flag(
+        "", "SentencePiece model (default: the one in --model)", group="files")
     predictions: str = flag(
         "", "file of predictions to score in place of a model; see evaluation/predictions.py",
         group="files")
@@ -76,6 +84,9 @@ class Flags:
     out: str = flag(
         "", "directory for scores and items or dialogues; an interrupted run goes on there",
         group="files")
+    enums: bool = flag(
+        False, "name the values of a parameter's enum in the prompt's signatures",
+        group="benchmark")
     compat: bool = flag(
         False, "rotbench: scores.json has the figures by upstream's rules, bugs included",
         group="benchmark")
@@ -87,7 +98,8 @@ class Flags:
         False, "transcripts: also list where the authors' released rules differ",
         group="benchmark")
     dtype: str = flag(
-        "fp32", "of the weights", group="hardware", choices=("fp32", "bf16"))
+        "auto", "of the weights; auto is bf16 on CUDA, fp32 on a CPU",
+        group="hardware", choices=("auto", "fp32", "bf16"))
     device: str = flag(
         "auto", "cpu, cuda, or auto", group="hardware")
     batch_size: int = flag(
@@ -104,10 +116,13 @@ def main(argv=None):
     entry = BENCHMARKS[flags.bench]
     check_flags(flags, entry)
     flags = replace(flags, level=flags.level or entry.default_level)
+    if flags.dtype == "auto" and not flags.predictions:
+        on_cuda = own_device(flags.device).type == "cuda"
+        flags = replace(flags, dtype="bf16" if on_cuda else "fp32")
     if flags.out:
         make_folder(Path(flags.out))
     if flags.ask:
-        dialogue.ask(flags, find_model(flags.model))
+        dialogue.ask(flags, choose_model(flags))
     elif entry.kind == "calls":
         evaluate_calls(flags, entry)
     elif entry.kind == "dialogues":
@@ -134,18 +149,20 @@ def check_flags(flags, entry):
 def evaluate_calls(flags, entry):
     """The next call: TS, PI and CF, of a model or of a file of predictions."""
     tasks = read_tasks(flags, entry)
-    tokenizer = Tokenizer(find_model(flags.model)) if flags.errors else None
+    folder = choose_model(flags) if flags.errors or not flags.predictions else None
+    tokenizer = Tokenizer(flags.tokenizer or folder) if flags.errors else None
     if flags.predictions:
-        texts = predictions.read_predictions(flags.predictions, len(tasks))
+        names = [{task.id, task.own_id} - {""} for task in tasks]
+        texts = predictions.read_predictions(flags.predictions, len(tasks), names)
         replies = [Reply(text) for text in texts]
         call_format = flags.format
     else:
-        replies = predictions.answer_tasks(flags, find_model(flags.model), tasks)
+        replies = predictions.answer_tasks(flags, folder, tasks)
         call_format = "call"
     rank, _ = processes()
     if rank:
         return  # one process scores
-    items = [judge(task, reply.text, call_format, reply.ended)
+    items = [judge(task, reply.text, call_format, reply.ended, flags.compat)
              for task, reply in zip(tasks, replies, strict=True)]
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")
@@ -165,7 +182,7 @@ def evaluate_calls(flags, entry):
         if flags.esm:
             means, n = mean_esm(items)
             summary["esm"] = {"n": n, **(means._asdict() if means else {})}
-        report.write_scores(Path(flags.out), items, scores, summary, flags.esm)
+        report.write_scores(Path(flags.out), items, scores, summary, flags)
 
 
 def evaluate_dialogues(flags, entry):
@@ -176,7 +193,7 @@ def evaluate_dialogues(flags, entry):
     else:
         tasks = read_tasks(flags, entry)
     execute = entry.serve(flags, tasks)
-    dialogues = dialogue.hold_dialogues(flags, find_model(flags.model), tasks, execute)
+    dialogues = dialogue.hold_dialogues(flags, choose_model(flags), tasks, execute)
     rank, _ = processes()
     if rank:
         return
@@ -190,6 +207,8 @@ def evaluate_dialogues(flags, entry):
 
 def evaluate_transcripts(flags, entry):
     """Whole dialogues that are in a file: DE, CE and VA."""
+    items = trajectories.read_items(flags.predictions)
+    print(f"{flags.predictions}: {trajectories.formats(items)}")
     transcripts = entry.read(flags.predictions)[:flags.limit or None]
     print(*fault_table(transcripts), sep="\n")
     if flags.released:
@@ -202,7 +221,7 @@ def evaluate_transcripts(flags, entry):
 def read_tasks(flags, entry):
     """All items of the benchmark that the flags name; levels follow one another."""
     folder = Path(flags.data) if flags.data else None
-    if folder and (folder / flags.bench).is_dir():
+    if folder and kind_of(folder / flags.bench) == "folder":
         folder = folder / flags.bench
     tasks = []
     levels = entry.levels if flags.level == "all" else (flags.level,)
@@ -211,19 +230,28 @@ def read_tasks(flags, entry):
     return tasks
 
 
+def choose_model(flags):
+    """The directory of the model to evaluate; prints which, unless --model says it."""
+    folder = find_model(flags.model)
+    rank, _ = processes()
+    if not flags.model and rank == 0:
+        print(f"model: {folder}")
+    return folder
+
+
 def find_model(path, runs=Path("runs"), embedded=HERE / "data" / "tiny"):
     """The directory of the model to evaluate.
 
     It is `path`, else the newest run, else the embedded model. Raises InputError if there is none.
     """
     if path:
-        if not Path(path).is_dir():
+        if kind_of(path) != "folder":
             raise InputError(f"--model {path}: no such directory")
         return Path(path)
     newest = newest_run(runs=runs)
     if newest:
         return newest
-    if not (embedded / "config.json").exists():
+    if not kind_of(embedded / "config.json"):
         raise InputError("no model: none under runs/ and none embedded in data/tiny; "
                          "name one with --model")
     return embedded

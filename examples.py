@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from data.tools import misfit
 from losses import normalise, token_weights
+from plumbing.cuda import pad_length
 from plumbing.files import InputError
 
 # conversations sorted by length at a time: 6.6% padding on real data; fours drawn at random: 35%
@@ -47,7 +49,8 @@ def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0)
     examples = []
     counts = dict.fromkeys((
         "conversations", "skipped: no trained call", "skipped: no call fits", "calls",
-        "erroneous calls", "calls cut off", "trained calls"), 0)
+        "erroneous calls", "calls cut off", "trained calls",
+        "texts beside calls, not trained"), 0)
     for item, conversation in enumerate(conversations):
         encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
         weights, call = token_weights(
@@ -55,6 +58,8 @@ def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0)
         trained = np.unique(call[call >= 0])
         counts["conversations"] += 1
         counts["calls"] += len(encoded.calls)
+        assistant = sum(turn.role == "assistant" for turn in conversation.turns)
+        counts["texts beside calls, not trained"] += assistant - len(encoded.calls)
         counts["erroneous calls"] += len(encoded.calls) - len(trained)
         if not len(trained):
             counts["skipped: no trained call"] += 1
@@ -76,19 +81,45 @@ def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0)
     return examples, {reason: count for reason, count in counts.items() if count}
 
 
+def misfits(examples, conversations):
+    """The trained calls whose tool is not offered or lacks one of their parameters, a line each.
+
+    conversations: those that the Examples were built from.
+    """
+    lines = []
+    for example in examples:
+        conversation = conversations[example.item]
+        calls = [(place, turn) for place, turn in enumerate(conversation.turns) if turn.name]
+        for number in sorted(set(example.call.tolist()) - {-1}):
+            place, turn = calls[number]
+            reason = misfit(turn.name, turn.arguments, conversation.tools)
+            if reason:
+                lines.append(f"item {example.item}, turn {place}: {reason}")
+    return lines
+
+
 def up_to_last_call(encoded, turns, trained, max_length):
     """Places of the tokens to keep, at most max_length, up to the last trained call that fits.
 
     A call is never cut. Empty when no trained call fits beside System and the first User turn.
     trained: numbers of the trained calls, ascending.
     """
+    sizes = np.bincount(encoded.turn)
+    starts = np.cumsum(sizes) - sizes
+    never_go = _stay(turns)
     for number in reversed(trained):
         call = encoded.calls[number]
-        kept = newest_turns(encoded.turn[:call.stop], turns, max_length)
-        # the last place is missing where the call's own turn had to go
-        if len(kept) <= max_length and kept[-1] == call.stop - 1:
-            return kept
+        stays = sum(sizes[turn] for turn in never_go if turn < call.turn)
+        own = call.stop - starts[call.turn]  # tokens of the call's turn, up to its end
+        if stays + own <= max_length:
+            return newest_turns(encoded.turn[:call.stop], turns, max_length)
     return np.arange(0)
+
+
+def _stay(turns):
+    """The turns that never go: System and the first User turn."""
+    first_user = next((i for i, turn in enumerate(turns) if turn.role == "user"), 0)
+    return {0, first_user}
 
 
 def newest_turns(turn_of, turns, max_length):
@@ -97,13 +128,13 @@ def newest_turns(turn_of, turns, max_length):
     turn_of (n,): the turn of each token. System and the first User turn stay, even where they alone
     are longer; the oldest later turns go first, whole.
     """
-    first_user = next((i for i, turn in enumerate(turns) if turn.role == "user"), 0)
-    stays = (turn_of == 0) | (turn_of == first_user)
-    for oldest in range(1, turn_of[-1] + 2):  # the oldest turn that is kept; at last none
-        kept = np.flatnonzero(stays | (turn_of >= oldest))
-        if len(kept) <= max_length:
-            break
-    return kept
+    stays = np.isin(turn_of, list(_stay(turns)))
+    sizes = np.bincount(turn_of[~stays], minlength=turn_of[-1] + 2)  # the last one is 0
+    from_turn_on = np.cumsum(sizes[::-1])[::-1]  # tokens of a turn and of all that come after it
+    room = max_length - stays.sum()
+    fitting = np.flatnonzero(from_turn_on[1:] <= room)
+    oldest = 1 + fitting[0] if len(fitting) else turn_of[-1] + 1  # of the turns that are kept
+    return np.flatnonzero(stays | (turn_of >= oldest))
 
 
 # ---------------------------------------------------------------------- examples to steps, tensors
@@ -150,6 +181,7 @@ def collate(examples, device="cpu", dtype=torch.float32, pad=0):
     Without examples: a row of one token with weight 0.
     """
     longest = max((len(example.ids) for example in examples), default=1)
+    longest = pad_length(longest, device)
     ids = [example.ids for example in examples]
     labels = [example.labels for example in examples]
     weights = [normalise(example.weights, example.call) for example in examples]

@@ -17,6 +17,7 @@ import torch
 
 import model
 from losses import token_nll
+from plumbing.cuda import pad_length
 from plumbing.parallel import all_max
 
 
@@ -58,8 +59,9 @@ def make_micro_batch(places, prompts, answer_ids, mask, K):
     """
     rows = [place * K + k for place in places for k in range(K)]
     S = max((len(prompts[place].ids) for place in places), default=1)
+    S = pad_length(S, mask.device)
     columns = np.array([len(answer_ids[row]) - 1 for row in rows], dtype=np.int64).reshape(-1, K)
-    A = columns.sum(-1).max(initial=0)
+    A = pad_length(int(columns.sum(-1).max(initial=0)), mask.device)
     T = mask.shape[1]
     ids = np.zeros((max(len(places), 1), S + A), dtype=np.int64)
     positions = np.zeros_like(ids)
@@ -96,13 +98,15 @@ def answer_logprobs(transformer, batch, temperature):
     """log p of the answers' tokens (b, T) and, with a value head, the values before them (b, T).
 
     Both are 0 outside mask; without a value head the values are None. batch: a MicroBatch.
+    The output head works in fp32 or wider: bf16 logits near 20 are off by up to 0.06, as much as a
+    step changes them.
     """
     row = batch.row[batch.mask]        # (N,) of the N tokens of all answers
     at = batch.at[batch.mask]          # (N,)
     labels = batch.labels[batch.mask]  # (N,)
     out = transformer(
         batch.ids, batch.positions, attend=batch.attend, head=lambda hidden, output_matrix:
-        -token_nll(hidden[row, at], output_matrix, labels, temperature))
+        -token_nll(_wide(hidden[row, at]), _wide(output_matrix), labels, temperature))
     if transformer.value_head is None:
         token_logp = out  # (N,)
         values = None
@@ -111,6 +115,11 @@ def answer_logprobs(transformer, batch, temperature):
         values = _at_answers(all_values, batch)
     logp = torch.zeros(batch.mask.shape, dtype=token_logp.dtype, device=token_logp.device)
     return logp.masked_scatter(batch.mask, token_logp), values
+
+
+def _wide(x):
+    """x in fp32, or in fp64 if it is that."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def answer_values(critic, batch):

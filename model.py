@@ -11,9 +11,13 @@ B batch, T time, S cache slots, D width, H query heads, G key/value heads, V voc
 
 import os
 import shutil
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
+
+import plumbing.environment  # noqa: F401 (before torch)
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +26,19 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from plumbing.files import LARGEST, InputError, read_object, write_json
+from plumbing.cuda import look_every, pad_length
+from plumbing.files import (
+    LARGEST,
+    InputError,
+    kind_of,
+    make_folder,
+    read_bytes,
+    read_object,
+    replacing,
+    write_json,
+)
 from plumbing.flags import Parser, cli
+from plumbing.optimizer import NotFinite
 from plumbing.parallel import all_rows, barrier, is_writer, whole
 
 DTYPES = {
@@ -62,6 +77,8 @@ def read_config(path):
     values = {}
     for field in fields(Config):
         value = raw.get(field.name, rope.get(field.name))
+        if field.name in ("bos_token_id", "eos_token_id") and isinstance(value, list) and value:
+            value = value[0]  # LLaMA 3 ends in any of several; none of these is used here
         if value is not None:
             values[field.name] = _read_value(field, value, path)
         elif field.default is MISSING:
@@ -161,7 +178,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x):
         wide = x.to(torch.promote_types(x.dtype, torch.float32))  # squares overflow in fp16
-        normed = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+        normed = F.rms_norm(wide, self.weight.shape, eps=self.eps)
         return self.weight.to(x.dtype) * normed.to(x.dtype)
 
 
@@ -221,72 +238,130 @@ class Branches:
         return torch.cat((prompt, answers), dim=2)
 
 
-class Cache:
-    """Keys and values of B prompts, padded to S slots, and of K answers that grow behind each.
+NEAR = 64  # slots by which prompts of a group may differ: as dear to read as a call of attention
 
-    Slot S + K t + i holds token t of answer i, so that a step of all K answers is K new slots. What
-    padding wrote is never seen. Slots of a head lie side by side, which attention reads fastest.
+
+class Cache:
+    """Keys and values of B prompts, whose last tokens lie in slot S - 1, and of K answers to each.
+
+    Slot S + K t + i holds token t of answer i, so that a step of all K answers is K new slots. The
+    mask hides what lies before a prompt, the other answers, and the slots to come. Slots of a head
+    lie side by side, which attention reads fastest.
     """
 
     def __init__(self, config, prompt_lengths, S, K, steps, like):
         """prompt_lengths (B,); steps: tokens of the longest answer; like: dtype and device."""
         B = len(prompt_lengths)
-        slots = S + K * steps
-        shape = (config.num_hidden_layers, B, config.num_key_value_heads, slots, config.head_dim)
-        self.keys = torch.zeros(shape, dtype=like.dtype, device=like.device)
-        self.values = torch.zeros_like(self.keys)
+        self.S = S
+        self.slots = pad_length(S + K * steps, like.device)
+        shape = (B, config.num_key_value_heads, self.slots, config.head_dim)
+        layers = range(config.num_hidden_layers)
+        self.keys = [like.new_zeros(shape) for _ in layers]
+        self.values = [like.new_zeros(shape) for _ in layers]
         self.used = 0  # slots written so far
-        prompt = torch.arange(S, device=like.device) < prompt_lengths[:, None]  # (B, S)
-        own = torch.eye(K, dtype=torch.bool, device=like.device).repeat(1, steps)  # (K, K * steps)
-        visible = torch.cat((prompt[:, None].expand(B, K, S), own.expand(B, -1, -1)), dim=-1)
-        added = torch.zeros(visible.shape, dtype=like.dtype, device=like.device)
-        added = added.masked_fill(~visible, -torch.inf)[:, None]  # (B, 1, K, slots)
-        # once for all layers and steps; the H / G query heads of a group have a row each
+        self.lengths = prompt_lengths.tolist()
+        # added to scores; once for all layers; the H / G query heads of a group have a row each
         R = config.num_attention_heads // config.num_key_value_heads
-        self.mask = added.repeat(1, 1, R, 1)  # (B, 1, R K, slots)
+        slot = torch.arange(self.slots, device=like.device)
+        is_prompt = (slot >= S - prompt_lengths[:, None]) & (slot < S)  # (B, slots)
+        hidden = like.new_zeros(is_prompt.shape).masked_fill(~is_prompt, -torch.inf)
+        self.mask = hidden[:, None, None].repeat(1, 1, R * K, 1)  # (B, 1, R K, slots)
+        own = torch.eye(K, dtype=torch.bool, device=like.device).repeat(R, 1)  # (R K, K)
+        self.own = like.new_zeros(R * K, K).masked_fill(~own, -torch.inf)
+        self.new = torch.arange(S - K, S, device=like.device)  # (K,) the slots of the step at hand
+        self.groups = self._groups()
+
+    def _groups(self):
+        """[(rows, first slot that one of them uses)]: neighbours with prompts of like length.
+
+        Attention reads no slot before that. On CUDA all rows are one group: the shapes stay few.
+        """
+        if self.mask.is_cuda:
+            return [(slice(None), 0)]
+        groups = []
+        first = None
+        for row, length in enumerate(self.lengths):
+            start = self.S - length
+            if first is None or not first <= start < first + NEAR:
+                first = start
+                groups.append((slice(row, row + 1), first))
+            else:
+                groups[-1] = (slice(groups[-1][0].start, row + 1), first)
+        return groups
 
     def keep(self, rows):
-        """Let go of all prompts but these."""
-        self.keys = self.keys[:, rows]
-        self.values = self.values[:, rows]
+        """Let go of all prompts but these (B,), a mask."""
+        self.keys = [keys[rows] for keys in self.keys]
+        self.values = [values[rows] for values in self.values]
         self.mask = self.mask[rows]
+        self.lengths = [self.lengths[row] for row in rows.nonzero().flatten().tolist()]
+        self.groups = self._groups()
 
     def advance(self, columns):
-        """Make room for `columns` new slots, in every layer."""
-        self.new = slice(self.used, self.used + columns)
-        self.reads_prompts = self.used == 0
+        """Make room for `columns` new slots: S for the prompts, then K for each step."""
+        is_step = self.used > 0
         self.used += columns
+        self.view = pad_length(self.used, self.mask.device)  # where the slots end that are read
+        if is_step:
+            self.new += columns  # in place: a captured step reads it
+            self.mask.index_copy_(3, self.new, self.own.expand(*self.mask.shape[:3], -1))
+
+    def read(self, q, k, v, layer):
+        """The `attend` of the prompts, which stand one behind the other in a single row."""
+        out = []
+        start = 0
+        for row, length in enumerate(self.lengths):
+            here = slice(start, start + length)
+            some_k = k[:, :, here]
+            some_v = v[:, :, here]
+            self.keys[layer][row, :, self.S - length:self.S] = some_k[0]
+            self.values[layer][row, :, self.S - length:self.S] = some_v[0]
+            out.append(attend_causally(q[:, :, here], some_k, some_v, layer))
+            start += length
+        return torch.cat(out, dim=2)
 
     def attend(self, q, k, v, layer):
-        """The `attend` of the slots that `advance` made: prompts first, then one step at a time."""
-        self.keys[layer][:, :, self.new] = k
-        self.values[layer][:, :, self.new] = v
-        if self.reads_prompts:  # which see no slot but their own
-            return attend_causally(q, k, v, layer)
+        """The `attend` of one step: the slots that `advance` made."""
+        keys = self.keys[layer].index_copy_(2, self.new, k)
+        values = self.values[layer].index_copy_(2, self.new, v)
         B, G = k.shape[:2]
         grouped = q.reshape(B, G, -1, q.shape[-1])  # (B, G, R K, head_dim): no key is repeated
-        out = F.scaled_dot_product_attention(
-            grouped, self.keys[layer][:, :, :self.used], self.values[layer][:, :, :self.used],
-            attn_mask=self.mask[..., :self.used])
-        return out.reshape(q.shape)
+        out = []
+        for rows, first in self.groups:
+            out.append(F.scaled_dot_product_attention(
+                grouped[rows], keys[rows, :, first:self.view], values[rows, :, first:self.view],
+                attn_mask=self.mask[rows, ..., first:self.view]))
+        return torch.cat(out).reshape(q.shape)
 
 
 class Attention(nn.Module):
     """H query heads attend to G key/value heads (G < H: grouped queries)."""
 
-    def __init__(self, config):
+    def __init__(self, config, joined=False):
+        """joined: q, k and v are one product, see `gather`."""
         super().__init__()
         D = config.hidden_size
         self.head_dim = config.head_dim
-        self.q_proj = Linear(D, config.num_attention_heads * self.head_dim)
-        self.k_proj = Linear(D, config.num_key_value_heads * self.head_dim)
-        self.v_proj = Linear(D, config.num_key_value_heads * self.head_dim)
-        self.o_proj = Linear(config.num_attention_heads * self.head_dim, D)
+        self.H = config.num_attention_heads
+        self.G = config.num_key_value_heads
+        self.joined = joined
+        if joined:
+            self.qkv_proj = Linear(D, (self.H + 2 * self.G) * self.head_dim)
+        else:
+            self.q_proj = Linear(D, self.H * self.head_dim)
+            self.k_proj = Linear(D, self.G * self.head_dim)
+            self.v_proj = Linear(D, self.G * self.head_dim)
+        self.o_proj = Linear(self.H * self.head_dim, D)
 
     def forward(self, x, cos, sin, attend, layer):
-        q = rotate(self._heads(self.q_proj(x)), cos, sin)  # (B, H, T, head_dim)
-        k = rotate(self._heads(self.k_proj(x)), cos, sin)  # (B, G, T, head_dim)
-        v = self._heads(self.v_proj(x))
+        if self.joined:
+            heads = self._heads(self.qkv_proj(x))  # (B, H + 2 G, T, head_dim)
+            qk, v = heads.split((self.H + self.G, self.G), dim=1)
+            q, k = rotate(qk, cos, sin).split((self.H, self.G), dim=1)
+        else:
+            q = rotate(self._heads(self.q_proj(x)), cos, sin)  # (B, H, T, head_dim)
+            k = rotate(self._heads(self.k_proj(x)), cos, sin)  # (B, G, T, head_dim)
+            v = self._heads(self.v_proj(x))
         out = attend(q, k, v, layer)  # (B, H, T, head_dim)
         return self.o_proj(out.transpose(1, 2).flatten(2))  # (B, T, D)
 
@@ -298,25 +373,36 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     """SwiGLU."""
 
-    def __init__(self, config):
+    def __init__(self, config, joined=False):
+        """joined: gate and up are one product, see `gather`."""
         super().__init__()
-        self.gate_proj = Linear(config.hidden_size, config.intermediate_size)
-        self.up_proj = Linear(config.hidden_size, config.intermediate_size)
-        self.down_proj = Linear(config.intermediate_size, config.hidden_size)
+        D = config.hidden_size
+        self.joined = joined
+        if joined:
+            self.gate_up_proj = Linear(D, 2 * config.intermediate_size)
+        else:
+            self.gate_proj = Linear(D, config.intermediate_size)
+            self.up_proj = Linear(D, config.intermediate_size)
+        self.down_proj = Linear(config.intermediate_size, D)
 
     def forward(self, x):
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        if self.joined:
+            gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
+        else:
+            gate = self.gate_proj(x)
+            up = self.up_proj(x)
+        return self.down_proj(F.silu(gate) * up)
 
 
 class Block(nn.Module):
     """Attention, then MLP, each on the normalised stream and added to it."""
 
-    def __init__(self, config):
+    def __init__(self, config, joined=False):
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.self_attn = Attention(config)
+        self.self_attn = Attention(config, joined)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.mlp = MLP(config)
+        self.mlp = MLP(config, joined)
 
     def forward(self, x, cos, sin, attend=attend_causally, layer=0):
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, attend, layer)
@@ -328,17 +414,22 @@ class Transformer(nn.Module):
 
     compute_dtype: the forward's dtype where it differs from the parameters' (bf16 over fp32).
     checkpoint_activations: recompute each block in the backward pass, keep its input alone.
+    captures_steps: on CUDA, decode by replaying graphs (`_CapturedStep`).
     """
 
-    def __init__(self, config, value_head=False):
+    def __init__(self, config, value_head=False, joined=False):
+        """joined: q, k, v are one product, and gate, up another: a copy to decode with."""
         super().__init__()
         self.config = config
+        self.joined = joined
         self.compute_dtype = None
         self.checkpoint_activations = False
+        self.captures_steps = True
         D = config.hidden_size
         self.model = nn.ModuleDict({
             "embed_tokens": nn.Embedding(config.vocab_size, D),
-            "layers": nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers)),
+            "layers": nn.ModuleList(
+                Block(config, joined) for _ in range(config.num_hidden_layers)),
             "norm": RMSNorm(D, config.rms_norm_eps)})
         self.lm_head = None if config.tie_word_embeddings else Linear(D, config.vocab_size)
         self.value_head = nn.Linear(D, 1) if value_head else None
@@ -368,6 +459,11 @@ class Transformer(nn.Module):
         return out, self.value_head(x.to(self.value_head.weight.dtype)).squeeze(-1)
 
 
+def is_finite(tensor):
+    """Whether all numbers are: they are if both ends are; in bf16 7 times as fast as a sum."""
+    return all(end.isfinite() for end in torch.aminmax(tensor))
+
+
 def initialise(config, seed=0):
     """A Transformer with random fp32 weights: N(0, initializer_range) for matrices, 1 for norms."""
     torch.manual_seed(seed)
@@ -393,7 +489,7 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     samples: answers to each prompt, one after the other in the result; a prompt is read once.
     temperature 0 is greedy, otherwise plain softmax sampling (no top-k, no top-p) with `generator`:
     one for all answers, or a list with one for each; then what an answer draws does not depend on
-    the other rows of the batch.
+    the other rows of the batch. Raises NotFinite for a logit that is infinite or no number.
     """
     if not all(prompts):
         raise ValueError("generate: an empty prompt has no next token")
@@ -402,53 +498,104 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
         return [Answer([], False) for _ in range(len(prompts) * samples)]
     like = transformer.model.embed_tokens.weight
     B = len(prompts)
+    order = sorted(range(B), key=lambda i: -len(prompts[i]))  # neighbours have like lengths
+    prompts = [prompts[i] for i in order]
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=like.device)  # (B,)
-    S = int(lengths.max())
-    padded = [prompt + [0] * (S - len(prompt)) for prompt in prompts]
-    ids = torch.tensor(padded, device=like.device)  # (B, S)
-    cache = Cache(transformer.config, lengths, S, samples, max_new_tokens, like)
+    cache = Cache(transformer.config, lengths, int(lengths.max()), samples, max_new_tokens, like)
     uniforms = None
     if temperature:
         uniforms = _uniforms(generator, B * samples, max_new_tokens).to(like.device)
-        uniforms = uniforms.view(B, samples, max_new_tokens)
+        uniforms = uniforms.view(B, samples, max_new_tokens)[order]
     tokens = torch.full((B, samples, max_new_tokens), eos_id, device=like.device)
     rows = torch.arange(B, device=like.device)  # of the prompts that are still answered
     ended = torch.zeros(B, samples, dtype=torch.bool, device=like.device)  # of these, each answer
-    logits = _last_logits(transformer, ids, lengths, cache)[:, None]  # (B, 1, V): of all K answers
+    is_captured = like.is_cuda and transformer.captures_steps
+    step_logits = _CapturedStep(transformer) if is_captured else partial(_step_logits, transformer)
+    logits = _last_logits(transformer, prompts, lengths, cache)[:, None]  # (B, 1, V): of all K
     for step in range(max_new_tokens):
+        looks = step % look_every(like.device) == 0
+        if looks and not is_finite(logits):  # argmax would take any token
+            raise NotFinite("a logit is infinite or no number")
         if temperature == 0:
             token = logits.argmax(-1).expand(-1, samples)  # (B, K)
         else:
             token = _sample(logits, temperature, uniforms[rows, :, step])
         tokens[rows, :, step] = token
         ended |= token == eos_id
-        done = ended.all(-1)  # (B,)
-        if done.all() or step + 1 == max_new_tokens:
+        if step + 1 == max_new_tokens:
             break
-        if 2 * done.sum() >= len(rows):  # copying what is left is worth it: half of it goes
-            cache.keep(~done)
-            token = token[~done]
-            ended = ended[~done]
-            rows = rows[~done]
+        if looks:
+            done = ended.all(-1)  # (B,)
+            n_done = int(done.sum())
+            if n_done == len(rows):
+                break
+            if 2 * n_done >= len(rows):  # copying what is left is worth it: half of it goes
+                cache.keep(~done)
+                token = token[~done]
+                ended = ended[~done]
+                rows = rows[~done]
         positions = (lengths[rows] + step)[:, None].expand(-1, samples)
-        logits = _step_logits(transformer, token, positions, cache)  # (B, K, V)
-    return [_answer(row[:step + 1], eos_id) for row in tokens.flatten(0, 1).tolist()]
+        logits = step_logits(token, positions, cache)  # (B, K, V)
+    places = torch.tensor(order).argsort().to(like.device)  # of the prompts as they were given
+    tokens = tokens[places].flatten(0, 1)  # (B K, max_new_tokens)
+    return [_answer(row[:step + 1], eos_id) for row in tokens.tolist()]
 
 
-def _last_logits(transformer, ids, lengths, cache):
-    """Read the prompts -> logits (B, V) of the token after each; no other column meets the head."""
-    rows = torch.arange(len(ids), device=ids.device)
-    cache.advance(ids.shape[1])
-    out = transformer(ids, attend=cache.attend, head=lambda hidden, output_matrix: F.linear(
-        hidden[rows, lengths - 1], output_matrix))
-    return out if transformer.value_head is None else out[0]
+def _last_logits(transformer, prompts, lengths, cache):
+    """Read the prompts -> logits (B, V) of the token after each; no other column meets the head.
+
+    They are read end to end as one row: no product is spent on padding.
+    """
+    device = lengths.device
+    cache.advance(int(lengths.max()))
+    ids = torch.tensor([list(chain.from_iterable(prompts))], device=device)  # (1, N)
+    positions = torch.cat([torch.arange(len(prompt), device=device) for prompt in prompts])
+    last = lengths.cumsum(0) - 1  # (B,)
+    return transformer(
+        ids, positions[None], attend=cache.read,
+        head=lambda hidden, output_matrix: F.linear(hidden[0, last], output_matrix))
 
 
 def _step_logits(transformer, token, positions, cache):
     """One more token of every answer, (B, K), at its position -> logits (B, K, V) of the next."""
     cache.advance(token.shape[1])
-    out = transformer(token, positions, attend=cache.attend)
-    return out if transformer.value_head is None else out[0]
+    return transformer(token, positions, attend=cache.attend)
+
+
+class _CapturedStep:
+    """`_step_logits` as a CUDA graph: one launch in place of some hundred a layer.
+
+    A graph is captured for each number of rows and each width of the cache's view, of which there
+    are few (`plumbing.cuda.pad_length`). The logits are overwritten by the next step.
+    """
+
+    def __init__(self, transformer):
+        self.transformer = transformer
+        self.shape = None
+        self.pool = torch.cuda.graph_pool_handle()  # all graphs use the same memory, in turn
+
+    def __call__(self, token, positions, cache):
+        cache.advance(token.shape[1])
+        shape = (token.shape, cache.view)
+        if shape == self.shape:
+            self.token.copy_(token)
+            self.positions.copy_(positions)
+        else:
+            self._capture(token, positions, cache)
+            self.shape = shape
+        self.graph.replay()
+        return self.logits
+
+    def _capture(self, token, positions, cache):
+        self.token = token.clone()
+        self.positions = positions.clone()
+        # once as it is: libraries load what they need outside the capture; writes the same slots
+        self.transformer(self.token, self.positions, attend=cache.attend)
+        graph = torch.cuda.CUDAGraph()
+        # thread_local: the threads of NCCL may ask for their events meanwhile
+        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
+            self.logits = self.transformer(self.token, self.positions, attend=cache.attend)
+        self.graph = graph  # the older one lived until here: a pool must not be without any
 
 
 def _sample(logits, temperature, uniform):
@@ -476,24 +623,57 @@ def _answer(row, eos_id):
     return Answer(row, False)
 
 
+# what a copy to decode with holds as one matrix -> the parameters in it, from top to bottom
+JOINED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
+
+
 @torch.no_grad()
 def gather(transformer):
-    """The transformer itself, or a copy with whole weights in its compute dtype, to decode with.
+    """A copy to decode with: whole weights in the compute dtype, and few products: see JOINED.
 
     All processes call it together; after it each decodes alone, for as long as its answers take.
+    Where no weight is spread or cast, the copy shares the transformer's memory.
     """
-    weight = transformer.model.embed_tokens.weight
-    dtype = transformer.compute_dtype or weight.dtype
-    is_sharded = hasattr(weight, "full_tensor")
-    if dtype == weight.dtype and not is_sharded:
+    if transformer.joined:
         return transformer
+    dtype = transformer.compute_dtype or transformer.model.embed_tokens.weight.dtype
     with torch.device("meta"):
-        copy = Transformer(transformer.config)
+        copy = Transformer(transformer.config, joined=True)
+    copy.captures_steps = transformer.captures_steps
     for name, _ in copy.named_parameters():
-        tensor = whole(transformer.get_parameter(name).detach().to(dtype))
-        module, _, leaf = name.rpartition(".")
-        setattr(copy.get_submodule(module), leaf, nn.Parameter(tensor))
+        path, _, leaf = name.rpartition(".")
+        above, _, last = path.rpartition(".")
+        if last in JOINED:
+            parts = [transformer.get_parameter(f"{above}.{part}.{leaf}") for part in JOINED[last]]
+            tensor = _join(parts, dtype)
+        else:
+            tensor = whole(transformer.get_parameter(name).detach().to(dtype))
+        setattr(copy.get_submodule(path), leaf, nn.Parameter(tensor, requires_grad=False))
     return copy
+
+
+def _join(parts, dtype):
+    """Matrices (n, D) one below the other, as one; if it can be, the parts become views of it."""
+    first = parts[0]
+    if hasattr(first, "full_tensor") or first.dtype != dtype:
+        return torch.cat([whole(part.detach().to(dtype)) for part in parts])
+    heights = [len(part) for part in parts]
+    if not _are_joined(parts):  # once: training goes on in the joined matrix
+        joined = torch.cat([part.detach() for part in parts])
+        for part, rows in zip(parts, joined.split(heights), strict=True):
+            part.data = rows
+    return first.detach().as_strided((sum(heights), first.shape[1]), first.stride())
+
+
+def _are_joined(parts):
+    """Whether matrices lie one behind the other in one piece of memory."""
+    storage = parts[0].untyped_storage().data_ptr()
+    offset = parts[0].storage_offset()
+    for part in parts:
+        if part.untyped_storage().data_ptr() != storage or part.storage_offset() != offset:
+            return False
+        offset += part.numel()
+    return True
 
 
 # ------------------------------------------------------------------------------- weights in and out
@@ -504,19 +684,59 @@ def gather(transformer):
 # two models.
 
 STORED = ("F32", "BF16", "F16", "F64")  # the dtypes that are read, in safetensors' own words
+FIRST = "model.embed_tokens.weight"     # a parameter that every model has
+
+
+class Stored(NamedTuple):
+    """Where a parameter is stored, and under which name."""
+    file: Path
+    name: str
 
 
 def weight_files(path):
-    """{parameter name: safetensors file} of an HF-layout directory. Raises InputError."""
+    """{parameter name: Stored} of an HF-layout directory. Raises InputError.
+
+    A prefix that all names have is stripped with a line, and the rotary frequencies, which older
+    checkpoints store, are left out: they are computed here.
+    """
     index = Path(path, "model.safetensors.index.json")
     single = Path(path, "model.safetensors")
-    if index.exists():
+    if kind_of(index):
         files = _read_index(index)
+        if kind_of(single) and set(files.values()) != {single}:
+            raise InputError(f"{path}: two sets of weights, {single.name} and the files that "
+                             f"{index.name} names; remove those that are not the model's")
     else:
+        _refuse_pickles(path, single)
         files = dict.fromkeys(_open_weights(single).keys(), single)
-    # older checkpoints store the rotary frequencies, which are computed here
-    return {name: file for name, file in files.items()
-            if not name.endswith("rotary_emb.inv_freq")}
+    files = {name: file for name, file in files.items()
+             if not name.endswith("rotary_emb.inv_freq")}
+    prefix = _common_prefix(files)
+    if prefix:
+        print(f"{path}: the names of all weights begin with {prefix}, which is left out")
+    return {name.removeprefix(prefix): Stored(file, name) for name, file in files.items()}
+
+
+def _common_prefix(names):
+    """What a wrapper (torch.compile, DDP, PEFT) put before every name; "" where nothing did."""
+    first = next((name for name in names if name.endswith(FIRST)), "")
+    prefix = first.removesuffix(FIRST)
+    is_common = prefix.endswith(".") and all(name.startswith(prefix) for name in names)
+    return prefix if is_common else ""
+
+
+def _refuse_pickles(path, single):
+    """Raises InputError if the weights are in pickled files alone, with the way out."""
+    if kind_of(single):
+        return
+    shards = sorted(Path(path).glob("model-*.safetensors"))
+    pickles = sorted(Path(path).glob("pytorch_model*.bin"))
+    if pickles:
+        raise InputError(f"{path}: its weights are pickled ({pickles[0].name}), which is not read; "
+                         f"`python -m plumbing.unpickle {path}` writes them as safetensors")
+    if shards:
+        raise InputError(f"{path}: {shards[0].name}, but no {single.name}.index.json, which says "
+                         "what is in each file")
 
 
 def _read_index(index):
@@ -530,7 +750,7 @@ def _read_index(index):
 
 
 def _open_weights(file):
-    if not os.path.isfile(file):
+    if kind_of(file) != "file":
         raise InputError(f"{str(file)[:200]}: no such weights file")
     try:
         return safe_open(file, framework="pt")
@@ -566,7 +786,7 @@ def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None):
     for name, parameter in transformer.named_parameters():
         mine, rows = own_rows(parameter)
         if name in files:
-            _read_rows(files[name], name, shapes[name], mine, rows)
+            _read_rows(files[name], shapes[name], mine, rows)
         else:
             mine.zero_()  # a new value head: while values are 0, returns are advantages
         if tied_head and name == "model.embed_tokens.weight":
@@ -580,19 +800,32 @@ def _check_names(path, shapes, files):
                      if not name.startswith("value_head"))
     unexpected = sorted(files.keys() - shapes.keys())
     if missing or unexpected:
-        raise InputError(f"{path}: missing {missing}, unexpected {unexpected}")
+        raise InputError(f"{path}: missing {_some(missing)}, unexpected {_some(unexpected)}")
 
 
-def _check_tied(file, name, shape, mine, rows):
+def _some(names):
+    """The first names of a list, and how many there are in all.
+
+    >>> _some(["a", "b"]), _some(list("abcdefg"))
+    ('a, b', 'a, b, c, d, ... (7)')
+    """
+    if len(names) > 5:
+        return ", ".join(names[:4]) + f", ... ({len(names)})"
+    return ", ".join(names) or "none"
+
+
+def _check_tied(stored, name, shape, mine, rows):
     """Raises InputError if a tied model's second matrix is not the first, whose rows are `mine`."""
     second = torch.empty_like(mine)
-    _read_rows(file, "lm_head.weight", shape, second, rows)
+    _read_rows(stored, shape, second, rows)
     if not torch.equal(mine, second):
-        raise InputError(f"{file}: lm_head.weight is not {name}, though config.json ties them")
+        raise InputError(f"{stored.file}: lm_head.weight is not {name}, "
+                         "though config.json ties them")
 
 
-def _read_rows(file, name, shape, mine, rows):
+def _read_rows(stored, shape, mine, rows):
     """Fill `mine` with these rows of a tensor. Each call opens the file: memory is let go."""
+    file, name = stored
     with _open_weights(file) as tensors:
         try:
             tensor = tensors.get_slice(name)
@@ -607,8 +840,7 @@ def _read_rows(file, name, shape, mine, rows):
         if not mine.numel():
             return
         mine.copy_(tensors.get_tensor(name) if rows == slice(None) else tensor[rows])
-        # all are finite if both ends are; in bf16 7 times as fast as a sum
-        if not all(end.isfinite() for end in torch.aminmax(mine)):
+        if not is_finite(mine):
             raise InputError(f"{file}: {name} holds numbers that are not finite as {mine.dtype}")
 
 
@@ -617,10 +849,11 @@ def save(transformer, path, dtype=None, shard_bytes=5 * 10**9):
 
     dtype: of the stored weights, by default that of the parameters. Every file is written aside and
     renamed, config.json last. Processes that share the model all call it: tensors are gathered one
-    at a time, and the first process writes a file as soon as it is full.
+    at a time, and the first process writes a file as soon as it is full. Raises InputError for
+    numbers that are not finite, which no loader should get, and for what cannot be written.
     """
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path, "checkpoint")
     parameters = dict(transformer.named_parameters())
     dtypes = {name: dtype or parameter.dtype for name, parameter in parameters.items()}
     sizes = {name: parameter.numel() * dtypes[name].itemsize
@@ -631,6 +864,9 @@ def save(transformer, path, dtype=None, shard_bytes=5 * 10**9):
         tensors = {}
         for name in names:
             tensor = whole(parameters[name].detach().to(dtypes[name]))  # every process takes part
+            if not is_finite(tensor):
+                raise InputError(f"{path / file}: not written, since {name} holds numbers that "
+                                 "are not finite")
             if writes:
                 tensors[name] = tensor.cpu().contiguous()
         if writes:
@@ -659,10 +895,9 @@ def _split(sizes, shard_bytes):
 
 
 def _write_weights(tensors, file):
-    aside = Path(f"{file}.part")
-    save_file(tensors, aside, metadata={"format": "pt"})  # transformers asks for the format
-    os.chmod(aside, 0o644)  # safetensors writes for the owner alone
-    os.replace(aside, file)
+    with replacing(file) as aside:
+        save_file(tensors, aside, metadata={"format": "pt"})  # transformers asks for the format
+        os.chmod(aside, 0o644)  # safetensors writes for the owner alone
 
 
 def _write_index(shards, total_size, path):
@@ -695,11 +930,16 @@ def _write_config(config, dtype, path):
 def export(transformer, tokenizer, path):
     """The result of a training run: `save` and the tokenizer, for any LLaMA loader.
 
-    A value head stays behind: no loader would know it. Every process calls it.
+    The ids that begin and end a text are the tokenizer's, with which the model was trained: those
+    of the config.json that it came with may be others, and other libraries then generate on through
+    `</s>`. A value head stays behind: no loader would know it. Every process calls it.
     """
+    ids = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id}
+    transformer.config = replace(transformer.config, **ids)
     if is_writer():
-        shutil.copyfile(tokenizer.path, path / "tokenizer.model.part")
-        os.replace(path / "tokenizer.model.part", path / "tokenizer.model")
+        write_json(path / "generation_config.json", ids)
+        with replacing(path / "tokenizer.model") as aside:
+            shutil.copyfile(tokenizer.path, aside)
     value_head = transformer.value_head
     transformer.value_head = None
     save(transformer, path)
@@ -717,10 +957,16 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     flags = parser.parse_args()
     config_file, folder = flags.init
+    if kind_of(Path(folder, "config.json")):
+        raise InputError(f"--init {folder}: holds a model already; name another, or remove it")
+    if not 0 <= flags.seed <= LARGEST:
+        raise InputError(f"--seed {flags.seed}: must be a number from 0 to {LARGEST}")
+    pieces = read_bytes(flags.tokenizer) if flags.tokenizer else None
     transformer = initialise(read_config(config_file), flags.seed)
     save(transformer, folder, DTYPES[flags.dtype])
-    if flags.tokenizer:
-        shutil.copyfile(flags.tokenizer, Path(folder, "tokenizer.model"))
+    if pieces is not None:
+        with replacing(Path(folder, "tokenizer.model")) as aside:
+            aside.write_bytes(pieces)
     print(f"{folder}: {sum(p.numel() for p in transformer.parameters()):,} parameters")
 
 

@@ -16,10 +16,13 @@ S columns of a prompt, A of its answers; T tokens of the step's longest answer.
 import math
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+
+import plumbing.environment  # noqa: F401 (before torch)
 
 import torch
 from tqdm import tqdm
@@ -70,6 +73,8 @@ class Flags:
     model: str = flag(
         "", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)",
         group="files", on_resume="files")
+    tokenizer: str = flag(
+        "", "SentencePiece model (default: the one in --model)", group="files", on_resume="files")
     data: str = flag(
         str(HERE / "data/rl.json"),
         "trajectories, or pairs of prompt and gold call; see prompts.py",
@@ -87,6 +92,8 @@ class Flags:
     free_text: bool = flag(
         False, "keep prompts whose gold is ask_to_user or respond; their prose is not judged",
         group="method")
+    enums: bool = flag(
+        False, "name the values of a parameter's enum in the prompt's signatures", group="method")
     max_new_tokens: int = flag(
         512, "longest answer; one without </s> cannot be parsed", group="method", least=1)
     samples: int = flag(1, "answers to each prompt of a step", group="method", least=1)
@@ -160,7 +167,7 @@ class Flags:
 
 
 PRESETS = {
-    # Minutes on a CPU, so that 19,000 answers must do. Eight to a prompt are little dearer than two.
+    # Minutes on a CPU, so 19,000 answers must do. Eight to a prompt are little dearer than two.
     # At temperature 1 most errors are slips that no greedy answer makes: noise. Without whitening
     # and with lambda 1, what all answers to a prompt begin with gets no gradient from their scores.
     "tiny": Flags(
@@ -250,20 +257,15 @@ def make_experience(models, rollout, scores, flags):
     old_logp = torch.zeros(rollout.mask.shape, dtype=dtype, device=device)
     ref_logp = torch.zeros_like(old_logp)
     old_values = torch.zeros_like(old_logp)
-    _, ranks = processes()
-    # with several processes CPUOffloadPolicy moves the shards, block by block
-    moves_reference = flags.offload_reference and ranks == 1
-    if moves_reference:
-        models.reference.to(device)
+    with borrowed(models.reference, device):
+        for batch in rollout.micro_batches:
+            ref_logp[batch.rows], _ = answer_logprobs(models.reference, batch, flags.temperature)
     for batch in rollout.micro_batches:
         old_logp[batch.rows], values = answer_logprobs(models.actor, batch, flags.temperature)
-        ref_logp[batch.rows], _ = answer_logprobs(models.reference, batch, flags.temperature)
         if flags.baseline != "group":
             if not flags.shared_critic:
                 values = answer_values(models.critic, batch)
             old_values[batch.rows] = values
-    if moves_reference:
-        models.reference.to("cpu")
     k1, _ = kl(old_logp, ref_logp)
     scores = scores.to(device)
     if flags.baseline != "critic":
@@ -275,6 +277,23 @@ def make_experience(models, rollout, scores, flags):
     if flags.whiten == "global":
         advantages = whiten(advantages, rollout.mask, all_sum)
     return Experience(old_logp, ref_logp, old_values, advantages, returns, rollout.mask)
+
+
+@contextmanager
+def borrowed(transformer, device):
+    """Inside, the weights of a transformer are on `device`; they stay in the CPU's memory, too.
+
+    Of shards nothing is moved: CPUOffloadPolicy does it, block by block.
+    """
+    _, ranks = processes()
+    at_home = []
+    if ranks == 1:
+        at_home = [(parameter, parameter.data) for parameter in transformer.parameters()]
+    for parameter, weight in at_home:
+        parameter.data = weight.to(device, non_blocking=True)
+    yield
+    for parameter, weight in at_home:
+        parameter.data = weight
 
 
 # ---------------------------------------------------------------------------------------- 4. update
@@ -435,7 +454,7 @@ def show(rollout, errors, tokenizer):
 def load_models(flags, device):
     """Tokenizer and Models, all from the fine-tuned checkpoint; the value head starts at zero."""
     dtype = model.DTYPES[flags.dtype]
-    tokenizer = Tokenizer(flags.model)
+    tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
     load_trained = partial(model.load, flags.model, torch.float32, device,
                            shard=partial(shard, device=device, dtype=dtype))
     if flags.baseline == "group":
@@ -454,6 +473,10 @@ def load_models(flags, device):
     for transformer in filter(None, (actor, critic)):
         transformer.compute_dtype = dtype
         transformer.checkpoint_activations = flags.checkpoint_activations
+    _, ranks = processes()
+    if flags.offload_reference and torch.device(device).type == "cuda" and ranks == 1:
+        for parameter in reference.parameters():
+            parameter.data = parameter.data.pin_memory()  # copied faster, and beside other work
     return tokenizer, Models(actor, critic, reference.requires_grad_(False))
 
 
@@ -513,8 +536,11 @@ def evaluate(actor, prompts, tokenizer, flags):
     answers = []
     for batch in batches[rank::ranks]:
         asked += batch
-        answers += model.generate(
-            actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)
+        try:
+            answers += model.generate(
+                actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)
+        except NotFinite as error:
+            raise InputError(f"--eval-data {flags.eval_data}: {error}") from None
     errors, scores = score_answers(asked, answers, tokenizer)
     n = len(prompts)
     mean = all_sum(scores.double().sum()).item() / n

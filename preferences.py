@@ -14,12 +14,13 @@ damage to the gold call. Under torchrun each process holds the whole model.
 """
 
 import json
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
+
+import plumbing.environment  # noqa: F401 (before torch)
 
 import numpy as np
 
@@ -36,10 +37,10 @@ from data.calls import ParseError, parse_call
 from data.tools import write_call
 from groups import answer_generator
 from plumbing.answers import answer_all, make_batches
-from plumbing.files import contents
+from plumbing.files import contents, make_folder, write_text
 from plumbing.flags import cli, flag, parse_flags
 from plumbing.parallel import barrier, join, leave, processes
-from plumbing.runs import make_folder, start_from
+from plumbing.runs import start_from
 from prompts import draw, load
 from reward import MENDED, NO_CALL, RELEASED, Esm, classify, esm
 from tokenizer import Tokenizer
@@ -52,6 +53,8 @@ class Flags:
     model: str = flag(
         "", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)",
         group="files", on_resume="files")
+    tokenizer: str = flag(
+        "", "SentencePiece model (default: the one in --model)", group="files", on_resume="files")
     data: str = flag(
         str(HERE / "data/rl.json"),
         "trajectories, or pairs of prompt and gold call; see prompts.py",
@@ -69,6 +72,8 @@ class Flags:
     free_text: bool = flag(
         False, "keep prompts whose gold is ask_to_user or respond; their prose is not judged",
         group="method")
+    enums: bool = flag(
+        False, "name the values of a parameter's enum in the prompt's signatures", group="method")
     sampler: str = flag(
         "branch", "of the candidates", group="method", choices=("branch", "ancestral", "corrupt"))
     samples: int = flag(5, "candidates for a prompt", group="method", least=2)
@@ -374,12 +379,8 @@ def trl_rows(preference, tokenizer):
 
 
 def write_lines(path, rows):
-    """Write JSON lines aside, then rename them into place."""
-    aside = Path(f"{path}.part")
-    with open(aside, "w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row) + "\n")
-    os.replace(aside, path)
+    """Replace the file at `path` by JSON lines. Raises InputError."""
+    write_text(path, "".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 # -------------------------------------------------------------------------------- 5. what was found
@@ -437,7 +438,7 @@ def main():
     flags = parse_flags(PRESETS, "TTPA: candidates, scores and pairs.")
     flags = start_from(flags, "sft")
     device = join(flags.device)
-    tokenizer = Tokenizer(flags.model)
+    tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
     prompts = load(flags.data, tokenizer, flags.max_prompt, flags.free_text)
     prompts = draw(prompts, flags.num_prompts, flags.seed)
     transformer = load_model(flags, tokenizer, device)

@@ -7,12 +7,12 @@ is right. Both read calls with the same parser.
 """
 
 import enum
-import json
 import re
 from typing import NamedTuple
 
 from data.calls import Call, ParseError, parse_call  # public names of this file, too
 from data.tools import read_tools
+from plumbing.flags import cli
 
 
 class ErrorType(enum.Enum):
@@ -204,7 +204,7 @@ def _argument_parts(arguments, gold, tool, rule):
 
     gold: the gold call's arguments, of whatever tool.
     """
-    types = {parameter.name: parameter.type for parameter in tool.parameters}
+    parameters = {parameter.name: parameter for parameter in tool.parameters}
     required = [parameter.name for parameter in tool.parameters if parameter.required]
     looked_up = gold if rule.required_in == "gold" else arguments
     n_present = sum(key in looked_up for key in required)
@@ -212,8 +212,8 @@ def _argument_parts(arguments, gold, tool, rule):
         n_keys = len(arguments.keys() | gold.keys())
     else:
         n_keys = max(len(arguments), len(gold))
-    known = [key for key in arguments if key in types]
-    typed = [key for key in known if _has_type(arguments[key], types[key], rule)]
+    known = [key for key in arguments if key in parameters]
+    typed = [key for key in known if _has_type(arguments[key], parameters[key], rule)]
     shared = [key for key in arguments if key in gold]
     alike = sum(_likeness(arguments[key], gold[key]) for key in shared)
     return {
@@ -247,26 +247,20 @@ ESM_TYPES = {  # JSON Schema's names of types, and BFCL's -> Python's
 }
 
 
-def _has_type(value, kind, rule):
-    """Whether a value has the type that data/tools.py read; no or an unknown type takes any.
+def _has_type(value, parameter, rule):
+    """Whether a value has the type of a Parameter; no or an unknown type takes any.
 
-    An integer is no 1.0 and no boolean; a union takes what one of its parts takes.
+    An integer is no 1.0 and no boolean; a union, `string | integer`, takes what one of its parts
+    takes.
     """
-    return any(_is_a(value, one, rule) for one in _union(kind))
-
-
-def _union(kind):
-    """The parts of a type, which data/tools.py writes as a JSON list if there are several."""
-    try:
-        parts = json.loads(kind)
-    except ValueError:  # the name of one type
-        return [kind]
-    return parts if isinstance(parts, list) else [kind]
+    if value is None and parameter.nullable:
+        return True
+    return any(_is_a(value, kind, rule) for kind in parameter.type.split(" | "))
 
 
 def _is_a(value, kind, rule):
     """Whether a value has one of the types in ESM_TYPES, or the type is not one of them."""
-    accepted = ESM_TYPES.get(kind) if isinstance(kind, str) else None
+    accepted = ESM_TYPES.get(kind)
     if accepted is None:
         return True
     if isinstance(value, bool) and int in accepted:
@@ -395,4 +389,4 @@ def print_esm_examples():
 
 
 if __name__ == "__main__":
-    main()
+    cli(main)

@@ -5,8 +5,11 @@
 """
 
 import html
+import sys
 from argparse import BooleanOptionalAction
 from pathlib import Path
+
+import plumbing.environment  # noqa: F401 (before torch)
 
 import numpy as np
 
@@ -15,6 +18,7 @@ from evaluate import find_model
 from losses import common_prefix, token_weights
 from plumbing.files import InputError, parse_json, read_text
 from plumbing.flags import Parser, cli
+from plumbing.output import escape, printable
 from tokenizer import Tokenizer
 
 PAGE = """<!doctype html>
@@ -90,7 +94,7 @@ def page(conversation, tokenizer, mae=True, pkt=True, w_max=9.0):
     summary = (f"{len(encoded.ids):,} tokens, {len(trained):,} trained, "
                f"{(trained > 1).sum()} of them key tokens; {len(encoded.calls)} calls, "
                f"{len(dropped)} erroneous. Point at a token for its weight.")
-    title = html.escape(conversation.id or "conversation")
+    title = html.escape(printable(conversation.id or "conversation"))
     legend = WEIGHTS_LEGEND.format(w_max=w_max)
     return PAGE.format(title=title, summary=summary, legend=legend, turns="\n".join(turns))
 
@@ -103,7 +107,7 @@ def pair_page(preference, tokenizer):
     """
     chosen = preference["chosen"]
     blocks = []
-    prompt = html.escape(tokenizer.decode(preference["prompt_ids"]))
+    prompt = _text(tokenizer.decode(preference["prompt_ids"]))
     n = len(preference["prompt_ids"])
     blocks.append(f"<details><summary>Prompt: {n} tokens</summary><pre>{prompt}</pre></details>")
     if preference.get("path"):
@@ -113,8 +117,9 @@ def pair_page(preference, tokenizer):
         for kind, call in (("chosen", chosen), ("rejected", rejected)):
             blocks.append(f"<p>{kind}, score {call['score']:.3f}{_origin(call)}</p>"
                           f"<pre>{_parted(call, shared, kind, tokenizer)}</pre>")
-    summary = f"{len(preference['rejected'])} rejected; gold: {html.escape(preference['gold'])}"
-    title = html.escape(f"{preference['where']['id']}, turn {preference['where']['turn']}")
+    summary = f"{len(preference['rejected'])} rejected; gold: {_text(preference['gold'])}"
+    where = preference["where"]
+    title = html.escape(printable(f"{where['id']}, turn {where['turn']}"))
     return PAGE.format(title=title, summary=summary, legend=PAIR_LEGEND, turns="\n".join(blocks))
 
 
@@ -130,7 +135,7 @@ def _parted(call, shared, kind, tokenizer):
     text = tokenizer.decode(call["ids"])
     first = tokenizer.decode(call["ids"][:shared])
     own = text[len(first):] + ("</s>" if call["ended"] else "")
-    return f'{html.escape(first)}<span class="{kind}">{html.escape(own)}</span>'
+    return f'{_text(first)}<span class="{kind}">{_text(own)}</span>'
 
 
 def _path_spans(path, tokenizer):
@@ -140,9 +145,9 @@ def _path_spans(path, tokenizer):
         ids = path["ids"][i:i + 1]
         text = tokenizer.pieces.id_to_piece(ids[0]).replace("▁", " ") if ids else "</s>"
         second = tokenizer.pieces.id_to_piece(path["runners_up"][i])
-        spans.append(f'<span class="gap" title="gap {gap:.2f} to {html.escape(second)}" '
+        spans.append(f'<span class="gap" title="gap {gap:.2f} to {_text(second)}" '
                      f'style="background: rgba(var(--key), {max(0.0, 1 - gap) / 2:.2f})">'
-                     f"{html.escape(text)}</span>")
+                     f"{_text(text)}</span>")
     return "".join(spans)
 
 
@@ -184,7 +189,12 @@ def _span(text, weight, dropped, w_max):
     if kind == "key":
         strength = 0.15 + 0.45 * (weight - 1) / max(w_max - 1, 1e-9)
         style = f' style="background: rgba(var(--key), {strength:.2f})"'
-    return f'<span class="{kind}" title="weight {weight:.3g}"{style}>{html.escape(text)}</span>'
+    return f'<span class="{kind}" title="weight {weight:.3g}"{style}>{_text(text)}</span>'
+
+
+def _text(text):
+    """A text as HTML; a mark of direction would turn what comes after it, too."""
+    return html.escape(escape(text))
 
 
 def _kind(weight, dropped):
@@ -200,23 +210,28 @@ def main():
     """The command line; see the top of this file. Raises InputError."""
     parser = Parser(
         description="One conversation, every token coloured by its weight, as an HTML page.")
-    parser.add_argument("file", help="trajectories in TL-Training's raw format, or pairs")
+    parser.add_argument("file", help="trajectories, in any format of docs/data.md, or pairs")
     parser.add_argument("--index", type=int, default=0, help="which conversation, from 0")
     parser.add_argument("--tokenizer",
                         help="SentencePiece model (default: that of the model to evaluate)")
     parser.add_argument("--mae", action=BooleanOptionalAction, default=True)
     parser.add_argument("--pkt", action=BooleanOptionalAction, default=True)
+    parser.add_argument("--enums", action="store_true", help="as in sft.py")
     parser.add_argument("--w-max", type=float, default=9.0)
     flags = parser.parse_args()
+    if not flags.w_max >= 1:
+        raise InputError(f"--w-max {flags.w_max}: must be a number from 1 on")
     if flags.file.endswith(".jsonl") or Path(flags.file).is_dir():
         preference = read_preference(flags.file, flags.index)
         print(pair_page(preference, Tokenizer(flags.tokenizer or find_model(""))))
         return
-    conversations = trajectories.read(flags.file)
+    items = trajectories.read_items(flags.file)
+    conversations = trajectories.read_conversations(items)
     if not 0 <= flags.index < len(conversations):
         last = len(conversations) - 1
         raise InputError(f"--index {flags.index}: {flags.file} has items 0 to {last}")
-    tokenizer = Tokenizer(flags.tokenizer or find_model(""))
+    print(f"{flags.file}: {trajectories.formats(items)}", file=sys.stderr)  # stdout is the page
+    tokenizer = Tokenizer(flags.tokenizer or find_model(""), flags.enums)
     print(page(conversations[flags.index], tokenizer, flags.mae, flags.pkt, flags.w_max))
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import sentencepiece
 
 from data.tools import signature
-from plumbing.files import InputError
+from plumbing.files import InputError, kind_of
 
+SPACE_MARK = "\u2581"  # how pieces write a space
 ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "function": "Output"}
 
 
@@ -36,19 +37,33 @@ class Encoded(NamedTuple):
     calls: list[CallSpan]
 
 
-def render(turn, tools):
-    """A turn as text. A system turn shows the signatures of `tools`."""
+def render(turn, tools, enums=False):
+    """A turn as text. A system turn shows the signatures of `tools`; enums: with listed values."""
     content = turn.content
     if turn.role == "system":
-        content = "\n\n".join(signature(tool) for tool in tools)
+        content = "\n\n".join(signature(tool, enums) for tool in tools)
     return f"{ROLES[turn.role]}: {content}"
 
 
 class Tokenizer:
-    """A SentencePiece model that keeps text as it is. Raises InputError for one that does not."""
+    """A SentencePiece model that keeps text as it is. Raises InputError for one that does not.
 
-    def __init__(self, path):
-        self.path = Path(path, "tokenizer.model") if Path(path).is_dir() else Path(path)
+    enums: name the values of parameters that have a list of them in the tools' signatures.
+    """
+
+    def __init__(self, path, enums=False):
+        self.path = Path(path)
+        self.enums = enums
+        if kind_of(path) == "folder":
+            self.path /= "tokenizer.model"
+        kind = kind_of(self.path)
+        if kind in ("pipe", "device"):  # SentencePiece would read /dev/zero for ever
+            raise InputError(f"{self.path}: not a SentencePiece model, nor any file")
+        if not kind:
+            beside = kind_of(Path(path, "tokenizer.json"))
+            reason = "; tokenizer.json alone is not read" if beside else ""
+            raise InputError(f"{self.path}: no such file{reason}; name a SentencePiece model with "
+                             "--tokenizer")
         try:
             self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(self.path))
             self.vocab_size = self.pieces.vocab_size()
@@ -58,6 +73,9 @@ class Tokenizer:
         self.bos_id = self.pieces.bos_id()
         self.eos_id = self.pieces.eos_id()
         self._must_keep_text()
+        self.dummy_id = self.pieces.encode("\n")[0]
+        self.space_mark = [self.pieces.piece_to_id(f"<0x{byte:02X}>")
+                           for byte in SPACE_MARK.encode()]
         self.widths = np.array([self._width(i, text) for i, text in enumerate(texts)])
         self.call_prefix = self.continued("Assistant:")
         self._systems = {}  # text of a system turn -> its ids
@@ -83,7 +101,22 @@ class Tokenizer:
 
     def encode(self, text):
         """Ids of a text; no `<s>`, no `</s>`."""
-        return self.pieces.encode(text)
+        first, *rest = text.split(SPACE_MARK)
+        ids = self.pieces.encode(first)
+        if rest and not first:
+            ids = [self.dummy_id]  # which SentencePiece puts before every text
+        return ids + self._after_marks(rest)
+
+    def _after_marks(self, texts):
+        """Ids of U+2581 and of the text after it, for each of `texts`.
+
+        SentencePiece writes a space as U+2581 and would make a space of one that is in the text.
+        """
+        ids = []
+        for text in texts:
+            ids += self.space_mark
+            ids += self.pieces.encode("\n" + text)[2:]  # without the dummy and the newline
+        return ids
 
     def decode(self, ids):
         """Text of a list of ids. Ids beyond the pieces, which a model may have, are no text."""
@@ -100,10 +133,11 @@ class Tokenizer:
 
     def continued(self, text):
         """Ids of a line break and a text after it, as they stand within a longer text."""
-        return self.pieces.encode("\n" + text)[1:]  # [0] is SentencePiece's dummy space
+        first, *rest = text.split(SPACE_MARK)
+        return self.pieces.encode("\n" + first)[1:] + self._after_marks(rest)  # [0] is the dummy
 
     def _turn_ids(self, turn, tools, is_first):
-        text = render(turn, tools)
+        text = render(turn, tools, self.enums)
         to_ids = self.encode if is_first else self.continued
         if turn.role != "system":
             return to_ids(text)
@@ -136,7 +170,7 @@ class Tokenizer:
         for i, turn in enumerate(turns):
             here = len(ids)
             turn_ids = self._turn_ids(turn, tools, is_first=i == 0)
-            if turn.role == "assistant":
+            if turn.role == "assistant" and turn.name:  # a text without a call is context
                 name_start, name_stop = self._name_span(turn_ids, turn.name)
                 calls.append(CallSpan(
                     turn=i,

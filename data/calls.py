@@ -48,13 +48,15 @@ def make_call(name, arguments):
 MAX_LENGTH = 200_000            # characters in the text
 MAX_DEPTH = 64                  # values in one another
 MAX_OPERATORS = 64              # of arithmetic, in the whole call
+MAX_VALUES = 10_000             # in all calls of the text, whether they can be read or not
+ATTEMPT = 64                    # characters that an attempt to read a call costs at least
 LARGEST = sys.float_info.max    # magnitude of a number
 
 # What may stand before the call. Strict: only space.
 BEFORE_STRICT = r"\s*"
 # Lenient: anything, as long as the call's own line begins with the call, after spaces and backticks
 # (of a code block) and `Assistant:`. The call may be on the line after `Assistant:`.
-BEFORE_LENIENT = r"^(?:[^\S\n]|`)*(?:Assistant:(?:[^\S\n]|`)*)?"
+BEFORE_LENIENT = r"^(?:[^\S\n]|`)*+(?:Assistant:(?:[^\S\n]|`)*+)?"
 # The name of a tool that is not offered: of word characters, dots and hyphens.
 NAME = r"\w[\w.-]*"
 # The bracket that opens the arguments, on the line of the name.
@@ -70,12 +72,12 @@ WORD = r"[^\W\d][\w.]*"
 # A string in triple quotes, straight quotes or (leniently) curly quotes; a backslash takes the next
 # character with it. What repeats matches a character in one way only: the time is linear.
 STRING = "|".join((
-    r'"{3}(?:[^\\]|\\.)*?"{3}',
-    r"'{3}(?:[^\\]|\\.)*?'{3}",
-    r'"[^"\\]*(?:\\.[^"\\]*)*"',
-    r"'[^'\\]*(?:\\.[^'\\]*)*'",
-    r"“[^”\\]*(?:\\.[^”\\]*)*”",
-    r"‘[^’\\]*(?:\\.[^’\\]*)*’",
+    r'"{3}[^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+"{3}',
+    r"'{3}[^'\\]*+(?:(?:\\.|'(?!''))[^'\\]*+)*+'{3}",
+    r'"[^"\\]*+(?:\\.[^"\\]*+)*+"',
+    r"'[^'\\]*+(?:\\.[^'\\]*+)*+'",
+    r"“[^”\\]*+(?:\\.[^”\\]*+)*+”",
+    r"‘[^’\\]*+(?:\\.[^’\\]*+)*+’",
 ))
 # The first token of an operand, and the space after it. A mark is a sign or opens a bracket; the
 # mark * is no operand, but has an error of its own.
@@ -84,6 +86,9 @@ OPERAND = re.compile(
     re.DOTALL)
 OPERATOR = re.compile(r"(\*\*|[-+*/])\s*")
 SPACE = re.compile(r"\s*")
+QUOTES = "\"'“‘"
+# What may follow a call on its line, where the call is no part of a sentence.
+AFTER = re.compile(r"[^\S\n]*(?:[\n,;`<\[\])]|\Z)")
 
 CONSTANTS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 # Words that Python and JavaScript write for numbers that are no JSON: never unquoted text.
@@ -121,8 +126,26 @@ def parse_call(text, tools=(), strict=False):
     >>> parse_call('search(query = "caf\\u00e9", n=2*5, tags=("a", None))')
     Call(name='search', arguments={'query': 'café', 'n': 10, 'tags': ['a', None]}, name_span=(0, 6))
     """
-    call, _ = parse_with_spans(text, tools, strict)
-    return call
+    source = Source(text, tools, strict)
+    if strict:
+        return _parse_strictly(source)
+    pattern = _call_pattern(tuple(source.offered), BEFORE_LENIENT)
+    doubtful = None  # the first call that may be prose
+    error = None     # of the first name with a bracket that begins no call
+    found = pattern.search(text)
+    while found and source.left >= 0:
+        try:
+            call, end = source.call_at(found[1], found.start(1), found.end())
+            if source.is_sure(call, end):
+                return call
+            doubtful = doubtful or call
+        except ParseError as why:
+            error = error or why
+            end = found.end(1)
+        found = pattern.search(text, end)
+    if doubtful:
+        return doubtful
+    raise error or ParseError("no name with a bracket where a call may begin")
 
 
 class ArgumentSpan(NamedTuple):
@@ -132,42 +155,118 @@ class ArgumentSpan(NamedTuple):
     value: tuple[int, int]       # with the space after it; the next character is `,` or `)`
 
 
-def parse_with_spans(text, tools=(), strict=False):
-    """As `parse_call` -> (Call, the ArgumentSpans of its arguments, in their order in the text).
+def parse_with_spans(text, tools=()):
+    """As `parse_call`, strictly -> (Call, the ArgumentSpans of its arguments, in their order).
 
     The spans are no part of the Call, so that calls written differently can be equal.
 
     >>> parse_with_spans('f(n = 2 )')[1]
     [ArgumentSpan(key=(2, 3), value=(6, 8))]
     """
-    if len(text) > MAX_LENGTH:
-        raise ParseError(f"longer than {MAX_LENGTH} characters")
-    offered = {tool.name: tool.parameters for tool in reversed(read_tools(tools))}
-    if strict:
-        found = _one_of(tuple(offered), NAME, BEFORE_STRICT, OPEN).match(text)
-    else:
-        found = _one_of(tuple(offered), NAME, BEFORE_LENIENT, OPEN).search(text)
+    source = Source(text, tools, strict=True)
+    call = _parse_strictly(source)
+    return call, source.spans
+
+
+def _parse_strictly(source):
+    """The Call that is the whole text of a Source. Raises ParseError."""
+    found = _call_pattern(tuple(source.offered), BEFORE_STRICT).match(source.text)
     if not found:
         raise ParseError("no name with a bracket where a call may begin")
-    name = found[1]
-    parameters = tuple(parameter.name for parameter in offered.get(name, ()))
-    reader = _Reader(text, found.end(), strict)
-    arguments = reader.arguments(parameters)
-    if strict and text[reader.pos:].strip() not in ("", "</s>"):
-        reader.fail("text after the call")
-    return Call(name, arguments, found.span(1)), reader.spans
+    call, end = source.call_at(found[1], found.start(1), found.end())
+    if source.text[end:].strip() not in ("", "</s>"):
+        raise ParseError(f"text after the call at character {end}")
+    return call
 
 
 @functools.lru_cache(1024)
-def _one_of(names, otherwise, before, after):
-    """Pattern of `before`, a name (group 1) and `after`.
+def _call_pattern(names, before):
+    """Pattern of `before`, a tool's name (group 1) and its bracket."""
+    return re.compile(f"{before}({any_name(names)}){OPEN}", re.MULTILINE)
 
-    The name is the longest of `names` that fits there, or else what the pattern `otherwise` takes:
-    known names are matched first, because they may hold brackets, spaces or `=`.
+
+@functools.lru_cache(1024)
+def _parameter_pattern(names):
+    """Pattern of a parameter's name (group 1), of those given or any other, and `=`."""
+    return re.compile(f"({any_name(names, PARAMETER)}){EQUALS}")
+
+
+def any_name(names, otherwise=NAME):
+    """The pattern of the longest of `names` that fits, or else what the pattern `otherwise` takes.
+
+    Known names are matched first, because they may hold brackets, spaces or `=`.
     """
     longest_first = sorted(names, key=len, reverse=True)
-    choices = "|".join([*map(re.escape, longest_first), otherwise])
-    return re.compile(f"{before}({choices}){after}", re.MULTILINE)
+    return "|".join([*map(re.escape, longest_first), otherwise])
+
+
+class Source:
+    """A text in which calls and values are read at several places, in linear time altogether.
+
+    What one attempt found out, another does not try again: quotes that nothing closes, and brackets
+    in which a value or a call cannot be read.
+    """
+
+    def __init__(self, text, tools=(), strict=False):
+        """text: at most MAX_LENGTH characters, else ParseError; tools, strict: see parse_call."""
+        if len(text) > MAX_LENGTH:
+            raise ParseError(f"longer than {MAX_LENGTH} characters")
+        self.text = text
+        self.strict = strict
+        self.offered = {tool.name: tuple(parameter.name for parameter in tool.parameters)
+                        for tool in reversed(read_tools(tools))}
+        self.unclosed = {}    # quote -> the place from which on nothing closes it
+        self.hopeless = set()  # the places of brackets that were read in vain
+        self.spans = []       # ArgumentSpans of the call that was read last
+        # Characters that attempts may cost and values that they may read: enough to read a text
+        # twice, with an attempt every 32 characters.
+        self.left = 2 * len(text) + 6000
+        self.values = min(MAX_VALUES, len(text) // 2 + 100)
+
+    def call_at(self, name, start, inside):
+        """(the Call of the tool `name`, which stands at `start`, the place after the call).
+
+        inside: the place after the opening bracket. Raises ParseError.
+        """
+        reader = _Reader(self, inside, self.strict)
+        arguments = self._attempt(reader, start, reader.arguments, self.offered.get(name, ()))
+        self.spans = reader.spans
+        return Call(name, arguments, (start, start + len(name))), reader.end
+
+    def value_at(self, start):
+        """(the literal of JSON or Python at `start`, the place after it). Raises ParseError."""
+        reader = _Reader(self, start, strict=True)
+        return self._attempt(reader, start, reader.value), reader.end
+
+    def _attempt(self, reader, start, read, *arguments):
+        """What `read` returns; what it reads in vain from `start` on is remembered."""
+        if self.left < 0 or start in self.hopeless:
+            raise ParseError(f"no call or value at character {start}")
+        try:
+            return read(*arguments)
+        except ParseError:
+            self.hopeless.update(reader.open)
+            raise
+        finally:
+            self.left -= max(reader.pos - start, ATTEMPT)
+
+    def is_sure(self, call, end):
+        """Whether a Call that was read, up to `end`, is one; else it may be prose.
+
+        Prose are `get_weather(city) takes a city`, and, of tools that are not offered, `Plan (a=1)`
+        and `Plan(a=1): I look it up.`
+        """
+        if any(is_bare_word(value) for value in call.arguments.values()):
+            return False
+        if call.name in self.offered:
+            return True
+        is_spaced = not self.text.startswith("(", call.name_span[1])
+        return not is_spaced and bool(AFTER.match(self.text, end))
+
+
+def is_bare_word(value):
+    """Whether a value was read from a word without quotes, which is no call."""
+    return isinstance(value, dict) and value.keys() == {"unquoted"} and "(" not in value["unquoted"]
 
 
 class _Reader:
@@ -177,12 +276,15 @@ class _Reader:
     `pos` and returns the value; it raises ParseError where the text does not follow the rule.
     """
 
-    def __init__(self, text, pos, strict):
-        self.text = text
+    def __init__(self, source, pos, strict):
+        self.source = source
+        self.text = source.text
         self.pos = pos
+        self.end = pos       # after the last mark or operand, without the space behind it
         self.strict = strict
         self.depth = 0       # values that are being read, in one another
         self.operators = 0   # of arithmetic, so far
+        self.open = []       # places of the calls, lists and objects that are being read
         self.comma = False   # whether the list that `another` ended last had a comma before its end
         self.spans = []      # of the call's arguments
         self.span = None     # of the argument that `argument` read last
@@ -195,7 +297,8 @@ class _Reader:
         """Whether the one-character `mark` comes next; if so, it is read."""
         if not self.text.startswith(mark, self.pos):
             return False
-        self.pos = SPACE.match(self.text, self.pos + 1).end()
+        self.end = self.pos + 1
+        self.pos = SPACE.match(self.text, self.end).end()
         return True
 
     def another(self, close, first):
@@ -236,7 +339,7 @@ class _Reader:
 
         The name of one of `parameters` may be a keyword of Python, or odd (`code:`, even with `=`).
         """
-        found = _one_of(parameters, PARAMETER, "", EQUALS).match(self.text, self.pos)
+        found = _parameter_pattern(parameters).match(self.text, self.pos)
         name = None
         key = None
         if found:
@@ -278,12 +381,14 @@ class _Reader:
 
     def operand(self):
         """operand = number | string | constant | sign value | list | object | tuple | unquoted."""
-        found = OPERAND.match(self.text, self.pos)
-        if not found:
-            self.fail("expected a value")
+        self.source.values -= 1
+        if self.source.values < 0:
+            self.fail("too many values")
+        found = self.operand_token()
         self.pos = found.end()
         kind = found.lastgroup
         token = found[kind]
+        self.end = found.end(kind)
         if kind == "string":
             return self.string(token)
         if kind == "number":
@@ -291,14 +396,34 @@ class _Reader:
         if kind == "word":
             return CONSTANTS[token] if token in CONSTANTS else self.unquoted(token, found.start())
         if token == "[":
-            return self.items("]")
+            self.open.append(found.start())
+            items = self.items("]")
+            self.open.pop()
+            return items
         if token == "{":
-            return self.object()
+            self.open.append(found.start())
+            members = self.object()
+            self.open.pop()
+            return members
         if token == "(":
             return self.tuple()
         if token == "*":
             self.fail("unpacking is not read")
         return self.fold(0, token, self.value(SIGN_PRECEDENCE))  # a sign: 0 + value or 0 - value
+
+    def operand_token(self):
+        """The match of the next token, which must begin an operand."""
+        mark = self.text[self.pos:self.pos + 1]
+        is_quote = mark != "" and mark in QUOTES
+        unclosed = self.source.unclosed
+        if is_quote and unclosed.get(mark, len(self.text)) <= self.pos:
+            self.fail("expected a value")
+        found = OPERAND.match(self.text, self.pos)
+        if not found:
+            if is_quote:
+                unclosed[mark] = self.pos
+            self.fail("expected a value")
+        return found
 
     def items(self, close):
         """{ value "," } close, of a list or a tuple -> list."""
@@ -338,11 +463,14 @@ class _Reader:
         if self.strict or word.lower() in NOT_JSON:
             self.fail("expected a value, not a word")
         if self.skip("("):
+            self.open.append(start)
+            parameters = self.source.offered.get(word, ())
             first = True
             while self.another(")", first):
-                self.argument(())
+                self.argument(parameters)
                 first = False
-        return {"unquoted": self.text[start:self.pos].strip()}
+            self.open.pop()
+        return {"unquoted": self.text[start:self.end]}
 
     def string(self, quoted):
         """The text of a string token: without its quotes, with its escapes replaced."""

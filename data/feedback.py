@@ -1,7 +1,8 @@
 """Does a tool's feedback report an error, and of which kind? (TL-Training, 3.1 and Figure 1.)
 
 Feedback is the text that a tool gave back: JSON, the repr of a Python object, either of them cut
-off in the middle, a web page, the message of an exception, a sentence, nothing. The answer takes
+off in the middle, a web page, the message of an exception, a sentence, nothing; bare, in a tag such
+as <tool_response>, or in the message of a protocol (MCP, Anthropic, OpenAI). The answer takes
 two steps. The structure of the feedback tells whether it complains of something; without a
 complaint the call is a success. The texts of the complaint then name the kind of error.
 
@@ -63,6 +64,14 @@ UNEXPECTED_ARGUMENT = _any_of(r"[\w.]+\(\) got an unexpected keyword argument ")
 # Python found no function of that name.
 UNDEFINED_NAME = _any_of(r"name '[^'\n]+' is not defined$")
 
+# A server (MCP, JSON-RPC) has no such tool.
+UNKNOWN_TOOL = _any_of(
+    r"(mcp error -32601|method not found|no such (tool|function)\b)",
+    r"unknown tool \S+$",
+    r"unknown (tool|function|method)\s*[:'\"`]",
+    r"(tool|function|method) \S{1,80} (was |is )?(not (found|available|defined|registered)"
+    r"|does not exist|unknown)")
+
 # The text is str() of an exception inside the tool: the tool's own code broke.
 EXCEPTION_IN_TOOL = _any_of(
     r"'[^'\n]{0,60}'$",  # of a KeyError: the key alone, in quotes
@@ -98,9 +107,12 @@ SERVICE_FAILED = _any_of(
     r"\[?[45]\d\d\]?[\s:-]*(bad|un(?!i)|forbidden|internal|gateway|invalid"
     r"|(not|method|too|service|error)\b)",
     r"(bad request|forbidden|unauthorized|internal server error|service unavailable)\W*$",
+    r"http(/[\d.]+)?( error| status)?( code)?:? [45]\d\d\b(?! (is|means))",
+    r"(\S+ ){0,3}status code:? [45]\d\d\b",
     r"(\S+\s+){0,4}(could not|can't) connect\b",
     r"connection (error|refused|reset)",
     r"(\S+ ){0,3}timed out",
+    r"time-?out( error)?(\W*$|:| (while|waiting|after|exceeded|of \S+ exceeded)\b)",
     r"(\S+ ){1,4}is not authorized$",
     r"too many requests",
     r"rate limit",
@@ -108,11 +120,27 @@ SERVICE_FAILED = _any_of(
 
 # The tool turned the call down and says so in words of its own.
 TURNED_DOWN = _any_of(
-    r"(fatal )?(error|exception)\s*[:!-]",
+    r"(fatal )?(error|exception)\s*([:!]|-(?![a-z]))",
+    # MCP error -32602: ..., rpc error: ..., Input validation error: ...
+    # but not the measures of statistics: Standard error: 0.5
+    r"([\w.-]+ ){1,3}(error|exception)( -?\d+)?:(?!\s*[-+±\d.])",
+    r"error code( is)?\s*[:=]",
+    r"error (calling|executing|running|invoking|while|when|during|fetching|getting|processing"
+    r"|parsing|retrieving|from|\(|\d)",
+    r"(an? )?(\w+ )?errors? (has |have )?(occurred|happened)\b",
+    r"\d+ validation errors? for ",
     r"traceback \(most",
     r"\w+(error|exception)[:(]",
     r"bad request: ",
     r"failed to ",
+    r"([\w.'-]+ ){0,3}(call|request|execution|invocation|operation|command|query|validation|lookup"
+    r"|authentication|authorization) failed\b",
+    r"(access|permission|request|authentication|authorization) (is |was |has been )?"
+    r"(denied|refused|rejected|required)\b",
+    # not "could not find": there was nothing to find
+    r"(could not|couldn't|cannot|can't|can not|unable to) (get|fetch|retrieve|access|read|write"
+    r"|load|open|create|parse|resolve|complete|execute|process|perform|call|validate|authenticate|update"
+    r"|delete|convert|be) ",
     r"(\S+ ){0,4}not found\W*$",
     r"the \w+ (could|was|has) not (be |been )?found\W*$",
     r"(symbol|value|parameter|argument|query|id|the input)\b"
@@ -130,6 +158,7 @@ TEXT_RULES = (
     (LACKS_ARGUMENT, Feedback.PARAMETER_MISSING),
     (UNEXPECTED_ARGUMENT, Feedback.PARAMETER_HALLUCINATION),
     (UNDEFINED_NAME, Feedback.TOOL_HALLUCINATION),
+    (UNKNOWN_TOOL, Feedback.TOOL_HALLUCINATION),
     (EXCEPTION_IN_TOOL, Feedback.TOOL_CALL_FAILURE),
     (SERVICE_FAILED, Feedback.TOOL_INSTABILITY),
     (TURNED_DOWN, Feedback.OTHERS),
@@ -137,6 +166,13 @@ TEXT_RULES = (
 
 # A web page is an error, of the service, if its title, a heading or the start of its body says so.
 PAGE = _any_of(r"<(!doctype|html|head|body|h1)\b")
+# The tag around what a tool gave back, and a tag that says that it is an error (also XML's root).
+ELEMENT = _any_of(r"<(?P<name>[a-z][\w.-]{0,60})(\s[^<>]{0,200})?>",
+                  r"\[(?P<label>(tool_results?|error))\]")
+TOOL_ELEMENT = _any_of(r"\w*(tool|function|api)\w*|(respon[sc]e|results?|observation|output)s?")
+ERROR_ELEMENT = _any_of(r"[\w.-]*(error|fault|exception)(response|s)?")
+DECLARATION = _any_of(r"<\?xml[^<>]{0,200}\?>\s*")
+
 PAGE_ERROR = _any_of(
     r"<(title|h[1-4]|pre|body)\b[^<>]*>[^<]*?(error|\b[45]\d\d\b|not found|bad request|denied"
     r"|forbidden|unauthorized|unavailable|bad gateway|cannot (get|post))")
@@ -151,44 +187,78 @@ class Member(NamedTuple):
     wrong: re.Pattern  # values that are an error
 
 
-ERROR = r"(non_field_)?errors?([ _]?(message|msg|description|detail))?|fault(string)?|exception"
+ERROR = (r"(non_field_)?errors?([ _-]?(message|msg|description|detail|type|reason|summary)s?)?"
+         r"|fault(string)?"
+         r"|exception")
 
 # A member called an error holds one, unless its value says that there is none.
 ERROR_TEXT = Member(_any_of(ERROR),
-                    _any_of(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)(.|\n)+"))
+                    _any_of(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)[\s\S]+"))
 # A code of an error, but for the codes of success.
 ERROR_CODE = Member(_any_of(r"error_?(code|no)|errno"),
                     _any_of(r"(?!(0+|200|none|null|ok|success)$).+"))
 # The opposite of a success.
-SUCCESS_FLAG = Member(_any_of(r"success|ok"),
+SUCCESS_FLAG = Member(_any_of(r"(is_?)?(success(ful)?|ok)"),
                       _any_of(r"false"))
+# MCP's isError, Anthropic's is_error
+ERROR_FLAG = Member(_any_of(r"(is|has)_?errors?|is_?fail(ed|ure)"),
+                    _any_of(r"true"))
+# A word that names an error in the code of a service: ValidationException, NOT_FOUND, invalid_grant
+ERROR_WORD = (r"([\w.]+#)?[\w.]*(exception|error|fault|denied|not_?found|unauthori[sz]ed|forbidden"
+              r"|unauthenticated|throttl(ed|ing)|throttlingexception|unavailable|exhausted|failure)",
+              r"([\w.]+#)?(invalid|no_?such|missing|unknown|illegal|malformed|unsupported|expired)"
+              r"_?\w+")
+# AWS says the kind of an error so; in other services the member holds Pointer or Date.
+AWS_TYPE = Member(_any_of(r"__type"), _any_of(*ERROR_WORD))
 # An HTTP status of an error. In an object of data the number may be anything: Mexico's code is 484.
+# JSON-RPC's codes of errors are negative.
 HTTP_STATUS = Member(_any_of(r"(http_?)?(status|code|cod)(_?code)?"),
-                     _any_of(r"[45]\d\d"))
+                     _any_of(r"[45]\d\d|-32\d\d\d"))
 # A word of failure. In an object of data it may be what was asked for: an order may have failed.
-STATUS_WORD = Member(_any_of(r"(query_)?status|type|result"),
+STATUS_WORD = Member(_any_of(r"(query_)?status|type|result|object"),
                      _any_of(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden",
                              r"bad request.*",
                              r"(invalid|illegal|unknown)_.*"))
 
-IN_ANY_OBJECT = (ERROR_TEXT, ERROR_CODE, SUCCESS_FLAG)
-IN_A_REPORT = (*IN_ANY_OBJECT, HTTP_STATUS, STATUS_WORD)  # an object that holds no data
+# The name of an error as its code.
+CODE_WORD = Member(_any_of(r"code"), _any_of(*ERROR_WORD))
+FAILED = Member(_any_of(r"failed"), _any_of(r"true"))
+# GitHub's errors say where they are documented.
+DOCUMENTED = Member(_any_of(r"documentation_url"), _any_of(r".+"))
+
+IN_ANY_OBJECT = (ERROR_TEXT, ERROR_CODE, SUCCESS_FLAG, ERROR_FLAG, AWS_TYPE)
+IN_A_REPORT = (  # an object that holds no data
+    *IN_ANY_OBJECT, HTTP_STATUS, STATUS_WORD, CODE_WORD, FAILED, DOCUMENTED)
 
 # Members in which an object that reports an error says why.
 REASON = _any_of(ERROR, r"message|msg|message_?detail|reason|comment|detail|info|title|text",
                  r"description|status|request_result")
 
-# Members that wrap the tool's answer: their objects are looked into.
+# Members that wrap the tool's answer: their objects are looked into, and JSON in their texts.
 ENVELOPES = {"status", "meta", "message", "response", "error", "result", "data"}
+TEXT_ENVELOPES = {*ENVELOPES, "output", "body"}
+
+# Members of the message in which a protocol passes on what a tool gave back; one of the second kind
+# tells that an object is such a message.
+MESSAGE = _any_of(r"content|output|name|role|type|id|status|(tool_?)?(call|use)_?id|is_?error",
+                  r"_meta|structured_?content|annotations|cache_control|tool(_?name)?|jsonrpc")
+PROTOCOL = _any_of(r"role|(tool_?)?(call|use)_?id|is_?error")
 
 # Members of an object that holds a report and no data.
 REPORT = _any_of(*(member.name.pattern for member in IN_A_REPORT), REASON.pattern, *ENVELOPES,
-                 r"(request|trace)_?id|timestamp|path")
+                 r"(request|trace|correlation)_?id|timestamp|path|instance|details|more_?info",
+                 r"kind|api_?version|metadata|help(_?(url|link))?|retry_?after")
 
 # An object of messages alone has no member that says whether they are an error: it is one if a
 # message turns something down.
 NOTE = _any_of(r"message|msg|message_?detail|detail|reason|information|note")
+# Members beside a message that neither say that it is an error nor are data.
+BESIDE_NOTE = _any_of(r"details|more_?info|(request|trace|correlation)_?id|timestamp|path",
+                      r"instance|help(_?(url|link))?|retry_?after")
+NOTE_CODE = _any_of(r"(status_?)?code|cod")
+SUCCESS_CODE = _any_of(r"0+|[123]\d\d|ok|success")
 REFUSAL = _any_of(
+    r"\b(bad credentials|requires? authentication|authentication (failed|required))\b",
     r"\b(illegal|invalid|unknown|unrecogni[sz]ed|unsupported|missing|exceed(s|ed))\b",
     r"\b(denied|forbidden|unauthorized|unavailable|unreachable)\b",
     r"\b(not|n't) (found|exist|a? ?valid|supported|allowed)\b",
@@ -202,6 +272,10 @@ FORM = _any_of(
     r"(enter|select) an? ",
     r"(this field|ensure this|not a valid) ",
     r".* is not (a valid|one of) ")
+
+# A list of what is wrong with parameters (FastAPI) tells the place of each and a message.
+INVALID = _any_of(r"details?|issues|violations|invalid[_-]params|messages?")
+INVALID_PLACE = ("field", "param", "property", "pointer", "path")
 
 # What ToolBench's wrapper says when it does not know more: the response beside it decides.
 NO_MORE_KNOWN = "Message error..."
@@ -220,17 +294,20 @@ SERVICE = _any_of(
     r"(not |un)authorized|^forbidden|not subscribed|premium|api key",
     r"(internal|unknown|server|response|connection|timeout) error",
     r"timed out|redirects|unavailable|unreachable|shards failed|connectionpool\(",
-    r"invalid api call|endpoint '.*' does not exist|no \w+ resource was found")
+    r"invalid api call|endpoint '[^'\n]*' does not exist|no \w+ resource was found",
+    r"permission_denied|unauthenticated|resource_exhausted|throttl(ed|ing)")
 
 # A parameter that the tool requires was left out.
 PARAMETER_IS_REQUIRED = _any_of(
-    r".*(\b(is|are) required\b|need another parameter|requires? at least one)",
+    r".*(\b(is|are) (a )?required\b|\bfield required\b|need another parameter"
+    r"|requires? at least one)",
     r".*can not both be none",
     r"missing (required )?(\w+ )?param")
 
 # The tool has no such parameter.
 PARAMETER_IS_UNKNOWN = _any_of(
     r".*\bfield do(es)? not exist",
+    r".*\b(extra (inputs|fields) (are )?not permitted|additional properties are not allowed)",
     r"(unknown|unexpected) (param|field|arg|key)")
 
 # The first that fits all reasons names the kind: a complaint about a parameter and something else
@@ -255,7 +332,7 @@ def classify(text, call_name=None, tools=()):
     >>> classify('{"get": "teams", "errors": [], "results": 0, "response": []}')
     <Feedback.ALL_RIGHT: 'All Right'>
     """
-    complaint = _complaint(text.strip())
+    complaint = _complaint(_without_declaration(text.strip()))
     if not complaint:
         return Feedback.ALL_RIGHT
     kind = _kind(complaint)
@@ -287,7 +364,19 @@ def _complaint(value, depth=0):
 
 
 def _complaint_of_text(text, depth):
-    """A text may be JSON, or JSON within a string; if not, the text itself may be an error."""
+    """A text may be JSON, or JSON within a string; if not, the text itself may be an error.
+
+    Or it stands in a tag, which may be called an error.
+    """
+    element = ELEMENT.match(text)
+    if element:
+        name = element["name"] or element["label"]
+        content = text[element.end():].strip()
+        content = content.removesuffix(f"</{name}>").removesuffix(f"[/{name}]").strip()
+        if ERROR_ELEMENT.fullmatch(name):
+            return [content] if content else []
+        if TOOL_ELEMENT.fullmatch(name):
+            return _complaint(content, depth + 1)
     parsed = _parse(text)
     if isinstance(parsed, (dict, list, str)):
         return _complaint(parsed, depth + 1)
@@ -295,36 +384,109 @@ def _complaint_of_text(text, depth):
 
 
 def _complaint_of_list(members, depth):
-    """A list is an error if all its objects are; the first three members tell."""
+    """A list is an error if all its objects are; the first three members tell.
+
+    Of the parts of a message (MCP, Anthropic, OpenAI) the texts are judged.
+    """
     objects = [member for member in members[:3] if isinstance(member, dict)]
+    parts = [_text_of_part(member) for member in objects]
+    if all(parts):
+        objects = parts
     complaints = [_complaint(member, depth + 1) for member in objects]
     return list(itertools.chain.from_iterable(complaints)) if all(complaints) else []
+
+
+def _text_of_part(value):
+    """The text of a part of a message, `{"type": "text", "text": ...}`; "" for anything else."""
+    if value.get("type") in ("text", "output_text") and isinstance(value.get("text"), str):
+        return value["text"].strip()
+    return ""
+
+
+def _content(message):
+    """What a protocol's message passes on: a JSON value, or a list of the texts of its parts."""
+    content = message.get("content") or message.get("output")
+    if isinstance(content, list):
+        return [{"type": "text", **part} for part in content]
+    return content
 
 
 def _complaint_of_object(value, depth):
     """An object complains itself, or one within it does: in an envelope, or its only member."""
     found = _own_complaint(value)
+    if not found and _is_message(value):
+        return _complaint(_content(value), depth + 1)
     for key, member in value.items():
         if key == "response" and member and set(found) <= {NO_MORE_KNOWN}:
             found = _complaint(member, depth + 1)
         elif isinstance(member, dict) and (key.lower() in ENVELOPES or len(value) == 1):
             found = found + _complaint(member, depth + 1)
+        elif not found and _is_json_object(member) and (
+                key.lower() in TEXT_ENVELOPES or len(value) == 1):
+            found = _complaint(member, depth + 1)
     return found
+
+
+def _is_json_object(value):
+    return isinstance(value, str) and value.lstrip().startswith("{")
+
+
+def _is_message(value):
+    """Whether an object is a protocol's message with what a tool gave back, and no data of its own.
+
+    `{"name", "content"}` alone is Hermes' and ours.
+    """
+    if not all(MESSAGE.fullmatch(key) for key in value):
+        return False
+    content = value.get("content") or value.get("output")
+    if isinstance(content, list):
+        return all(isinstance(part, dict) and ("type" in part or "text" in part)
+                   for part in content)
+    return value.keys() == {"name", "content"} or any(PROTOCOL.fullmatch(key) for key in value)
 
 
 def _own_complaint(value):
     """The complaint of a JSON object, from its own members alone."""
-    is_report = all(REPORT.fullmatch(key) or not member for key, member in value.items())
+    is_report = _is_message(value)
+    is_report |= all(REPORT.fullmatch(key) or not member for key, member in value.items())
     for key, member in value.items():
+        if INVALID.fullmatch(key) and _are_invalid(member):
+            return _texts([part.get("msg") or part.get("message") for part in member])
         error = _error_in_member(key, member, is_report)
         if error:
             return _reasons(value) or [error]
-    if all(NOTE.fullmatch(key) for key in value):
-        return [text for text in _texts(value) if REFUSAL.search(text)]
+    if _is_note(value):
+        texts = _texts([member for key, member in value.items() if NOTE.fullmatch(key)])
+        return [text for text in texts if REFUSAL.search(text)]
     if all(isinstance(member, list) and member for member in value.values()):
         texts = _texts(value)
         return texts if all(FORM.match(text) for text in texts) else []
     return []
+
+
+def _is_note(value):
+    """Whether an object holds messages and at most a code that is none of a success."""
+    for key, member in value.items():
+        if NOTE.fullmatch(key):
+            continue
+        if NOTE_CODE.fullmatch(key):
+            if SUCCESS_CODE.fullmatch(str(member).strip()):
+                return False
+        elif member and not BESIDE_NOTE.fullmatch(key):
+            return False
+    return any(NOTE.fullmatch(key) for key in value)
+
+
+def _are_invalid(members):
+    """Whether a list says what is wrong with parameters: a place and a message for each."""
+    if not isinstance(members, list) or not members:
+        return False
+    for part in members:
+        if not isinstance(part, dict) or not (part.get("msg") or part.get("message")):
+            return False
+        if not isinstance(part.get("loc"), list) and not any(key in part for key in INVALID_PLACE):
+            return False
+    return True
 
 
 def _error_in_member(key, member, is_report):
@@ -349,7 +511,11 @@ def _reasons(value):
     for key, member in value.items():
         if REASON.fullmatch(key):
             found += _texts(member)
-    return found
+        elif key == "content" and isinstance(member, list):
+            found += [str(part.get("text") or "") for part in member if isinstance(part, dict)]
+        elif key in ("content", "__type"):
+            found += _texts(member)
+    return [text for text in found if text]
 
 
 def _texts(value):
@@ -372,8 +538,18 @@ def _texts(value):
 
 # ----------------------------------------------------------------------- the kind of a complaint
 
+# What MCP's clients put before the message of an error that has no kind of its own.
+MCP_ERROR = _any_of(r"^(mcp ?error: )?mcp error -3(?!2601)\d+: ")
+
+
+def _without_declaration(text):
+    """A text without the declaration of XML."""
+    return DECLARATION.sub("", text, count=1) if text.startswith("<?xml") else text
+
+
 def _text_kind(text):
     """The kind of error that a text which is no JSON reports; None for a success."""
+    text = MCP_ERROR.sub("", text) or text
     if PAGE.match(text):
         return Feedback.TOOL_INSTABILITY if PAGE_ERROR.search(text) else None
     for beginning, kind in TEXT_RULES:
@@ -406,25 +582,27 @@ def _kind(complaint):
 # A token of JSON or of a Python literal: a whole string, a mark, another word (a number, true,
 # None), or a quote that nothing closes, with the rest of the text. One group for each.
 TOKEN = re.compile(
-    r"""("(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')"""
+    r"""("[^"\\]*+(?:\\.[^"\\]*+)*+"|'[^'\\]*+(?:\\.[^'\\]*+)*+')"""
     r"""|([][{},:])"""
     r"""|([^][{},:"'\s]++)"""
     r"""|(["'].*)""",
     re.DOTALL)
+MAX_LENGTH = 50_000  # characters of feedback that are read; what is longer counts as cut off
 CONSTANTS = {"True": "true", "False": "false", "None": "null"}
 CLOSING = {"{": "}", "[": "]"}
 
 
 def _parse(text):
     """The JSON value of a text, of a Python object's repr, or of either cut off; else None."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):  # ValueError is also an integer of thousands of digits
-        pass
+    if len(text) <= MAX_LENGTH:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):  # ValueError: also an integer of thousands of digits
+            pass
     if text[:1] not in CLOSING:
         return None
     try:
-        return json.loads(_mended(text), strict=False)
+        return json.loads(_mended(text[:MAX_LENGTH]), strict=False)
     except (ValueError, RecursionError):
         return None
 
@@ -432,8 +610,10 @@ def _parse(text):
 def _mended(text):
     """JSON or a Python literal -> JSON; if it was cut off, closed after its last whole member."""
     tokens = []
-    whole = 0  # tokens up to the end of the last whole member
-    for string, mark, word, cut in TOKEN.findall(text):
+    whole = 0    # tokens up to the end of the last whole member
+    shared = {}  # equal tokens are one text, which saves memory
+    for found in TOKEN.finditer(text):
+        string, mark, word, cut = found.groups("")
         if mark == ",":
             whole = len(tokens)
         if cut:
@@ -443,9 +623,10 @@ def _mended(text):
                 whole += 1
         elif string.startswith("'"):
             string = json.dumps(string[1:-1])
-        tokens.append(string or mark or CONSTANTS.get(word, word))
+        token = string or mark or CONSTANTS.get(word, word)
+        tokens.append(shared.setdefault(token, token))
     if _unclosed(tokens):
-        tokens = tokens[:whole]
+        del tokens[whole:]
     return " ".join(tokens + _unclosed(tokens))
 
 
@@ -457,7 +638,8 @@ def _unclosed(tokens):
             closing.append(CLOSING[token])
         elif closing and token == closing[-1]:
             closing.pop()
-    return closing[::-1]
+    closing.reverse()
+    return closing
 
 
 # ------------------------------------------------------------------------------------- Figure 1
@@ -471,9 +653,11 @@ def shares(conversations):
     counts = Counter()
     failed = 0
     for conversation in conversations:
-        kinds = [classify(answer.content, call.name, conversation.tools)
-                 for call, answer in itertools.pairwise(conversation.turns)
-                 if call.role == "assistant" and answer.role == "function"]
+        kinds = []
+        for place, turn in enumerate(conversation.turns):
+            feedback = conversation.feedback(place) if turn.name else None
+            if feedback is not None:
+                kinds.append(classify(feedback, turn.name, conversation.tools))
         counts.update(kinds)
         failed += any(kind.is_error for kind in kinds)
     return counts, failed

@@ -1,14 +1,14 @@
 """What evaluate.py prints and writes about single calls: TS, PI, CF, and the paper's Table 1."""
 
 import json
-import os
 import re
 from collections import Counter
 
+from evaluation.call_formats import unread_mark
 from evaluation.dialogue_scores import percent, plain_text
 from evaluation.scores import Score, best_esm, closest_gold, mean_esm, wrong_parameters
 from evaluation.tasks import gold_names, knowable
-from plumbing.files import write_json
+from plumbing.files import replacing, write_json
 from reward import ErrorType, Esm
 from tokenizer import render
 
@@ -48,15 +48,22 @@ def _score_row(title, counts):
 
 
 def bound_lines(tasks, items):
-    """Two lines: what the prompts let any model reach, and how many predictions hold no call."""
+    """Lines: what the prompts let any model reach, how many predictions hold no call, and what
+    stands there instead.
+    """
     best = [knowable(task) for task in tasks]
     cells = ""
     for place in range(len(Score._fields)):
         n = sum(scores[place] for scores in best)
         cells += f"{n:>7}{percent(n, len(tasks)):>9}"
     yield f"  {'at most, from the prompts':<28}{len(tasks):>6}{cells}"
-    unread = sum(item.call is None for item in items)
-    yield f"  predictions without a call that can be read: {unread} of {len(items)}"
+    unread = [item for item in items if item.call is None]
+    yield f"  predictions without a call that can be read: {len(unread)} of {len(items)}"
+    marks = Counter(unread_mark(item.prediction, item.task.tools) for item in unread)
+    for mark, n in marks.most_common():
+        if mark:
+            hold = "prediction holds" if n == 1 else "predictions hold"
+            yield f"  {n} {hold} {mark}, a form that is not read"
 
 
 def esm_table(items):
@@ -196,26 +203,26 @@ def _error_row(title, n, whole, in_class=None):
 
 # -------------------------------------------------------------------------------------------- files
 
-def write_scores(folder, items, scores, summary, with_esm=False):
+def write_scores(folder, items, scores, summary, flags):
     """Write scores.json, which is the summary, and items.jsonl.
 
     items.jsonl is a file of predictions again; those of a model are in the format "call"
-    (--format). with_esm: the items hold their Esm, too.
+    (--format). flags: enums, whether the prompts name the values of enums; esm, whether the items
+    hold their Esm.
     """
-    with open(folder / "items.jsonl.part", "w") as file:
+    with replacing(folder / "items.jsonl") as aside, open(aside, "w") as file:
         for index, (item, score) in enumerate(zip(items, scores, strict=True)):
-            record = _item_record(index, item, score)
-            best = best_esm(item) if with_esm else None
+            record = _item_record(index, item, score, flags.enums)
+            best = best_esm(item) if flags.esm else None
             if best is not None:
                 record["esm"] = best._asdict()
             file.write(json.dumps(record) + "\n")
-    os.replace(folder / "items.jsonl.part", folder / "items.jsonl")
     write_json(folder / "scores.json", summary)
 
 
-def _item_record(index, item, score):
+def _item_record(index, item, score, enums):
     task = item.task
-    turns = [render(turn, task.tools) for turn in task.turns]
+    turns = [render(turn, task.tools, enums) for turn in task.turns]
     call = item.call
     record = {
         "index": index, "id": task.id, "group": task.group,

@@ -10,7 +10,7 @@ call per turn, has a CF of 88.33%.
 from typing import NamedTuple
 
 from data.calls import Call, ParseError
-from evaluation.call_formats import format_of, read_calls, without_thoughts
+from evaluation.call_formats import find_calls, read_rotbench
 from evaluation.tasks import STOPS, Task, gold_names
 from reward import ErrorType, Esm, classify, esm, reward, total_reward
 
@@ -34,27 +34,34 @@ class Item(NamedTuple):
         return self.calls[0] if self.calls else None
 
 
-def judge(task, text, call_format="auto", ended=True):
+def judge(task, text, call_format="auto", ended=True, compat=False):
     """Read one prediction and name its errors -> Item.
 
     The reward is that of the text; where the text is not in the format of this project, that of its
-    first call. An answer that was cut off (not `ended`) earns what no call does.
+    first call. An answer that was cut off (not `ended`) earns what no call does. compat: read ReAct
+    as RoTBench's own evaluator does.
     """
-    answer = without_thoughts(text)
-    if call_format == "auto":
-        call_format = format_of(answer)
-    try:
-        calls = read_calls(answer, task.tools, call_format)
-    except ParseError:
-        calls = []
+    found = find_calls(text, task.tools, call_format)
+    calls = found.calls
+    is_read = call_format in ("auto", "react")
+    if compat and is_read and (found.form == "react" or not calls):
+        calls = _read_strictly(found.answer)
     first = calls[0] if calls else None
     earned = None
     if task.gold_kind == "one":
-        rewarded = answer if call_format == "call" else first
+        rewarded = found.answer if found.form == "call" else first
         if rewarded is None or not ended:
             rewarded = ""
         earned = reward(rewarded, task.golds[0], task.tools)
     return Item(task, text, calls, name_errors(first, task), earned)
+
+
+def _read_strictly(text):
+    """The calls of a text in ReAct by RoTBench's own rules; [] without one."""
+    try:
+        return read_rotbench(text)
+    except ParseError:
+        return []
 
 
 # --------------------------------------------------------------------------------------- TS, PI, CF

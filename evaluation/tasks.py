@@ -11,7 +11,7 @@ from typing import NamedTuple
 from data.calls import Call, make_call
 from data.tools import Tool
 from data.trajectories import Turn, read_item
-from plumbing.files import InputError, parse_json, read_json, read_text
+from plumbing.files import InputError, kind_of, parse_json, read_json, read_text
 
 LEVELS = ("clean", "slight", "medium", "heavy", "union")  # noise in names, as RoTBench defines it
 
@@ -30,6 +30,7 @@ class Task(NamedTuple):
     gold_kind: str = "any"    # "any": alternatives; "steps": in turn; "calls": at once; "one"
     unread: tuple[tuple[int, str], ...] = ()  # golds that do not parse: (place among all, tool)
     hidden: tuple[Call, ...] = ()  # the golds with a value that the prompt does not tell
+    own_id: str = ""          # that of the benchmark's file, where it is another; it may recur
     expected: str = ""        # dialogues: what the final answer must hold, where that is known
 
 
@@ -56,7 +57,7 @@ def read_lines(path):
 
 
 def _must_exist(path):
-    if not path.is_file():
+    if not kind_of(path):
         raise MissingFile(f"{path}: no such file")
 
 
@@ -103,6 +104,7 @@ def read_json_golds(texts):
     calls = []
     unread = []
     for place, (name, text) in enumerate(texts):
+        name = name.strip()  # as the names of tools are
         try:
             arguments = parse_json(text, name)
         except InputError:

@@ -11,10 +11,18 @@ import json
 import os
 from pathlib import Path
 
-from tqdm import tqdm
-
-from plumbing.files import InputError, parse_json, read_object, read_text, write_json
+from plumbing.files import (
+    InputError,
+    lock,
+    parse_json,
+    read_object,
+    read_text,
+    reason,
+    sync,
+    write_json,
+)
 from plumbing.parallel import barrier, processes
+from plumbing.progress import progress
 
 
 def answer_all(respond, batches, out, described, is_answer, title):
@@ -30,6 +38,7 @@ def answer_all(respond, batches, out, described, is_answer, title):
         raise InputError("--out: needed under torchrun; there the ranks leave their answers")
     folder = Path(out)
     if out and rank == 0:
+        held = lock(folder)  # noqa: F841 (for as long as this function runs)
         claim(folder, described)
     barrier()
     total = sum(map(len, batches))
@@ -39,7 +48,7 @@ def answer_all(respond, batches, out, described, is_answer, title):
             raise InputError(f"{folder}: answer {index} is none of this program's; "
                              "remove the directory")
     mine = [batch for batch in batches[rank::ranks] if not done.keys() >= set(batch)]
-    for batch in tqdm(mine, desc=title, unit="batch", disable=rank > 0):
+    for batch in progress(mine, desc=title, unit="batch", disable=rank > 0):
         answers = zip(batch, respond(batch), strict=True)
         new = {i: answer for i, answer in answers if i not in done}
         done |= new
@@ -91,7 +100,10 @@ def resume_answers(folder, rank):
             record = parse_json(line, where)
             if not _is_record(record):
                 raise InputError(f"{where}: has no index and prediction")
-            done[record["index"]] = record["prediction"]
+            index = record["index"]
+            if done.setdefault(index, record["prediction"]) != record["prediction"]:
+                raise InputError(f"{where}: another answer for index {index}; "
+                                 "remove the directory")
         if rest and file.name == f"answers.{rank}.jsonl":
             # The next line would be glued to it.
             os.truncate(file, file.stat().st_size - len(rest.encode()))
@@ -103,7 +115,12 @@ def _is_record(value):
 
 
 def append_answers(folder, rank, answers):
-    """Add {index: JSON value} to the answers of a rank."""
-    with open(folder / f"answers.{rank}.jsonl", "a", encoding="utf-8") as file:
-        for index, answer in answers.items():
-            file.write(json.dumps({"index": index, "prediction": answer}) + "\n")
+    """Add {index: JSON value} to the answers of a rank, on the disk. Raises InputError."""
+    path = folder / f"answers.{rank}.jsonl"
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            for index, answer in answers.items():
+                file.write(json.dumps({"index": index, "prediction": answer}) + "\n")
+        sync(path)
+    except OSError as error:
+        raise InputError(f"{path}: {reason(error)}") from None

@@ -184,6 +184,8 @@ def plan_ppo(config, flags, processes):
     gradients = {"gradients": FP32 * total * models / holders}
     work = forward_and_backward(
         config, flags, processes, micro * length, micro * answers)
+    if c != FP32:  # cast for log-probabilities in fp32, and its gradient
+        work["output head in fp32"] = 2 * FP32 * config.vocab_size * config.hidden_size
     rollout = rollout_memory(config, c, processes, rows, prompt, length)
     update = worst_moment(config, flags, processes, work, models, accumulates)
     peak = sum(state.values()) + max(sum(rollout.values()), update)

@@ -19,15 +19,22 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
+from plumbing import cuda
 from plumbing.files import InputError
 
 # ---------------------------------------------------------------------------------------- processes
 
 def processes():
-    """(rank of this process, number of processes), as torchrun says; (0, 1) without it."""
-    rank = int(os.environ.get("RANK", 0))
-    number = int(os.environ.get("WORLD_SIZE", 1))
-    return rank, number
+    """(rank of this process, number of processes), as torchrun says; (0, 1) without it.
+
+    Raises InputError.
+    """
+    rank = os.environ.get("RANK", "0")
+    number = os.environ.get("WORLD_SIZE", "1")
+    if not (rank.isdecimal() and number.isdecimal() and int(rank) < int(number)):
+        raise InputError(f"RANK={rank} WORLD_SIZE={number}: no rank of so many processes; torchrun "
+                         "sets both, and without it neither is needed")
+    return int(rank), int(number)
 
 
 def join(name):
@@ -43,8 +50,8 @@ def join(name):
             backend = "cpu:gloo,cuda:nccl"
         else:
             backend = "gloo"
-        # The longest wait for another process: rollouts differ in length.
-        distributed.init_process_group(backend, timeout=timedelta(days=1))
+        # The longest wait for another process: rollouts differ in length, by minutes.
+        distributed.init_process_group(backend, timeout=timedelta(hours=1))
     if rank > 0:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (it stays open to the end)
     return device
@@ -69,6 +76,8 @@ def own_device(name):
     kind = name.partition(":")[0]
     if kind not in ("cpu", "cuda"):  # mps has no fp64
         raise InputError(f"--device {name}: not one of cpu, cuda, auto")
+    if kind == "cuda":
+        cuda.prepare()
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch compiled without CUDA
@@ -149,6 +158,12 @@ def shard(transformer, device, dtype=None, offload=False):
     _, ranks = processes()
     if ranks == 1:
         return all_rows
+    return spread(transformer, device, dtype, offload)
+
+
+def spread(transformer, device, dtype=None, offload=False):
+    """The same for any number of processes that have joined, one too."""
+    _, ranks = processes()
     # Imported here: half a second that one process can save.
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard
@@ -183,6 +198,24 @@ def _own_rows(parameter):
     most = -(-len(parameter) // ranks)  # FSDP2 cuts as torch.chunk does: the last ones can be empty
     first = min(most * rank, len(parameter))
     return rows, slice(first, first + len(rows))
+
+
+def is_spread(tensor):
+    """Whether each process holds rows of its own of a tensor (a DTensor)."""
+    return hasattr(tensor, "to_local")
+
+
+def held_rows(tensor):
+    """(rows of any tensor that this process holds, the slice of all rows that they are).
+
+    The rows are no copy; a single number is a row.
+    """
+    if is_spread(tensor):
+        return _own_rows(tensor)
+    rows = tensor.detach()
+    if not rows.ndim:
+        rows = rows.view(1)
+    return rows, slice(0, len(rows))
 
 
 def reduce_gradients(transformer, now):

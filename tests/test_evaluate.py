@@ -10,6 +10,7 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 import model
 from data.calls import make_call
@@ -374,13 +375,25 @@ def test_rotbench_own_evaluator_item_by_item(name):
     texts = read_predictions(folder / "clean" / f"{name}.json", len(tasks))
     # a call is read as one unless the form is named
     for form in ("react",) if name == "call_string" else ("react", "auto"):
-        judged = [judge(one, text, form) for one, text in zip(tasks, texts, strict=True)]
+        judged = [judge(one, text, form, compat=True)
+                  for one, text in zip(tasks, texts, strict=True)]
         assert [list(score(one.call, one.task)) for one in judged] == expected["corrected_items"]
         for one, official in zip(judged, expected["items"], strict=True):
             if name in CRASHES:
                 assert official[2] == f"CRASH:{CRASHES[name]}"
             else:
                 assert list(score_upstream(one.call, one.task)) == official
+
+
+@pytest.mark.parametrize("name, right", [("single_quoted_dict", 105), ("trailing_text", 105),
+                                         ("truncated_json", 0), ("gold_first", 105)])
+def test_react_is_read_strictly_with_compat_alone(name, right):
+    """Single quotes and an observation after the input had no call on any benchmark."""
+    tasks = read_tasks("rotbench", real("benchmarks/rotbench"))
+    path = real("benchmarks/rotbench_reference") / "clean" / f"{name}.json"
+    texts = read_predictions(path, len(tasks))
+    judged = [judge(one, text) for one, text in zip(tasks, texts, strict=True)]
+    assert sum(score(one.call, one.task).CF for one in judged) == right
 
 
 @pytest.mark.parametrize("call, level, expected", [  # counted by upstream's evaluator
@@ -687,9 +700,9 @@ def test_wrong_embedded_files_are_named(tmp_path):
 def test_the_newest_run_is_the_default_and_the_embedded_model_the_last_resort(tmp_path):
     def checkpoint(path, age):
         path.mkdir(parents=True)
-        for name in ("config.json", "model.safetensors"):
-            (path / name).touch()
-            os.utime(path / name, (1e9 - age, 1e9 - age))
+        (path / "config.json").write_text("{}")
+        save_file({}, path / "model.safetensors")
+        os.utime(path / "config.json", (1e9 - age, 1e9 - age))
         return path
 
     runs, tiny = tmp_path / "runs", tmp_path / "tiny"

@@ -7,10 +7,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+import show
 from data.trajectories import read_item
 from losses import common_prefix, token_weights
 from show import page, pair_page
-from tests.conftest import ITEMS, assert_one_line_error, run_script
+from tests.conftest import ITEMS, assert_one_line_error, item, run_script
 from tokenizer import Tokenizer
 
 
@@ -55,6 +56,19 @@ def test_spans_hold_the_text_and_the_weights(tokenizer_file, raw, mae, pkt):
     assert "script" not in parser.tags and not re.search(r"(src|href|url)\s*[=(]", shown)
 
 
+def test_marks_of_direction_are_shown_and_not_obeyed(tokenizer_file):
+    r"""A user's text turned the page around; \x1b reached the terminal."""
+    raw = item(("user", "a\u202ebc\x1b[2J"), ("assistant", 'finish\n{"answer": "d\u2066"}'),
+               id="\u2067title\n")
+    html = page(read_item(raw), Tokenizer(tokenizer_file))
+    assert "<title>Token weights: \\u2067title\\n</title>" in html
+    assert not set(html) & {"\u202e", "\u2066", "\u2067", "\x1b"}
+    parser = Spans()
+    parser.feed(html)
+    shown = "".join(text for _, _, text in parser.spans)
+    assert r"User: a\u202ebc\x1b[2J" in shown and "\\u2066" in shown
+
+
 def test_command_line(tmp_path, tokenizer_file):
     (tmp_path / "raw.json").write_text(json.dumps(ITEMS))
     arguments = ("-m", "show", tmp_path / "raw.json", "--tokenizer", tokenizer_file)
@@ -64,7 +78,7 @@ def test_command_line(tmp_path, tokenizer_file):
     assert "<!doctype html>" in done.stdout, done.stderr
 
 
-def test_a_pair_shows_where_its_calls_part(tmp_path, model_dir):
+def test_a_pair_shows_where_its_calls_part(tmp_path, model_dir, run_main):
     """And the gap at every token of the greedy call, `</s>` included."""
     tokenizer = Tokenizer(model_dir)
 
@@ -95,7 +109,7 @@ def test_a_pair_shows_where_its_calls_part(tmp_path, model_dir):
     assert len(gaps) == len(greedy) + 1 and all("gap 0.25" in title for title in gaps)
     assert "&lt;b&gt;" in page_text and "leaves the greedy call at its key" in page_text
     (tmp_path / "pairs.jsonl").write_text(json.dumps(preference) + "\n")
-    arguments = ("-m", "show", tmp_path, "--tokenizer", model_dir)
-    assert_one_line_error(run_script(*arguments, "--index", 1), "--index 1")
+    arguments = (tmp_path, "--tokenizer", model_dir)
+    assert_one_line_error(run_main(show, *arguments, "--index", 1), "--index 1")
     (tmp_path / "pairs.jsonl").write_text("{}\n")
-    assert_one_line_error(run_script(*arguments), "line 1")
+    assert_one_line_error(run_main(show, *arguments), "line 1")

@@ -78,7 +78,7 @@ def test_the_supervised_ids_of_a_call_written_out():
     assert tokenizer.pieces.id_to_piece(int(encoded.ids[span.stop])) == "<0x0A>"
 
 
-text = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="▁\0"),
+text = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"),
                min_size=1, max_size=30)
 
 
@@ -92,6 +92,26 @@ def test_any_text_in_any_turn_keeps_its_span(tokenizer_file, user, value, name, 
             {"role": "assistant", "content": f"{name}\n{json.dumps({'a': value})}"},
             {"role": "function", "content": feedback}]}
         check_conversation(tokenizer, read_item(item))
+
+
+@settings(max_examples=60)
+@given(st.text(st.sampled_from("▁ a(\n\té"), max_size=12))
+def test_the_mark_of_a_space_survives(tokenizer_file, text):
+    """SentencePiece made a space of every U+2581 in a text."""
+    for tokenizer in (load(tokenizer_file), load(real("tokenizers/llama/tokenizer.model"))):
+        ids = tokenizer.encode(text)
+        assert tokenizer.decode(ids) == text
+        within = tokenizer.encode("a\n" + text)
+        assert within[-len(tokenizer.continued(text)):] == tokenizer.continued(text)
+        assert "▁" in text or ids == tokenizer.pieces.encode(text)
+
+
+def test_the_mark_of_a_space_is_three_bytes_written_out():
+    tokenizer = load(real("tokenizers/llama/tokenizer.model"))
+    for text, pieces in (("a▁b", ["▁a", "<0xE2>", "<0x96>", "<0x81>", "b"]),
+                         ("▁", ["▁", "<0xE2>", "<0x96>", "<0x81>"]),
+                         ("x ▁ y", ["▁x", "▁", "<0xE2>", "<0x96>", "<0x81>", "▁y"])):
+        assert list(map(tokenizer.pieces.id_to_piece, tokenizer.encode(text))) == pieces
 
 
 def test_all_real_conversations():

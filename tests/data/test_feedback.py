@@ -112,6 +112,81 @@ CASES = [
 ]
 
 
+def in_mcp(text, is_error):
+    return json.dumps({"content": [{"type": "text", "text": text}], "isError": is_error})
+
+
+# Of the protocols and services that today's tools speak; all of them had counted as All Right.
+PROTOCOLS = [
+    # MCP, and what its clients and Anthropic make of it
+    (OTHERS, in_mcp("boom", True)), (RIGHT, in_mcp("Issue 9: no Error: in it", False)),
+    (OTHERS, in_mcp("Error: no such issue", False)),
+    (OTHERS, in_mcp('{"error": "no issue"}', False)),
+    (NO_TOOL, in_mcp("Tool get_isue not found", True)),
+    (MISSING, in_mcp("Input validation error: 'number' is a required property", True)),
+    (OTHERS, '[{"type": "text", "text": "Error executing tool get_issue: boom"}]'),
+    (RIGHT, '[{"type": "text", "text": "An error is not found in the log."}]'),
+    (OTHERS, '{"type": "tool_result", "tool_use_id": "t", "content": "boom", "is_error": true}'),
+    (RIGHT, '{"type": "tool_result", "tool_use_id": "t", "content": "Sunny", "is_error": false}'),
+    (OTHERS, '{"toolUseId": "x", "status": "error", "content": [{"text": "boom"}]}'),
+    (OTHERS, "MCP error -32602: Invalid arguments for tool get_issue: number must be an integer"),
+    (UNSTABLE, "MCP error -32001: Request timed out"), (NO_TOOL, "MCP error -32601: no method"),
+    (OTHERS, '{"code": -32602, "message": "Invalid params"}'),
+    (OTHERS, '{"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "Bad number"}}'),
+    (RIGHT, '{"jsonrpc": "2.0", "id": 1, "result": {"content": [], "isError": false}}'),
+    # GitHub
+    (OTHERS, '{"message": "Not Found", "documentation_url": "https://x.org", "status": "404"}'),
+    (OTHERS, '{"message": "Bad credentials", "documentation_url": "https://x.org"}'),
+    (RIGHT, '{"id": 5, "message": "page not found", "documentation_url": "https://x.org"}'),
+    # AWS
+    (OTHERS, '{"__type": "ValidationException", "message": "The key does not match"}'),
+    (OTHERS, '{"__type": "com.aws.dynamo#ResourceNotFoundException", "Message": "No cup"}'),
+    (OTHERS, "An error occurred (NoSuchKey) when calling the GetObject operation: No cup"),
+    (RIGHT, '{"__type": "Pointer", "className": "Cup", "objectId": "c1"}'),
+    (OTHERS, '<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>'),
+    # Google
+    (UNSTABLE, '{"error": {"status": "PERMISSION_DENIED"}}'),
+    (OTHERS, '{"error": {"code": 404, "message": "No cup", "status": "NOT_FOUND"}}'),
+    (OTHERS, '{"code": 5, "message": "Not Found", "details": []}'),
+    (RIGHT, '{"code": 5, "message": "All cups", "details": []}'),
+    # FastAPI
+    (MISSING, '{"detail": [{"loc": ["query", "n"], "msg": "field required", "type": "missing"}]}'),
+    (NO_PARAMETER, '{"detail": [{"loc": ["x"], "msg": "Extra inputs are not permitted"}]}'),
+    (OTHERS, '{"detail": [{"loc": ["query", "n"], "msg": "must be even", "type": "value"}]}'),
+    (RIGHT, '{"detail": [{"loc": "Oslo", "msg": "Hello"}], "count": 1}'),
+    # tags
+    (OTHERS, '<tool_response>\n{"name": "cups", "content": {"error": "no cup"}}\n</tool_response>'),
+    (OTHERS, "<tool_response>\nError: no cup\n</tool_response>"),
+    (RIGHT, '<tool_response>\n{"name": "cups", "content": {"title": "Error"}}\n</tool_response>'),
+    (RIGHT, '<tool_response>\n{"a": "</tool_response>"}\n</tool_response>'),
+    (OTHERS, "<function_results>\n<error>no cup</error>\n</function_results>"),
+    (OTHERS, '[TOOL_RESULTS] {"content": {"error": "x"}} [/TOOL_RESULTS]'),
+    (RIGHT, "<error></error>"), (RIGHT, '<?xml version="1.0"?><cups><cup>1</cup></cups>'),
+    # JSON inside a text
+    (OTHERS, '{"role": "tool", "tool_call_id": "c", "content": "{\\"error\\": \\"bad\\"}"}'),
+    (RIGHT, '{"role": "tool", "tool_call_id": "c", "content": "{\\"error\\": null, \\"n\\": 3}"}'),
+    (OTHERS, '{"result": "{\\"error\\": {\\"message\\": \\"Invalid city\\"}}"}'),
+    (RIGHT, '{"path": "a.json", "content": "{\\"error\\": \\"x\\"}"}'),
+    (OTHERS, "Error code: 400 - {'error': {'message': 'Invalid city'}}"),
+    # others
+    (OTHERS, '{"object": "error", "status": 404, "code": "object_not_found", "message": "No cup"}'),
+    (OTHERS, '{"errorMessages": ["No cup"], "errors": {}}'), (OTHERS, '{"hasError": true, "x": 1}'),
+    (OTHERS, '{"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no pods"}'),
+    (OTHERS, "rpc error: code = NotFound desc = no cup"), (NO_TOOL, "Unknown tool: cupz"),
+    (UNSTABLE, "Request failed with status code 404"), (UNSTABLE, "HTTP Error 404: Not Found"),
+    (OTHERS, "1 validation error for Model\nnumber\n  Field required"),
+    (RIGHT, "Standard error: 0.05\nMean: 3"), (RIGHT, "Error-free since 1999"),
+    (RIGHT, '{"hasError": false, "x": 1}'),
+    (RIGHT, '{"message": "Sent. You cannot reply.", "id": 1}'),
+    (RIGHT, "Could not find A cup. Similar: ['B cup']"),
+]
+
+
+@pytest.mark.parametrize("kind, text", PROTOCOLS)
+def test_feedback_of_protocols_and_services(kind, text):
+    assert classify(text) is kind
+
+
 @pytest.mark.parametrize("kind, text", CASES)
 def test_hand_written_feedback(kind, text):
     assert classify(text) is kind
@@ -217,6 +292,11 @@ def test_a_missing_file_is_one_line_and_status_2(tmp_path):
     run = report(tmp_path / "absent.json")
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.count("\n") == 1 and "absent.json" in run.stderr
+
+
+def test_the_mcp_server_that_a_user_reported():
+    counts, _ = shares(trajectories.read(real("field/mcp_is_error/data.json")))
+    assert (counts.total(), counts[RIGHT]) == (9, 2)
 
 
 @pytest.fixture(scope="module")

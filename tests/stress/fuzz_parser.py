@@ -1,14 +1,20 @@
-"""A million hostile strings for `reward.parse_call`: no error but ParseError, and the slowest.
+"""A million hostile strings for the readers of texts: no error but ParseError, and the slowest.
 
-    python -m tests.stress.fuzz_parser --count 1000000      # about a minute, one thread
+    python -m tests.stress.fuzz_parser --count 1000000      # some minutes, one thread
+
+The readers are `reward.parse_call`, strict and lenient, `call_formats.find_calls` for all forms of
+calls, `call_formats.unread_mark`, and the feedback's `classify`.
 """
 
 import argparse
+import json
 import random
 import time
 from collections import Counter
 
+from data.feedback import classify
 from data.tools import read_tools, write_call
+from evaluation.call_formats import find_calls, unread_mark
 from plumbing.flags import Parser, cli
 from reward import ParseError, parse_call
 
@@ -24,6 +30,29 @@ PIECES = [
     "1e308", "1e-320", ".5", "1_0", "0x1f", "true", "None", "nan", "word", "a=", "query=",
     "from=", "code:=", "f(", "search(", "2v_x(", "</s>", "Assistant:", "```", "\n", " ", "\t",
     "\r", "\0", "“", "”", "é", "😀", "\ud800", "#", ";", "**{}", "lambda x: x"]
+# Pieces of the forms of calls that models write, and of feedback.
+FORM_PIECES = [
+    "<tool_call>", "</tool_call>", "<think>", "</think>", "[THINK]", "[/THINK]", "<plan>",
+    "</plan>", "◁think▷", "<|begin_of_thought|>", "<|end_of_thought|>", "[TOOL_CALLS]", "[ARGS]",
+    "[CALL_ID]", "<|python_tag|>", "<<function>>", "<functioncall>", "<function=",
+    "<function=f>", "</function>",
+    "<parameter=", "<parameter=a>", "</parameter>", '<invoke name="f">', "</invoke>",
+    "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>",
+    "```", "```json\n", "```tool_code\n", "print(", "x = ", "Call: ", "Thought: ", "Action: ",
+    "Action Input: ", "Observation: ", "Output: ", "<tool_response>", "</tool_response>", "\n",
+    '{"name": "f", "arguments": {"a": 1}}', '{"name": "f", "arguments": ', '{"tool_calls": [',
+    '{"function": ', "'{", "}'", "{'name': 'search', 'parameters': {'n': None,}}", "f(a=1)",
+    'search(query="x")', "search", "f", "{", "}", "[", "]", '"', "'", ",", ":", " ", "\\", "a",
+    '{"error": ', '"isError": true', '{"message": "not found"', '{"content": [{"type": "text"',
+    "MCP error -32602: ", "Error: ", "<error>", "</error>", "endpoint '", "“", "”", "1", "null"]
+READERS = {
+    "strict": lambda text: parse_call(text, TOOLS, strict=True),
+    "lenient": lambda text: parse_call(text, TOOLS),
+    "all forms": lambda text: find_calls(text, TOOLS),
+    "mark": lambda text: unread_mark(text, TOOLS),
+    "feedback": lambda text: classify(text, "f", TOOLS),
+}
+READER_NAMES = ("strict", "lenient", "all forms", "all forms", "mark", "feedback")
 # Pieces that, over and over, are deeply nested or could take a long time.
 DEEP = [
     "[", "(", "{", '{"a":', "-", "+", "f(", "f(a=", "[[", "(1,", "1**", "9**9**", "2*", "1+",
@@ -63,7 +92,7 @@ def mutated(rng):
 
 def repeated(rng, limit=4096):
     """Up to 4 KB of one or two pieces over and over, where a value or a call may stand."""
-    unit = "".join(rng.choices(DEEP, k=rng.randint(1, 2)))
+    unit = "".join(rng.choices(DEEP + FORM_PIECES, k=rng.randint(1, 3)))
     start = rng.choice(("", "f(a=", "f(", 'f(a="', "f(a=[", "f(a={", 'f(a={"a":', "f(a=1",
                         "search_all(code:=", "2v_x("))
     return (start + unit * limit)[:limit]
@@ -73,6 +102,21 @@ def noise(rng):
     """Up to 60 pieces, often after the start of a call."""
     start = rng.choice(("", "f(", "f(a=", "search(query=["))
     return start + "".join(rng.choices(PIECES, k=rng.randint(0, 60)))
+
+
+def forms(rng):
+    """Up to 40 pieces of forms, or a form in two of them."""
+    return "".join(rng.choices(FORM_PIECES, k=rng.randint(1, 40)))
+
+
+def tagged(rng):
+    """A valid call, in Python's form or in JSON, within pieces of forms."""
+    text = call(rng)
+    if rng.random() < 0.5:
+        arguments = {rng.choice(PIECES): value(rng, 2) for _ in range(rng.randrange(3))}
+        text = json.dumps({"name": rng.choice(TOOLS).name, "arguments": arguments})
+    before = "".join(rng.choices(FORM_PIECES, k=rng.randint(0, 5)))
+    return before + text + "".join(rng.choices(FORM_PIECES, k=rng.randint(0, 5)))
 
 
 def characters(rng):
@@ -85,19 +129,19 @@ def draw(rng, number):
     """String `number`: most are short; one in twenty is 4 KB of repetition, the slowest kind."""
     make = repeated
     if number % 20:
-        make = rng.choice((mutated, mutated, mutated, noise, characters))
+        make = rng.choice((mutated, mutated, noise, characters, forms, forms, tagged, tagged))
     return make(rng)[:4096]
 
 
-def cpu_seconds(text, strict):
-    """Thread CPU time of one parse, and how it ended. Any exception but ParseError goes through."""
+def cpu_seconds(text, reader):
+    """Thread CPU time of one reading, and how it ended. Any error but ParseError goes through."""
     start = time.thread_time()
     try:
-        parse_call(text, TOOLS, strict)
-        end = "a call"
+        found = READERS[reader](text)
+        end = "a call" if getattr(found, "calls", True) else "no call"
     except ParseError as error:
         end = str(error).split(" at character")[0]
-    return time.thread_time() - start, " ".join(end.split()[:3])
+    return time.thread_time() - start, f"{reader}: {' '.join(end.split()[:3])}"
 
 
 def main():
@@ -112,22 +156,23 @@ def main():
     began = time.time()
     for number in range(flags.count):
         text = draw(rng, number)
-        strict = rng.random() < 0.5
-        seconds, end = cpu_seconds(text, strict)
+        reader = rng.choice(READER_NAMES)
+        seconds, end = cpu_seconds(text, reader)
         ends[end] += 1
-        slow = sorted([*slow, (seconds, text, strict)], reverse=True)[:5]
+        if not slow or seconds > slow[-1][0]:
+            slow = sorted([*slow, (seconds, text, reader)], reverse=True)[:5]
     print(f"{flags.count} strings in {time.time() - began:.0f} s, seed {flags.seed}: "
           "no exception but ParseError")
-    print("ended in:", ", ".join(f"{end} {n}" for end, n in ends.most_common(12)))
-    for seconds, text, strict in slow:
+    print("ended in:", ", ".join(f"{end} {n}" for end, n in ends.most_common(20)))
+    for seconds, text, reader in slow:
         # A busy machine adds to one measurement, seldom to each of five.
-        again = min(cpu_seconds(text, strict)[0] for _ in range(5))
+        again = min(cpu_seconds(text, reader)[0] for _ in range(5))
         print(f"slowest up to 4 KB: {1000 * seconds:.2f} ms of thread CPU time, the best of five "
-              f"more {1000 * again:.2f} ms, for {text[:32]!r}...")
+              f"more {1000 * again:.2f} ms, {reader}, for {text[:32]!r}...")
     for unit in ("[", "(", "f(", '{"a":', "-", '"', "\\", " ", "\n"):
         for start in ("", "f(a="):
             text = (start + unit * 100_000)[:100_000]
-            seconds = max(cpu_seconds(text, strict)[0] for strict in (True, False))
+            seconds = max(cpu_seconds(text, reader)[0] for reader in READER_NAMES)
             print(f"100 KB of {start + unit + '...'!r}: {1000 * seconds:.2f} ms")
 
 

@@ -5,11 +5,14 @@
 Each case is a valid set of inputs with one thing broken, and knows which one: a required key that
 is dropped, has a wrong type or comes twice; NaN, half a surrogate pair, absurd numbers, deep
 nesting; a file that is cut, empty, absent, unreadable, a directory or no UTF-8; weights whose
-header, shapes, types or values lie; a tokenizer that is cut or overwritten; wrong flags; damage
-in a run's own folder.
+header, shapes, types or values lie; a tokenizer that is cut or overwritten; wrong flags; paths that
+are too long, closed, devices, links to themselves or no UTF-8, for every script; records, results
+and weights that are there twice, too few, in a place that is another's, or under another key;
+damage in a run's own folder.
 
 A case must end in one line that begins with "error:" and names the file or flag, with exit status
-2, and every file must be as it was. A script may also pass over a damaged checkpoint with a line,
+2, and every file must be as it was. Marks inside the values of calls are no error: such predictions
+must be scored as right. A script may also pass over a damaged checkpoint with a line,
 if weights and log at the end are those of the undisturbed run. A change that leaves a valid input
 is no
 case: another number where any will do, another letter in a text.
@@ -44,15 +47,24 @@ import evaluate
 import model
 import ppo
 import sft
+import show as show_page
 import tokenizer
+from data import feedback
+from data.tools import write_call
+from evaluation import download
 from evaluation.benchmarks import __main__ as benchmarks
 from evaluation.benchmarks.bfcl import CATEGORIES
-from plumbing import runs
+from plumbing import checkpoints
 from plumbing.flags import cli
+from pretraining import pretrain
 from tests.conftest import CONFIG, ITEMS, ROOT, schema
+from toolbox import synthesize
 
 SCRIPTS = {"sft.py": sft.main, "ppo.py": ppo.main, "evaluate.py": evaluate.main,
-           "-m evaluation.benchmarks": benchmarks.main}
+           "-m evaluation.benchmarks": benchmarks.main, "model.py": model.main,
+           "show.py": show_page.main, "-m data.feedback": feedback.main,
+           "-m evaluation.download": download.main, "-m pretraining.pretrain": pretrain.main,
+           "-m toolbox.synthesize": synthesize.main}
 LIMIT = 120         # seconds until a case counts as hanging
 MEMORY = 6 * 2**30  # bytes that a case may take beyond what it starts with
 CPU = ["--device", "cpu"]
@@ -69,6 +81,7 @@ class Case(NamedTuple):
     what: str               # what was broken
     command: list[str]      # a script of SCRIPTS and its arguments
     names: tuple[str, ...]  # the line must hold one of these
+    right: int = 0          # not broken: so many items must be scored as right
 
 
 class Result(NamedTuple):
@@ -77,8 +90,9 @@ class Result(NamedTuple):
     output: str
 
 
-VERDICTS = ("one line", "passed over", "not named", "traceback", "hang", "accepted", "damage")
-GOOD = VERDICTS[:2]
+VERDICTS = ("one line", "passed over", "read right", "not named", "traceback", "hang", "accepted",
+            "damage")
+GOOD = VERDICTS[:3]
 
 
 # ----------------------------------------------------------------------------------- what is valid
@@ -105,6 +119,7 @@ def fixtures(folder):
     answer = 'Action: get_weather\nAction Input: {"city": "Bergen"}'
     turn = {"from": "assistant", "value": answer}
     write(folder / "rotbench.json", [{"conversations": [turn]}] * 3)
+    _write_with_ids(folder, call)
     write(folder / "library/Weather/Now/tool.py", "def get_weather(city):\n    return city\n")
     write(folder / "library/Weather/Now/config.json", [schema("get_weather", city="string")])
     write(folder / "queries.json", [{"query": query, "path": "library/Weather/Now"}] * 2)
@@ -118,6 +133,25 @@ def fixtures(folder):
     model.save(transformer, folder / "sharded", shard_bytes=60_000)
     model.load(folder / "m")  # imports half a second's worth, once for all children
     _write_runs(folder)
+
+
+def _write_with_ids(folder, call):
+    """Two calls in a row with their results, as a trajectory and as messages; predictions by id."""
+    system, user, first, result = ITEMS[2]["conversations"][:4]
+    calls = [first | {"id": id} for id in ("1", "2")]
+    results = [result | {"tool_call_id": id} for id in ("1", "2")]
+    write(folder / "parallel.json",
+          [{"conversations": [system, user, *calls, *results, user]}] * 2)
+    arguments = '{"topic": "cats"}'
+    calls = [{"id": id, "function": {"name": "get_news", "arguments": arguments}}
+             for id in ("1", "2")]
+    results = [{"role": "tool", "tool_call_id": id, "content": "[]"} for id in ("1", "2")]
+    write(folder / "chat.json", [{
+        "messages": [user, {"role": "assistant", "content": None, "tool_calls": calls}, *results],
+        "tools": json.loads(system["content"])}] * 2)
+    write(folder / "by_id.jsonl", _lines(
+        {"id": f"{category}_{i}", "result": call} for category in CATEGORIES[::-1]
+        for i in range(2)))
 
 
 def _lines(values):
@@ -167,16 +201,16 @@ def _write_runs(folder):
 
 def _die_at_save(number):
     """Make this process kill itself at its checkpoint `number`, counted from 1."""
-    original = runs.dcp.save
+    original = checkpoints.save_file
     calls = []
 
-    def save(*arguments, **more):
+    def save_file(*arguments, **more):
         calls.append(0)
         if len(calls) == number:
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*arguments, **more)
 
-    runs.dcp.save = save
+    checkpoints.save_file = save_file
 
 
 KEPT = ["--save-every", "1", "--keep", "2"]
@@ -257,9 +291,14 @@ def in_process(command, folder):
 
 
 def state(folder):
-    """{path: hash} of all files in a folder; for a directory or a broken link its kind."""
+    """{path: hash} of all files in a folder; for a directory or a broken link its kind.
+
+    A lock, which names its last holder, is left out.
+    """
     found = {}
     for path in sorted(folder.rglob("*")):
+        if path.name == "lock":
+            continue
         if path.is_file():
             found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
         else:
@@ -271,7 +310,8 @@ def run(case, folder, execute=in_child):
     """Run a case in its folder -> Result."""
     before = state(folder)
     if execute is in_child:
-        unprivileged = "unreadable" in case.what  # for root everything is readable
+        # for root everything is readable
+        unprivileged = "unreadable" in case.what or "closed" in case.what
         status, out, err = in_child(case.command, folder, unprivileged=unprivileged)
     else:
         status, out, err = execute(case.command, folder)
@@ -280,6 +320,9 @@ def run(case, folder, execute=in_child):
     lines = [line for line in err.splitlines() if line.strip()]
     if status is None:
         return Result("hang", output)
+    if status == 0 and case.right:
+        scores = json.loads((folder / "scores/scores.json").read_text())
+        return Result("read right" if scores["CF"] == case.right else "accepted", output)
     if status == 0:
         return Result("passed over" if _same_end(case, folder, out) else "accepted", output)
     if status != 2 or len(lines) != 1 or not lines[0].startswith("error: "):
@@ -371,7 +414,8 @@ def deep(container, key, rng):
 
 IN_OBJECTS = (drop, nothing, wrong_type, twice, misspelt, surrogate, no_number, deep)
 # The format does without parameters, and an argument may have any type.
-OPTIONAL = {"parameters": (wrong_type, twice, surrogate, no_number, deep),
+# An empty list, PHP's empty object, is no wrong type for parameters.
+OPTIONAL = {"parameters": (twice, surrogate, no_number, deep),
             "answer": (twice, surrogate, no_number, deep)}
 TURN = ("conversations", ANY)
 TOOL = ("conversations", 0, "content", JSON, ANY)
@@ -380,6 +424,9 @@ CONVERSATION = [("conversations",), (*TURN, "role"), (*TURN, "content"),
                 ("conversations", 0, "content")]
 RAW_CALL = ("conversations", -1, "content", CALL, "answer")
 MESSAGES = [("conversations",), (*TURN, "from"), (*TURN, "value"), ("scenario",)]
+CHAT = [*SFT[:3], "--data", "chat.json", *SFT[5:]]
+PARALLEL = [*SFT[:3], "--data", "parallel.json", *SFT[5:]]
+BY_ID = [*EVALUATE, "--bench", "bfcl", "--predictions", "by_id.jsonl"]
 TRANSCRIPTS = ["evaluate.py", "--bench", "transcripts", "--predictions", "raw.json"]
 LIBRARY = ["evaluate.py", "--bench", "tooleyes", "--tool-library", "library",
            "--queries", "queries.json", "--model", "m", "--max-new-tokens", "2", *CPU]
@@ -406,7 +453,7 @@ FORMATS = {
           ("question", 0, 0, "content"), ("function", 0, "name")],
          ["-m evaluation.benchmarks", "bfcl", "--data", "bench"]),
         ("bench/eval_real.json", [
-            ("Name",), ("Authentication",), ("Instructions",), ("Function_Description",),
+            ("Name",), ("Instructions",), ("Function_Description",),
             ("Function_Projection",), ("Golden_Answers",), ("Golden_Answers", 0, 0, "Action"),
             ("Golden_Answers", 0, 0, "Action_Input"), ("Function_Description", "get_weather")],
          ["-m evaluation.benchmarks", "toolalpaca", "--data", "bench"])],
@@ -414,6 +461,11 @@ FORMATS = {
                      [*EVALUATE, "--predictions", "predictions.jsonl"]),
                     ("rotbench.json", [("conversations",), ("conversations", 0, "value")],
                      [*EVALUATE, "--predictions", "rotbench.json"])],
+    "chat files": [("chat.json", [
+        ("messages",), ("messages", ANY, "role"), ("messages", 0, "content"),
+        ("messages", 2, "content"), ("messages", 1, "tool_calls", ANY, "function", "name"),
+        ("messages", 1, "tool_calls", ANY, "function"), ("tools", ANY, "function", "name")],
+        command) for command in (CHAT, [*PPO, "--data", "chat.json"])],
     "transcripts": [("raw.json", CONVERSATION, TRANSCRIPTS)],
     "queries, library": [
         ("queries.json", [("query",), ("path",)], LIBRARY),
@@ -727,6 +779,92 @@ def other_tokenizer(rng, path):
     return how
 
 
+# ----------------------------------------------------------------------- what is not where it seems
+
+def moved_case(rng, kind, folder):
+    """Results, records, weights or parameters that are another's, or there twice."""
+    make = rng.choice((moved_result, moved_result, wrong_record, renamed_parameters, two_sets))
+    return make(rng, kind, folder)
+
+
+def moved_result(rng, kind, folder):
+    """A result that is missing, there twice, somewhere else, or that has another call's id."""
+    name, command, key = rng.choice((
+        ("parallel.json", PARALLEL, "conversations"), ("chat.json", CHAT, "messages"),
+        ("parallel.json", [*PPO, "--data", "parallel.json"], "conversations"),
+        ("parallel.json", [*TRANSCRIPTS[:-1], "parallel.json"], "conversations")))
+    items = json.loads((folder / name).read_text())
+    messages = rng.choice(items)[key]
+    places = [i for i, message in enumerate(messages) if "tool_call_id" in message]
+    place = rng.choice(places)
+    how = rng.choice(("gone", "twice", "first", "other id", "same id"))
+    if how == "gone":
+        del messages[place]
+    elif how == "twice":
+        messages.insert(place, messages[place])
+    elif how == "first":  # behind the tools, where the format has them there
+        messages.insert(key == "conversations", messages.pop(place))
+    else:
+        other = messages[sum(places) - place]["tool_call_id"]
+        messages[place]["tool_call_id"] = other if how == "same id" else "3"
+    write(folder / name, items)
+    return Case(kind, f"{name}: a result {how}", command, (name,))
+
+
+def wrong_record(rng, kind, folder):
+    """Records of predictions whose ids or indexes do not tell the items."""
+    path = folder / "by_id.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    rng.shuffle(records)
+    record = rng.choice(records)
+    how = rng.choice(("gone", "twice", "renamed", "unknown", "contradicted"))
+    if how == "gone":
+        records.remove(record)
+    elif how == "twice":
+        records.append(record)
+    elif how == "renamed":
+        record["Id"] = record.pop("id")
+    elif how == "unknown":
+        record["id"] += "0"
+    else:
+        record["index"] = [f"{category}_{i}" for category in CATEGORIES
+                           for i in range(2)].index(record["id"]) - 1
+    path.write_text(_lines(records))
+    return Case(kind, f"by_id.jsonl: a record {how}", BY_ID, (path.name,))
+
+
+def renamed_parameters(rng, kind, folder):
+    """All tools have their parameters under a key that nobody reads."""
+    items = json.loads((folder / "raw.json").read_text())
+    level, key = rng.choice((("parameters", rng.choice((
+        "args", "params", "Parameters", "input", "arguments", "properties", "api_parameters"))),
+        ("properties", rng.choice(("props", "fields", "Properties")))))
+    for raw in items:
+        system = raw["conversations"][0]
+        tools = json.loads(system["content"])
+        for tool in tools:
+            holder = tool["function"]
+            if level == "properties":
+                holder = holder["parameters"]
+            holder[key] = holder.pop(level)
+        system["content"] = json.dumps(tools)
+    write(folder / "raw.json", items)
+    command = rng.choice((SFT, [*PPO, "--data", "raw.json"], TRANSCRIPTS))
+    return Case(kind, f"raw.json: {level} under {key}", command, ("raw.json",))
+
+
+def two_sets(rng, kind, folder):
+    """A folder with a single file of weights beside shards or their index, or with pickles."""
+    how = rng.choice(("single and shards", "single and index", "pickles alone"))
+    if how == "pickles alone":
+        (folder / "m/model.safetensors").rename(folder / "m/pytorch_model.bin")
+    else:
+        kept = "model*" if how == "single and shards" else "model*.json"
+        for path in (folder / "sharded").glob(kept):
+            shutil.copy(path, folder / "m")
+    return Case(kind, how, rng.choice(USES_MODEL), ("m:",))
+
+
 # ------------------------------------------------------------------------------------------- flags
 
 # Wrong flags of each script.
@@ -781,9 +919,49 @@ def flag_case(rng, kind, folder):
     return Case(kind, f"{script} {words}", [*command, *words.split()], names)
 
 
+# ------------------------------------------------------------------------------------------- paths
+
+NO_FILE = {"too long": "x" * 300, "in a closed folder": "closed/in", "below a file": "raw.json/x",
+           "a link to itself": "loop", "not UTF-8": os.fsdecode(b"a\xff")}
+NO_INPUT = NO_FILE | {"a device": "/dev/zero", "an empty folder": "empty", "absent": "absent"}
+# Commands to which a path is added: one that is read, and one that is written.
+READERS = (
+    [*SFT, "--model"], [*SFT, "--data"], [*SFT, "--tokenizer"], [*SFT, "--eval-data"],
+    [*SFT, "--plan", "8", "--model"], [*PPO, "--data"], [*PPO, "--data", "pairs.json", "--model"],
+    [*PPO, "--data", "pairs.json", "--eval-data"], [*EVALUATE, "--model"],
+    [*EVALUATE, "--predictions"], ["evaluate.py", "--predictions", "predictions.jsonl", "--data"],
+    [*LIBRARY, "--queries"], [*LIBRARY, "--tool-library"],
+    ["evaluate.py", "--bench", "transcripts", "--predictions"],
+    ["-m evaluation.benchmarks", "rotbench", "--data"], ["-m data.feedback"], ["show.py"],
+    ["show.py", "raw.json", "--tokenizer"], ["model.py", "--init", "m/config.json", "new",
+                                             "--tokenizer"],
+    ["-m pretraining.pretrain", "--out", "new", "--text"],
+    ["-m pretraining.pretrain", "--out", "new", "--init"])
+WRITERS = (
+    [*SFT, "--out"], [*PPO, "--data", "pairs.json", "--out"],
+    [*EVALUATE, "--predictions", "predictions.jsonl", "--out"],
+    ["model.py", "--init", "m/config.json"], ["-m pretraining.pretrain", "--out"],
+    ["-m toolbox.synthesize", "--out"],
+    ["-m evaluation.download", "rotbench", "--base-url", "http://127.0.0.1:9", "--to"])
+
+
+def path_case(rng, kind, folder):
+    """A path at which nothing can be read, or nothing written."""
+    (folder / "loop").symlink_to("loop")
+    (folder / "empty").mkdir()
+    (folder / "closed").mkdir(mode=0o444)  # its names can be read, and nothing else
+    commands, paths = rng.choice(((READERS, NO_INPUT), (WRITERS, NO_FILE)))
+    command = rng.choice(commands)
+    what = rng.choice(sorted(paths))
+    path = paths[what]
+    shown = path.encode(errors="backslashreplace").decode()
+    return Case(kind, f"{' '.join(command[:1] + command[-1:])}: {what}", [*command, path],
+                (shown, "First_Turn", "--out new"))
+
+
 # ------------------------------------------------------------------------------- a run's own files
 
-IDENTITY = ("lr", "epochs", "batch_size", "script", "contents", "seed")
+IDENTITY = ("lr", "epochs", "batch_size", "script", "contents", "seed", "run")
 # Damage to a file of answers that leaves what may be a line that a kill cut off.
 LIKE_A_KILL = ("cut", "empty", "white space", "another value", "deep", "random bytes", "NUL bytes",
                "UTF-16", "more after the end")
@@ -799,9 +977,9 @@ def run_case(rng, kind, folder):
     newest = max((out / "checkpoints").iterdir())
     which = rng.choice(["flags", "log", "state", "tensors", "tensors"])
     if which == "tensors":
-        path = rng.choice(sorted(newest.glob(".metadata")) + sorted(newest.glob("*.distcp")))
-        how = rng.choice(["cut", "absent", "empty", "NUL bytes", "random bytes",
-                          "a flipped bit", "a flipped bit"])
+        path = newest / "rank-0.safetensors"
+        how = rng.choice(["cut", "absent", "empty", "NUL bytes", "random bytes", "a directory",
+                          "a link to itself", "unreadable", "a flipped bit", "a flipped bit"])
         what = flip_bit(rng, path) if how == "a flipped bit" else break_file(rng, path, how)
         return Case(kind, f"{own}, {path.name}: {what}", command, (newest.name,))
     path = {"flags": out / "flags.json", "state": newest / "state.json",
@@ -813,7 +991,7 @@ def run_case(rng, kind, folder):
         what = break_log(rng, path)
     else:
         value = json.loads(path.read_text())
-        known = IDENTITY if which == "flags" else ("step", "files", "notes")
+        known = IDENTITY if which == "flags" else ("step", "files", "notes", "run", "sha256")
         keys = [key for key in known if key in value]
         changes = (drop, nothing, wrong_type, twice, misspelt, no_number)
         what = change_a_key(rng, value, keys, changes)
@@ -877,11 +1055,47 @@ def answers_case(rng, kind, folder):
     return Case(kind, f"answers, {path.name}: {what}", command, (path.name, "answers"))
 
 
+# -------------------------------------------------------------------------------------- predictions
+
+# Marks of the forms in which models write calls, and what may end a value where it is no JSON.
+MARKS = ("<tool_call>", "</tool_call>", "<think>", "</think>", "[THINK]", "</reasoning>", "\n", " ",
+         "[TOOL_CALLS]", "<function=f>", "</parameter>", "Action: f", "Action Input: {}", "{", "}",
+         "[f(a=1)]", "f(a=1)\n", "```", "<<function>>", "Observation:", '"', "'", "\\", ")", "(")
+
+
+def tags_case(rng, kind, folder):
+    """Marks inside the values of calls: the calls are whole, in any form, and scored as right."""
+    value = "a" + "".join(rng.choices(MARKS, k=rng.randint(1, 6))) + "z"
+    arguments = {"city": value}
+    gold = write_call("get_weather", arguments)
+    record = json.dumps({"name": "get_weather", "arguments": arguments})
+    text = json.dumps(arguments)
+    forms = [
+        gold, f"[{gold}]", f"Sure:\n```python\n{gold}\n```", f"<<function>>{gold}", record,
+        f"```json\n{record}\n```", f"<tool_call>\n{record}\n</tool_call>",
+        f"[TOOL_CALLS] [{record}]", f"<|python_tag|>{record}", f"<function=get_weather>{text}",
+        f"Thought: I look.\nAction: get_weather\nAction Input: {text}\nObservation: 1",
+        f"<thinking>f(a=1)</thinking>\n{gold}", f"Plan (short):\n{gold}",
+        f"<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{text}<｜tool▁call▁end｜>"]
+    files = sorted((folder / "bench").glob("BFCL_v3_*.json"))
+    for path in files:
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text(_lines(each | {"ground_truth": [gold]} for each in records))
+    count = 2 * len(files)
+    write(folder / "tags.jsonl",
+          _lines({"index": i, "prediction": rng.choice(forms)} for i in range(count)))
+    command = ["evaluate.py", "--bench", "bfcl", "--data", "bench", "--predictions", "tags.jsonl",
+               "--out", "scores", *CPU]
+    return Case(kind, f"the value {value!r}", command, (), count)
+
+
 # --------------------------------------------------------------------------------------- the table
 
 KINDS = {**dict.fromkeys(FORMATS, json_case),  # kind of input -> function that makes a case
          "config.json": config_case, "safetensors": weights_case, "safetensors index": index_case,
-         "tokenizer.model": tokenizer_case, "flags": flag_case, "a run's own files": run_case}
+         "tokenizer.model": tokenizer_case, "not where it seems": moved_case,
+         "flags": flag_case, "paths": path_case, "a run's own files": run_case,
+         "tags inside values": tags_case}
 
 
 def make(seed, number, valid, folder):
@@ -894,7 +1108,7 @@ def make(seed, number, valid, folder):
 
 def check_valid(valid, folder):
     """End unless every command accepts the undamaged inputs: else a refusal would mean nothing."""
-    commands = [*USES_MODEL, *RUNS.values(), [*ANSWER, "--limit", "1"]]
+    commands = [*USES_MODEL, *RUNS.values(), [*ANSWER, "--limit", "1"], PARALLEL, BY_ID]
     for formats in FORMATS.values():
         commands += [command for _, _, command in formats]
     different = {" ".join(command): command for command in commands}
@@ -933,7 +1147,8 @@ def main():
         for execute in ways:
             case = make(flags.seed, number, valid, here)
             # For root, who may own the process, everything is readable.
-            if execute is in_child or "unreadable" not in case.what:
+            for_root = "unreadable" not in case.what and "closed" not in case.what
+            if execute is in_child or for_root:
                 result = run(case, here, execute)
                 if execute is in_child:
                     table[case.kind][result.verdict] += 1
