@@ -26,10 +26,10 @@ from evaluation.dialogue_scores import count_faults, fault_table, released_table
 from evaluation.predictions import Reply
 from evaluation.scores import count_stops, judge, summarise
 from evaluation.tasks import LEVELS, first_of_groups
-from plumbing.files import InputError, write_json
+from plumbing.files import InputError, kind_of, make_folder, write_json
 from plumbing.flags import cli, flag, flag_name, parse_flags
 from plumbing.parallel import own_device, processes
-from plumbing.runs import make_folder, newest_run
+from plumbing.runs import newest_run
 from tokenizer import Tokenizer
 
 HERE = Path(__file__).parent
@@ -61,6 +61,9 @@ class Flags:
         group="files")
     tool_timeout: float = flag(
         30.0, "tooleyes: seconds that a call may take", group="hardware", least=0.1, most=86400)
+    tool_env: str = flag(
+        "", "tooleyes: environment variables (keys) that the tools may see, with commas",
+        group="files")
     ask: str = flag(
         "", "a question: hold one dialogue about it with the embedded tools, and print it",
         group="benchmark")
@@ -111,7 +114,7 @@ def main(argv=None):
     if flags.out:
         make_folder(Path(flags.out))
     if flags.ask:
-        dialogue.ask(flags, find_model(flags.model))
+        dialogue.ask(flags, choose_model(flags))
     elif entry.kind == "calls":
         evaluate_calls(flags, entry)
     elif entry.kind == "dialogues":
@@ -138,13 +141,14 @@ def check_flags(flags, entry):
 def evaluate_calls(flags, entry):
     """The next call: TS, PI and CF, of a model or of a file of predictions."""
     tasks = read_tasks(flags, entry)
-    tokenizer = Tokenizer(find_model(flags.model)) if flags.errors else None
+    folder = choose_model(flags) if flags.errors or not flags.predictions else None
+    tokenizer = Tokenizer(folder) if flags.errors else None
     if flags.predictions:
         texts = predictions.read_predictions(flags.predictions, len(tasks))
         replies = [Reply(text) for text in texts]
         call_format = flags.format
     else:
-        replies = predictions.answer_tasks(flags, find_model(flags.model), tasks)
+        replies = predictions.answer_tasks(flags, folder, tasks)
         call_format = "call"
     rank, _ = processes()
     if rank:
@@ -175,7 +179,7 @@ def evaluate_dialogues(flags, entry):
     else:
         tasks = read_tasks(flags, entry)
     execute = entry.serve(flags, tasks)
-    dialogues = dialogue.hold_dialogues(flags, find_model(flags.model), tasks, execute)
+    dialogues = dialogue.hold_dialogues(flags, choose_model(flags), tasks, execute)
     rank, _ = processes()
     if rank:
         return
@@ -201,7 +205,7 @@ def evaluate_transcripts(flags, entry):
 def read_tasks(flags, entry):
     """All items of the benchmark that the flags name; levels follow one another."""
     folder = Path(flags.data) if flags.data else None
-    if folder and (folder / flags.bench).is_dir():
+    if folder and kind_of(folder / flags.bench) == "folder":
         folder = folder / flags.bench
     tasks = []
     levels = entry.levels if flags.level == "all" else (flags.level,)
@@ -210,19 +214,28 @@ def read_tasks(flags, entry):
     return tasks
 
 
+def choose_model(flags):
+    """The directory of the model to evaluate; prints which, unless --model says it."""
+    folder = find_model(flags.model)
+    rank, _ = processes()
+    if not flags.model and rank == 0:
+        print(f"model: {folder}")
+    return folder
+
+
 def find_model(path, runs=Path("runs"), embedded=HERE / "data" / "tiny"):
     """The directory of the model to evaluate.
 
     It is `path`, else the newest run, else the embedded model. Raises InputError if there is none.
     """
     if path:
-        if not Path(path).is_dir():
+        if kind_of(path) != "folder":
             raise InputError(f"--model {path}: no such directory")
         return Path(path)
     newest = newest_run(runs=runs)
     if newest:
         return newest
-    if not (embedded / "config.json").exists():
+    if not kind_of(embedded / "config.json"):
         raise InputError("no model: none under runs/ and none embedded in data/tiny; "
                          "name one with --model")
     return embedded

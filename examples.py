@@ -83,13 +83,22 @@ def up_to_last_call(encoded, turns, trained, max_length):
     A call is never cut. Empty when no trained call fits beside System and the first User turn.
     trained: numbers of the trained calls, ascending.
     """
+    sizes = np.bincount(encoded.turn)
+    starts = np.cumsum(sizes) - sizes
+    never_go = _stay(turns)
     for number in reversed(trained):
         call = encoded.calls[number]
-        kept = newest_turns(encoded.turn[:call.stop], turns, max_length)
-        # the last place is missing where the call's own turn had to go
-        if len(kept) <= max_length and kept[-1] == call.stop - 1:
-            return kept
+        stays = sum(sizes[turn] for turn in never_go if turn < call.turn)
+        own = call.stop - starts[call.turn]  # tokens of the call's turn, up to its end
+        if stays + own <= max_length:
+            return newest_turns(encoded.turn[:call.stop], turns, max_length)
     return np.arange(0)
+
+
+def _stay(turns):
+    """The turns that never go: System and the first User turn."""
+    first_user = next((i for i, turn in enumerate(turns) if turn.role == "user"), 0)
+    return {0, first_user}
 
 
 def newest_turns(turn_of, turns, max_length):
@@ -98,13 +107,13 @@ def newest_turns(turn_of, turns, max_length):
     turn_of (n,): the turn of each token. System and the first User turn stay, even where they alone
     are longer; the oldest later turns go first, whole.
     """
-    first_user = next((i for i, turn in enumerate(turns) if turn.role == "user"), 0)
-    stays = (turn_of == 0) | (turn_of == first_user)
-    for oldest in range(1, turn_of[-1] + 2):  # the oldest turn that is kept; at last none
-        kept = np.flatnonzero(stays | (turn_of >= oldest))
-        if len(kept) <= max_length:
-            break
-    return kept
+    stays = np.isin(turn_of, list(_stay(turns)))
+    sizes = np.bincount(turn_of[~stays], minlength=turn_of[-1] + 2)  # the last one is 0
+    from_turn_on = np.cumsum(sizes[::-1])[::-1]  # tokens of a turn and of all that come after it
+    room = max_length - stays.sum()
+    fitting = np.flatnonzero(from_turn_on[1:] <= room)
+    oldest = 1 + fitting[0] if len(fitting) else turn_of[-1] + 1  # of the turns that are kept
+    return np.flatnonzero(stays | (turn_of >= oldest))
 
 
 # ---------------------------------------------------------------------- examples to steps, tensors

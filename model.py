@@ -27,8 +27,18 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from plumbing.cuda import look_every, pad_length
-from plumbing.files import LARGEST, InputError, read_object, write_json
+from plumbing.files import (
+    LARGEST,
+    InputError,
+    kind_of,
+    make_folder,
+    read_bytes,
+    read_object,
+    replacing,
+    write_json,
+)
 from plumbing.flags import Parser, cli
+from plumbing.optimizer import NotFinite
 from plumbing.parallel import all_rows, barrier, is_writer, whole
 
 DTYPES = {
@@ -447,6 +457,11 @@ class Transformer(nn.Module):
         return out, self.value_head(x.to(self.value_head.weight.dtype)).squeeze(-1)
 
 
+def is_finite(tensor):
+    """Whether all numbers are: they are if both ends are; in bf16 7 times as fast as a sum."""
+    return all(end.isfinite() for end in torch.aminmax(tensor))
+
+
 def initialise(config, seed=0):
     """A Transformer with random fp32 weights: N(0, initializer_range) for matrices, 1 for norms."""
     torch.manual_seed(seed)
@@ -472,7 +487,7 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     samples: answers to each prompt, one after the other in the result; a prompt is read once.
     temperature 0 is greedy, otherwise plain softmax sampling (no top-k, no top-p) with `generator`:
     one for all answers, or a list with one for each; then what an answer draws does not depend on
-    the other rows of the batch.
+    the other rows of the batch. Raises NotFinite for a logit that is infinite or no number.
     """
     if not all(prompts):
         raise ValueError("generate: an empty prompt has no next token")
@@ -496,6 +511,9 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     step_logits = _CapturedStep(transformer) if is_captured else partial(_step_logits, transformer)
     logits = _last_logits(transformer, prompts, lengths, cache)[:, None]  # (B, 1, V): of all K
     for step in range(max_new_tokens):
+        looks = step % look_every(like.device) == 0
+        if looks and not is_finite(logits):  # argmax would take any token
+            raise NotFinite("a logit is infinite or no number")
         if temperature == 0:
             token = logits.argmax(-1).expand(-1, samples)  # (B, K)
         else:
@@ -504,7 +522,7 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
         ended |= token == eos_id
         if step + 1 == max_new_tokens:
             break
-        if step % look_every(like.device) == 0:
+        if looks:
             done = ended.all(-1)  # (B,)
             n_done = int(done.sum())
             if n_done == len(rows):
@@ -670,7 +688,7 @@ def weight_files(path):
     """{parameter name: safetensors file} of an HF-layout directory. Raises InputError."""
     index = Path(path, "model.safetensors.index.json")
     single = Path(path, "model.safetensors")
-    if index.exists():
+    if kind_of(index):
         files = _read_index(index)
     else:
         files = dict.fromkeys(_open_weights(single).keys(), single)
@@ -690,7 +708,7 @@ def _read_index(index):
 
 
 def _open_weights(file):
-    if not os.path.isfile(file):
+    if kind_of(file) != "file":
         raise InputError(f"{str(file)[:200]}: no such weights file")
     try:
         return safe_open(file, framework="pt")
@@ -767,8 +785,7 @@ def _read_rows(file, name, shape, mine, rows):
         if not mine.numel():
             return
         mine.copy_(tensors.get_tensor(name) if rows == slice(None) else tensor[rows])
-        # all are finite if both ends are; in bf16 7 times as fast as a sum
-        if not all(end.isfinite() for end in torch.aminmax(mine)):
+        if not is_finite(mine):
             raise InputError(f"{file}: {name} holds numbers that are not finite as {mine.dtype}")
 
 
@@ -777,10 +794,11 @@ def save(transformer, path, dtype=None, shard_bytes=5 * 10**9):
 
     dtype: of the stored weights, by default that of the parameters. Every file is written aside and
     renamed, config.json last. Processes that share the model all call it: tensors are gathered one
-    at a time, and the first process writes a file as soon as it is full.
+    at a time, and the first process writes a file as soon as it is full. Raises InputError for
+    numbers that are not finite, which no loader should get, and for what cannot be written.
     """
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path, "checkpoint")
     parameters = dict(transformer.named_parameters())
     dtypes = {name: dtype or parameter.dtype for name, parameter in parameters.items()}
     sizes = {name: parameter.numel() * dtypes[name].itemsize
@@ -791,6 +809,9 @@ def save(transformer, path, dtype=None, shard_bytes=5 * 10**9):
         tensors = {}
         for name in names:
             tensor = whole(parameters[name].detach().to(dtypes[name]))  # every process takes part
+            if not is_finite(tensor):
+                raise InputError(f"{path / file}: not written, since {name} holds numbers that "
+                                 "are not finite")
             if writes:
                 tensors[name] = tensor.cpu().contiguous()
         if writes:
@@ -819,10 +840,9 @@ def _split(sizes, shard_bytes):
 
 
 def _write_weights(tensors, file):
-    aside = Path(f"{file}.part")
-    save_file(tensors, aside, metadata={"format": "pt"})  # transformers asks for the format
-    os.chmod(aside, 0o644)  # safetensors writes for the owner alone
-    os.replace(aside, file)
+    with replacing(file) as aside:
+        save_file(tensors, aside, metadata={"format": "pt"})  # transformers asks for the format
+        os.chmod(aside, 0o644)  # safetensors writes for the owner alone
 
 
 def _write_index(shards, total_size, path):
@@ -858,8 +878,8 @@ def export(transformer, tokenizer, path):
     A value head stays behind: no loader would know it. Every process calls it.
     """
     if is_writer():
-        shutil.copyfile(tokenizer.path, path / "tokenizer.model.part")
-        os.replace(path / "tokenizer.model.part", path / "tokenizer.model")
+        with replacing(path / "tokenizer.model") as aside:
+            shutil.copyfile(tokenizer.path, aside)
     value_head = transformer.value_head
     transformer.value_head = None
     save(transformer, path)
@@ -877,10 +897,16 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     flags = parser.parse_args()
     config_file, folder = flags.init
+    if kind_of(Path(folder, "config.json")):
+        raise InputError(f"--init {folder}: holds a model already; name another, or remove it")
+    if not 0 <= flags.seed <= LARGEST:
+        raise InputError(f"--seed {flags.seed}: must be a number from 0 to {LARGEST}")
+    pieces = read_bytes(flags.tokenizer) if flags.tokenizer else None
     transformer = initialise(read_config(config_file), flags.seed)
     save(transformer, folder, DTYPES[flags.dtype])
-    if flags.tokenizer:
-        shutil.copyfile(flags.tokenizer, Path(folder, "tokenizer.model"))
+    if pieces is not None:
+        with replacing(Path(folder, "tokenizer.model")) as aside:
+            aside.write_bytes(pieces)
     print(f"{folder}: {sum(p.numel() for p in transformer.parameters()):,} parameters")
 
 

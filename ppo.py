@@ -159,7 +159,7 @@ class Flags:
 
 
 PRESETS = {
-    # Minutes on a CPU, so that 19,000 answers must do. Eight to a prompt are little dearer than two.
+    # Minutes on a CPU, so 19,000 answers must do. Eight to a prompt are little dearer than two.
     # At temperature 1 most errors are slips that no greedy answer makes: noise. Without whitening
     # and with lambda 1, what all answers to a prompt begin with gets no gradient from their scores.
     "tiny": Flags(
@@ -636,8 +636,11 @@ def evaluate(actor, prompts, tokenizer, flags):
     answers = []
     for batch in batches[rank::ranks]:
         asked += batch
-        answers += model.generate(
-            actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)
+        try:
+            answers += model.generate(
+                actor, [prompt.ids for prompt in batch], flags.max_new_tokens, tokenizer.eos_id)
+        except NotFinite as error:
+            raise InputError(f"--eval-data {flags.eval_data}: {error}") from None
     errors, scores = score_answers(asked, answers, tokenizer)
     n = len(prompts)
     mean = all_sum(scores.double().sum()).item() / n

@@ -8,6 +8,7 @@ import re
 
 from data.calls import Call, ParseError, parse_call  # public names of this file, too
 from data.tools import read_tools
+from plumbing.flags import cli
 
 
 class ErrorType(enum.Enum):
@@ -191,4 +192,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    cli(main)

@@ -15,6 +15,7 @@ from evaluate import find_model
 from losses import token_weights
 from plumbing.files import InputError
 from plumbing.flags import Parser, cli
+from plumbing.output import escape, printable
 from tokenizer import Tokenizer
 
 PAGE = """<!doctype html>
@@ -80,7 +81,7 @@ def page(conversation, tokenizer, mae=True, pkt=True, w_max=9.0):
     summary = (f"{len(encoded.ids):,} tokens, {len(trained):,} trained, "
                f"{(trained > 1).sum()} of them key tokens; {len(encoded.calls)} calls, "
                f"{len(dropped)} erroneous. Point at a token for its weight.")
-    title = html.escape(conversation.id or "conversation")
+    title = html.escape(printable(conversation.id or "conversation"))
     return PAGE.format(title=title, summary=summary, w_max=w_max, turns="\n".join(turns))
 
 
@@ -107,7 +108,8 @@ def _span(text, weight, dropped, w_max):
     if kind == "key":
         strength = 0.15 + 0.45 * (weight - 1) / max(w_max - 1, 1e-9)
         style = f' style="background: rgba(var(--key), {strength:.2f})"'
-    return f'<span class="{kind}" title="weight {weight:.3g}"{style}>{html.escape(text)}</span>'
+    shown = html.escape(escape(text))  # a mark of direction would turn the text after it, too
+    return f'<span class="{kind}" title="weight {weight:.3g}"{style}>{shown}</span>'
 
 
 def _kind(weight, dropped):
@@ -131,6 +133,8 @@ def main():
     parser.add_argument("--pkt", action=BooleanOptionalAction, default=True)
     parser.add_argument("--w-max", type=float, default=9.0)
     flags = parser.parse_args()
+    if not flags.w_max >= 1:
+        raise InputError(f"--w-max {flags.w_max}: must be a number from 1 on")
     conversations = trajectories.read(flags.file)
     if not 0 <= flags.index < len(conversations):
         last = len(conversations) - 1

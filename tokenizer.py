@@ -14,7 +14,7 @@ import numpy as np
 import sentencepiece
 
 from data.tools import signature
-from plumbing.files import InputError
+from plumbing.files import InputError, kind_of
 
 SPACE_MARK = "\u2581"  # how pieces write a space
 ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "function": "Output"}
@@ -49,7 +49,11 @@ class Tokenizer:
     """A SentencePiece model that keeps text as it is. Raises InputError for one that does not."""
 
     def __init__(self, path):
-        self.path = Path(path, "tokenizer.model") if Path(path).is_dir() else Path(path)
+        self.path = Path(path)
+        if kind_of(path) == "folder":
+            self.path /= "tokenizer.model"
+        if kind_of(self.path) in ("pipe", "device"):  # SentencePiece would read /dev/zero for ever
+            raise InputError(f"{self.path}: not a SentencePiece model, nor any file")
         try:
             self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(self.path))
             self.vocab_size = self.pieces.vocab_size()

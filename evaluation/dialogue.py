@@ -33,6 +33,7 @@ from evaluation.dialogue_scores import (
 from evaluation.tasks import Task
 from examples import newest_turns
 from plumbing.files import write_json
+from plumbing.output import escape, printable
 from tokenizer import Tokenizer
 from toolbox import execute
 
@@ -220,14 +221,15 @@ def turn_line(turn, longest=400):
     'Assistant  get_time(city="Oslo")'
     """
     title = "Output" if turn.role == "function" else turn.role.capitalize()
-    text = " ".join(turn.content.split())
+    text = escape(" ".join(turn.content.split()))
     return f"{title:<10} {text[:longest]}" + (" ..." if len(text) > longest else "")
 
 
 def dialogue_lines(task, dialogue):
     """Lines: a dialogue without its system turn, and what became of it."""
     transcript = make_transcript(dialogue, task.expected)
-    yield f"\n{dialogue.id}, tools: {', '.join(tool.name for tool in dialogue.tools)}"
+    names = ", ".join(tool.name for tool in dialogue.tools)
+    yield "\n" + printable(f"{dialogue.id}, tools: {names}")
     for turn in dialogue.turns[1:]:
         yield f"  {turn_line(turn)}"
     faults = [find_fault(step, transcript.tools) for step in transcript.steps]
@@ -235,7 +237,7 @@ def dialogue_lines(task, dialogue):
     verdict = f"  -> faults: {kinds}; {'an' if is_valid(transcript) else 'no'} answer"
     if task.expected:
         negation = "" if is_right(transcript) else "not "
-        verdict += f", and {negation}the one expected: {task.expected}"
+        verdict += f", and {negation}the one expected: {printable(task.expected)}"
     yield verdict
 
 

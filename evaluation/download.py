@@ -9,7 +9,6 @@ A file is written beside its place, checked against its sha256 and renamed, so w
 whole and is the file that was meant. A connection that breaks is taken up again where it stopped.
 """
 
-import hashlib
 import os
 import ssl
 import time
@@ -20,8 +19,9 @@ from urllib.request import Request, urlopen
 
 from evaluation.benchmarks import ENTRIES
 from evaluation.benchmarks.entry import HOME, Source
-from plumbing.files import InputError
+from plumbing.files import InputError, kind_of, reason, sha256_of, sync
 from plumbing.flags import Parser, cli
+from plumbing.output import printable
 from plumbing.progress import progress
 
 BASE_URL = "https://raw.githubusercontent.com"
@@ -31,6 +31,7 @@ TRIES = 5
 PAUSE = 1.0      # seconds before the second try, doubled before each later one
 TIMEOUT = 30     # seconds without a byte
 BLOCK = 1 << 16  # bytes
+LARGEST = 1 << 30  # bytes of a file; those of the list have megabytes
 
 # Sets that no benchmark of the list reads yet.
 OTHER_SOURCES = {
@@ -52,30 +53,27 @@ def fetch(url, path, sha256):
     hash, the connection breaks for good or nothing can be written.
     """
     try:
-        if path.is_file() and _sha256(path) == sha256:
+        if kind_of(path) == "file" and sha256_of(path).hex() == sha256:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+        raise InputError(f"{path}: {reason(error)}") from None
     part = path.with_name(f"{path.name}.{sha256[:8]}.part")  # by content: never taken for another's
     try:
         _download(url, part)
-        found = _sha256(part)
+        found = sha256_of(part).hex()
         if found != sha256:
             raise InputError(f"{url}: sha256 is {found}, expected {sha256}")
+        sync(part)
         os.replace(part, path)
+        sync(path.parent)
     except InputError:
         part.unlink(missing_ok=True)
         raise
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise InputError(f"{path}: {error.strerror}") from None
+        raise InputError(f"{path}: {reason(error)}") from None
     return True
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download(url, part):
@@ -100,18 +98,22 @@ def _download(url, part):
 
 
 def _transfer(url, part):
-    """One connection: append what `part` lacks.
+    """One connection: append what `part` lacks, up to the size that the server tells, or LARGEST.
 
     All of it is written again where the server cannot begin in the middle.
     """
-    have = part.stat().st_size if part.exists() else 0
+    if part.is_symlink():  # never write through a link
+        part.unlink()
+    have = part.stat().st_size if kind_of(part) else 0
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     with urlopen(request, timeout=TIMEOUT) as response:
         if response.status != 206:
             have = 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
-        name = url.rsplit("/", 1)[-1]
+        if (total or 0) > LARGEST:
+            raise InputError(f"{url}: {total:,} bytes, more than {LARGEST:,}")
+        name = printable(url.rsplit("/", 1)[-1])
         with (open(part, "ab" if have else "wb") as file,
               progress(total=total, initial=have, desc=name, unit="B", unit_scale=True,
                    disable=None) as bar):
@@ -119,6 +121,8 @@ def _transfer(url, part):
                 file.write(block)
                 bar.update(len(block))
                 have += len(block)
+                if have > LARGEST:
+                    raise InputError(f"{url}: more than {LARGEST:,} bytes")
     if total is not None and have < total:
         # http.client takes a cut connection for the end of the file.
         raise ConnectionError(f"connection closed after {have} of {total} bytes")

@@ -13,7 +13,20 @@ from typing import NamedTuple
 
 import model
 from model import warn_of_length
-from plumbing.files import InputError, contents, parse_json, read_object, read_text, write_json
+from plumbing.files import (
+    InputError,
+    contents,
+    kind_of,
+    lock,
+    parse_json,
+    read_object,
+    read_text,
+    reason,
+    sha256_of,
+    sync,
+    write_json,
+)
+from plumbing.optimizer import NotFinite
 from plumbing.parallel import barrier, leave, own_device, processes
 from plumbing.progress import progress
 from tokenizer import Tokenizer
@@ -115,6 +128,7 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
         raise InputError("--out: needed under torchrun; there the ranks leave their answers")
     out = Path(flags.out)
     if flags.out and rank == 0:
+        held = lock(out)  # noqa: F841 (for as long as this function runs)
         claim(out, identity(flags, folder, prompts))
     barrier()
     done = resume_answers(out, rank) if flags.out else {}
@@ -127,7 +141,10 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
     transformer = load_model(flags, folder, tokenizer) if batches else None
     title = f"{flags.bench}, {folder}"
     for batch in progress(batches, desc=title, unit="batch", disable=rank > 0):
-        answers = zip(batch, respond(transformer, batch), strict=True)
+        try:
+            answers = zip(batch, respond(transformer, batch), strict=True)
+        except NotFinite as error:
+            raise InputError(f"{folder}: {error}, so that no answer is one") from None
         new = {i: answer for i, answer in answers if i not in done}
         done |= new
         if flags.out:
@@ -164,9 +181,22 @@ def load_model(flags, folder, tokenizer):
 def identity(flags, folder, prompts):
     """What the answers depend on, so that a run is never mixed with another's."""
     return {"bench": flags.bench, "level": flags.level, "turn": flags.turn, "limit": flags.limit,
-            "tool_library": flags.tool_library, "dtype": flags.dtype,
+            "tool_library": tree_hash(flags.tool_library), "tool_timeout": flags.tool_timeout,
+            "tool_env": flags.tool_env, "dtype": flags.dtype, "batch_size": flags.batch_size,
             "max_new_tokens": flags.max_new_tokens, "model": contents(folder)[:16],
             "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
+
+
+def tree_hash(folder):
+    """A hash of the names and contents of all files below a folder, "" for none."""
+    if not folder:
+        return ""
+    digest = hashlib.sha256()
+    for file in sorted(Path(folder).rglob("*")):
+        if kind_of(file) == "file" and "__pycache__" not in file.parts:
+            digest.update(os.fsencode(file.relative_to(folder)) + b"\0")
+            digest.update(sha256_of(file))
+    return digest.hexdigest()[:16]
 
 
 def claim(folder, described):
@@ -199,7 +229,10 @@ def resume_answers(folder, rank):
             record = parse_json(line, where)
             if not _is_record(record):
                 raise InputError(f"{where}: has no index and prediction")
-            done[record["index"]] = record["prediction"]
+            index = record["index"]
+            if done.setdefault(index, record["prediction"]) != record["prediction"]:
+                raise InputError(f"{where}: another answer for index {index}; "
+                                 "remove the directory")
         if rest and file.name == f"answers.{rank}.jsonl":
             # The next line would be glued to it.
             os.truncate(file, file.stat().st_size - len(rest.encode()))
@@ -226,7 +259,12 @@ def _has_types(values, types):
 
 
 def append_answers(folder, rank, answers):
-    """Add {index: JSON value} to the answers of a rank."""
-    with open(folder / f"answers.{rank}.jsonl", "a", encoding="utf-8") as file:
-        for index, answer in answers.items():
-            file.write(json.dumps({"index": index, "prediction": answer}) + "\n")
+    """Add {index: JSON value} to the answers of a rank, on the disk. Raises InputError."""
+    path = folder / f"answers.{rank}.jsonl"
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            for index, answer in answers.items():
+                file.write(json.dumps({"index": index, "prediction": answer}) + "\n")
+        sync(path)
+    except OSError as error:
+        raise InputError(f"{path}: {reason(error)}") from None

@@ -1,7 +1,6 @@
 """What evaluate.py prints and writes about single calls: TS, PI, CF, and the paper's Table 1."""
 
 import json
-import os
 import re
 from collections import Counter
 
@@ -9,7 +8,7 @@ from evaluation.call_formats import unread_mark
 from evaluation.dialogue_scores import percent, plain_text
 from evaluation.scores import Score, closest_gold, wrong_parameters
 from evaluation.tasks import gold_names, knowable
-from plumbing.files import write_json
+from plumbing.files import replacing, write_json
 from reward import ErrorType
 from tokenizer import render
 
@@ -192,10 +191,9 @@ def write_scores(folder, items, scores, summary):
     items.jsonl is a file of predictions again; those of a model are in the format "call"
     (--format).
     """
-    with open(folder / "items.jsonl.part", "w") as file:
+    with replacing(folder / "items.jsonl") as aside, open(aside, "w") as file:
         for index, (item, score) in enumerate(zip(items, scores, strict=True)):
             file.write(json.dumps(_item_record(index, item, score)) + "\n")
-    os.replace(folder / "items.jsonl.part", folder / "items.jsonl")
     write_json(folder / "scores.json", summary)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from data.calls import Call, make_call
 from data.tools import Tool
 from data.trajectories import Turn, read_item
-from plumbing.files import InputError, parse_json, read_json, read_text
+from plumbing.files import InputError, kind_of, parse_json, read_json, read_text
 
 LEVELS = ("clean", "slight", "medium", "heavy", "union")  # noise in names, as RoTBench defines it
 
@@ -56,7 +56,7 @@ def read_lines(path):
 
 
 def _must_exist(path):
-    if not path.is_file():
+    if not kind_of(path):
         raise MissingFile(f"{path}: no such file")
 
 

@@ -2,9 +2,9 @@
 
 A library holds `Category/Name/tool.py`, whose functions are the tools, and
 `Category/Name/config*.json`, the list of their schemas. A call runs as the user who evaluates, with
-the environment (keys) and the network that there are: use a library that you trust. The model's
-part is the arguments alone: they are passed as JSON to a tool that its query offers, and nothing
-that comes back is evaluated.
+the network that there is, and of the environment only what a program needs to run and the variables
+(keys) that --tool-env names: use a library that you trust. The model's part is the arguments alone:
+they are passed as JSON to a tool that its query offers, and nothing that comes back is evaluated.
 """
 
 import ast
@@ -22,10 +22,13 @@ from data import feedback
 from data.tools import read_tools
 from data.trajectories import read_item
 from evaluation.tasks import Task
-from plumbing.files import InputError, read_json
+from plumbing.files import InputError, kind_of, read_json
 from toolbox import execute
 
 RUN_TOOL = Path(__file__).with_name("run_tool.py")
+LARGEST_RESULT = 400_000  # bytes that are read of a result: more than run_tool.py gives
+ENVIRONMENT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
+               "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def read_queries(library, path):
@@ -51,7 +54,7 @@ def _read_query(library, item, index, where):
     if "/" not in place or {"", ".", ".."} & set(place.split("/")):
         raise InputError(f"{where}: path {path[-80:]!r} does not end in Category/Name")
     folder = library / place
-    configs = sorted(folder.glob("config*.json")) if os.path.isdir(folder) else []
+    configs = sorted(folder.glob("config*.json")) if kind_of(folder) == "folder" else []
     if not configs:
         raise InputError(f"{where}: {folder} has no config*.json")
     schemas = read_json(configs[0])
@@ -69,9 +72,18 @@ def place(task):
     return task.id.rpartition("/")[0]
 
 
-def server(library, seconds):
-    """The `execute` of evaluation/dialogue.py: function of (task, call) -> feedback."""
-    return lambda task, call: run(library, task, call, seconds)
+def server(library, seconds, names=""):
+    """The `execute` of evaluation/dialogue.py: function of (task, call) -> feedback.
+
+    names: of the environment's variables that the tools see, with commas. Raises InputError for
+    one that is not set.
+    """
+    named = [name for name in names.split(",") if name]
+    for name in named:
+        if name not in os.environ:
+            raise InputError(f"--tool-env {name}: is not set")
+    environment = {name: os.environ[name] for name in (*ENVIRONMENT, *named) if name in os.environ}
+    return lambda task, call: run(library, task, call, seconds, environment)
 
 
 def check(library, tasks):
@@ -82,7 +94,7 @@ def check(library, tasks):
     missing = {}  # package -> the first file that wants it
     for where in dict.fromkeys(map(place, tasks)):
         file = Path(library, where, "tool.py")
-        if not file.is_file():
+        if kind_of(file) != "file":
             raise InputError(f"--tool-library {library}: has no {where}/tool.py")
         for package in _imports(file):
             if find_spec(package) is None and not _is_in(library, package):
@@ -94,7 +106,7 @@ def check(library, tasks):
 
 
 def _is_in(library, package):
-    return Path(library, package).exists() or Path(library, f"{package}.py").exists()
+    return bool(kind_of(Path(library, package)) or kind_of(Path(library, f"{package}.py")))
 
 
 def _imports(file):
@@ -113,11 +125,11 @@ def _imports(file):
             yield statement.module.partition(".")[0]
 
 
-def run(library, task, call, seconds):
+def run(library, task, call, seconds, environment):
     """Execute a call in a process of its own -> the feedback, a text for any call and any tool.
 
-    After `seconds` the process is killed, and with it those that it started, except one that has
-    made a session of its own.
+    environment: its variables. After `seconds` the process is killed, and with it those that it
+    started, except one that has made a session of its own.
     """
     if call.name not in {tool.name for tool in task.tools}:
         return f"name '{call.name:.80}' is not defined"
@@ -126,8 +138,10 @@ def run(library, task, call, seconds):
     # The result goes to a file: a pipe would be open as long as any of the processes lives.
     with tempfile.TemporaryFile() as result:
         process = subprocess.Popen(
-            [sys.executable, "-P", RUN_TOOL, place(task), call.name], cwd=library,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(search_path)}, start_new_session=True,
+            [sys.executable, "-P", RUN_TOOL, place(task), call.name, str(seconds),
+             str(os.getpid())],
+            cwd=library, env=environment | {"PYTHONPATH": os.pathsep.join(search_path)},
+            start_new_session=True,
             stdin=subprocess.PIPE, stdout=result, stderr=subprocess.DEVNULL)
         try:
             process.communicate(json.dumps(call.arguments).encode(), timeout=seconds)
@@ -136,7 +150,7 @@ def run(library, task, call, seconds):
         finally:
             _kill_group(process)
         result.seek(0)
-        text = result.read().decode(errors="replace")
+        text = result.read(LARGEST_RESULT).decode(errors="replace")
     status = process.returncode
     if not text:
         return f"Error: the tool gave no result (status {status})."

@@ -1,15 +1,24 @@
-"""Files: strict JSON in, JSON out that a kill cannot cut in half, and the error for wrong input.
+"""Files: strict JSON in, files out that no kill or power cut halves, and the error for wrong input.
 
 What a user can get wrong (a path, a file's contents, a flag) ends in an InputError: one line that
 names the file, item or flag. `plumbing.flags.cli` prints it and exits with status 2.
 """
 
+import errno
+import fcntl
+import functools
 import hashlib
 import json
 import math
 import os
+import socket
+import stat
+import sys
 from collections import Counter
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 MAX_DEPTH = 100      # levels of nested JSON: well below where Python's own recursion ends
 LARGEST = 2**31 - 1  # of a number in a flag or in config.json; beyond it is a slip of the keyboard
@@ -21,15 +30,59 @@ class InputError(ValueError):
 
 # ------------------------------------------------------------------------------------------ reading
 
-def read_text(path):
-    """The UTF-8 text of a file. Raises InputError naming the file."""
+def kind_of(path):
+    """What a path names: "file", "folder", "pipe", "device", or "" where nothing is.
+
+    Raises InputError where the system does not say: a closed folder, a name that is too long.
+    """
     try:
-        with open(path, encoding="utf-8") as file:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        raise InputError(f"{path}: {reason(error)}") from None
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "pipe" if stat.S_ISFIFO(mode) else "device"
+
+
+def reason(error):
+    """Why the system refused, in its own words."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def read_bytes(path):
+    """The bytes of a file, or of a pipe. Raises InputError naming it."""
+    kind = kind_of(path)
+    if kind == "device":
+        raise InputError(f"{path}: is a device or a socket, not a file")
+    try:
+        if kind == "pipe":
+            return _read_pipe(os.fspath(path))
+        with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+        raise InputError(f"{path}: {reason(error)}") from None
+
+
+@functools.cache
+def _read_pipe(path):
+    """All that comes out of a pipe. It comes once: who hashes and who reads share it."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError(f"{path}: is a pipe, which only one process can read; make a file of it")
+    with open(path, "rb") as pipe:
+        return pipe.read()
+
+
+def read_text(path):
+    """The UTF-8 text of a file, its lines ended by newlines alone. Raises InputError naming it."""
+    try:
+        text = read_bytes(path).decode()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def parse_json(text, where, twice=False):
@@ -118,11 +171,90 @@ def read_object(path):
 
 # ------------------------------------------------------------------------------------------ writing
 
-def write_json(path, value):
-    """Write `value` as JSON aside, then rename it: a kill leaves the old file or the new one."""
+@contextmanager
+def replacing(path):
+    """In a `with`: the path of a file to write aside, which in the end replaces the one at `path`.
+
+    Whatever comes between, a kill, a full disk or a power cut, `path` is the old file or the new
+    one, whole. After the `with` the new one is on the disk. Raises InputError naming the file.
+    """
     aside = Path(f"{path}.part")
-    aside.write_text(json.dumps(value, indent=2) + "\n")
-    os.replace(aside, path)
+    try:
+        aside.unlink(missing_ok=True)  # never write through a link that somebody left there
+        yield aside
+        sync(aside)
+        os.replace(aside, path)
+        sync(aside.parent)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise InputError(f"{path}: {reason(error)}") from None
+
+
+def write_text(path, text):
+    """Replace the file at `path`, see `replacing`. Raises InputError naming the file."""
+    with replacing(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path, value):
+    """Write `value` as JSON, see `replacing`. Raises InputError naming the file."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def sync(path):
+    """Wait until a file, or the names in a folder, are on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that has no such call for folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path, what="--out"):
+    """Make the folder that a flag names, and those above it, on the disk. Raises InputError."""
+    path = Path(path)
+    try:
+        _make_folders(path)
+    except OSError as error:
+        raise InputError(f"{what} {path}: {reason(error)}") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(f"{what} {path}: not writable")
+
+
+def _make_folders(path):
+    if not path.is_dir():
+        _make_folders(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+
+
+def lock(folder):
+    """Keep other commands out of a folder -> an open file; the lock ends with it, or the process.
+
+    Raises InputError that says which process has it.
+    """
+    path = Path(folder, "lock")
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        raise InputError(f"{path}: {reason(error)}") from None
+    file = open(descriptor, "r+")  # noqa: SIM115 (it stays open)
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        raise InputError(f"{folder}: in use by {file.read(200).strip() or 'another process'}; "
+                         "wait for it, or end it") from None
+    except OSError as error:
+        print(f"{folder}: cannot be locked ({reason(error)}); start no second command on it",
+              file=sys.stderr)
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    return file
 
 
 # ------------------------------------------------------------------------------------------ hashing
@@ -130,25 +262,35 @@ def write_json(path, value):
 def contents(path):
     """A SHA-256 of a file, or of a model's weights, config.json and tokenizer; "" for no path.
 
-    Two paths with equal contents have equal hashes, wherever they lie. Raises InputError.
+    Two paths with equal contents have equal hashes, wherever they lie. Raises InputError, also for
+    a folder that holds none of these files.
     """
     if not path:
         return ""
     digest = hashlib.sha256()
-    for file in _files_of(Path(path)):
-        try:
-            with open(file, "rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-        except OSError as error:
-            raise InputError(f"{file}: {error.strerror}") from None
+    if kind_of(path) != "folder":
+        digest.update(sha256_of(path))
+        return digest.hexdigest()
+    files = []
+    for pattern in MODEL_FILES:
+        files += Path(path).glob(pattern)
+    if not files:
+        raise InputError(f"{path}: holds no model")
+    for file in sorted(files):
+        digest.update(sha256_of(file))
     return digest.hexdigest()
 
 
-def _files_of(path):
-    """The file itself, or the files of a model's directory that its results depend on."""
-    if path.is_file():
-        return [path]
-    files = []
-    for pattern in ("config.json", "model*.safetensors", "tokenizer.model"):
-        files += path.glob(pattern)
-    return sorted(files)
+MODEL_FILES = (
+    "config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer.model")
+
+
+def sha256_of(path):
+    """The SHA-256 of a file's bytes, 32 bytes. Raises InputError naming the file."""
+    if kind_of(path) != "file":
+        return hashlib.sha256(read_bytes(path)).digest()
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise InputError(f"{path}: {reason(error)}") from None

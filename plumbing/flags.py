@@ -17,10 +17,20 @@ import dataclasses
 import sys
 
 from plumbing.files import LARGEST, InputError
+from plumbing.output import open_output, printable
 
 
 class Parser(argparse.ArgumentParser):
     """argparse, but a wrong flag is an InputError like other wrong input: one line, status 2."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Refuses words that are no UTF-8: no JSON file could hold them."""
+        for word in sys.argv[1:] if args is None else args:
+            try:
+                word.encode()
+            except UnicodeEncodeError:
+                raise InputError(f"{word}: not UTF-8") from None
+        return super().parse_known_args(args, namespace)
 
     def error(self, message):
         """What argparse calls for a wrong flag; its own would print the usage, too."""
@@ -28,15 +38,27 @@ class Parser(argparse.ArgumentParser):
 
 
 def cli(main):
-    """Run `main()`; an InputError ends it in one line on stderr, exit status 2.
+    """Run `main()`; wrong input ends it in one line on stderr, exit status 2.
 
-    Any other exception is a bug and keeps its traceback.
+    So does a file that the system refuses. Any other exception is a bug and keeps its traceback.
     """
+    open_output()
     try:
         main()
     except InputError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        sys.exit(2)
+        fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        fail(f"{error.filename}: {error.strerror}")
+
+
+def fail(message):
+    """End the program with a line on stderr, exit status 2."""
+    if getattr(sys.stderr, "in_line", False):  # a progress bar
+        print(file=sys.stderr)
+    print("error:", printable(" ".join(message.split())), file=sys.stderr)
+    sys.exit(2)
 
 
 # ---------------------------------------------------------------------------------- declaring flags

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from plumbing.files import InputError
 from plumbing.parallel import whole
 
 # ----------------------------------------------------------------------------------------- schedule
@@ -54,8 +55,8 @@ def adamw(parameters, weight_decay):
 
 # --------------------------------------------------------------------------------------------- step
 
-class NotFinite(ValueError):
-    """A loss or gradient is infinite or no number; the optimizer did not step."""
+class NotFinite(InputError):
+    """A loss, gradient or logit is infinite or no number; the optimizer did not step."""
 
 
 def finite(x, what):

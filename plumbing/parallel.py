@@ -25,10 +25,16 @@ from plumbing.files import InputError
 # ---------------------------------------------------------------------------------------- processes
 
 def processes():
-    """(rank of this process, number of processes), as torchrun says; (0, 1) without it."""
-    rank = int(os.environ.get("RANK", 0))
-    number = int(os.environ.get("WORLD_SIZE", 1))
-    return rank, number
+    """(rank of this process, number of processes), as torchrun says; (0, 1) without it.
+
+    Raises InputError.
+    """
+    rank = os.environ.get("RANK", "0")
+    number = os.environ.get("WORLD_SIZE", "1")
+    if not (rank.isdecimal() and number.isdecimal() and int(rank) < int(number)):
+        raise InputError(f"RANK={rank} WORLD_SIZE={number}: no rank of so many processes; torchrun "
+                         "sets both, and without it neither is needed")
+    return int(rank), int(number)
 
 
 def join(name):
@@ -192,6 +198,24 @@ def _own_rows(parameter):
     most = -(-len(parameter) // ranks)  # FSDP2 cuts as torch.chunk does: the last ones can be empty
     first = min(most * rank, len(parameter))
     return rows, slice(first, first + len(rows))
+
+
+def is_spread(tensor):
+    """Whether each process holds rows of its own of a tensor (a DTensor)."""
+    return hasattr(tensor, "to_local")
+
+
+def held_rows(tensor):
+    """(rows of any tensor that this process holds, the slice of all rows that they are).
+
+    The rows are no copy; a single number is a row.
+    """
+    if is_spread(tensor):
+        return _own_rows(tensor)
+    rows = tensor.detach()
+    if not rows.ndim:
+        rows = rows.view(1)
+    return rows, slice(0, len(rows))
 
 
 def reduce_gradients(transformer, now):

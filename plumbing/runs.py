@@ -1,9 +1,11 @@
 """A run that may be killed at any moment: its folder, its log, its checkpoints, its signals.
 
-    runs/NAME/flags.json      what the run is: its flags, and the hashes of the files that it reads
+    runs/NAME/flags.json      what the run is: its flags, the hashes of the files that it reads, and
+                              what its bits depend on
     runs/NAME/metrics.jsonl   an object a step; on a CPU the same bits whether it was killed or not
     runs/NAME/timings.jsonl   an object a step: what depends on the clock
-    runs/NAME/checkpoints     what the run goes on from; these, and only these, hold pickled data
+    runs/NAME/checkpoints     what the run goes on from, see plumbing/checkpoints.py
+    runs/NAME/lock            held by the process that writes here
     runs/NAME                 at the end the model in HF layout; config.json, last, says: finished
 
 The order of the data and every random number are functions of (seed, step, row). The state of a run
@@ -16,28 +18,56 @@ script keeps in `notes`. A script's loop is
         run.log(number + 1, metrics, timings, "text for the progress bar")
 """
 
+import hashlib
 import json
 import os
-import shutil
-import signal
+import secrets
 import sys
-import warnings
-import zlib
+import time
 from dataclasses import asdict, fields
 from pathlib import Path
 
-import torch.distributed.checkpoint as dcp
+import torch
+from safetensors import SafetensorError, safe_open
 
-from plumbing.files import InputError, contents, read_json, read_object, read_text, write_json
+from plumbing import checkpoints
+from plumbing.files import (
+    InputError,
+    contents,
+    kind_of,
+    lock,
+    make_folder,
+    read_object,
+    read_text,
+    reason,
+    sha256_of,
+    sync,
+    write_json,
+    write_text,
+)
 from plumbing.flags import flag_name
-from plumbing.parallel import all_max, all_sum, barrier, leave, processes
+from plumbing.parallel import all_max, leave, processes
 from plumbing.progress import progress
-
-# Of dcp, which saves and loads checkpoints; one process is no mistake.
-warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
+from plumbing.stop import StopRequest
 
 REMEDY = "name another --out, or remove it"
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def environment():
+    """{what: value} of what the bits of a run depend on besides its flags and files."""
+    digest = hashlib.sha256()
+    for folder in (ROOT, ROOT / "data", ROOT / "plumbing"):
+        for file in sorted(folder.glob("*.py")):
+            digest.update(sha256_of(file))
+    _, ranks = processes()
+    return {
+        "processes": ranks,
+        "threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "torch": torch.__version__,
+        "code": digest.hexdigest()[:12],  # of the source files that training runs
+    }
 
 
 class Run:
@@ -48,14 +78,16 @@ class Run:
 
         Raises InputError if --out holds another run than the one that `flags` describe.
         """
-        rank, ranks = processes()
+        rank, _ = processes()
         self.path = Path(flags.out)
+        self.checkpoints = self.path / "checkpoints"
         self.flags = flags
         self.first = rank == 0  # whether this process writes and prints
-        self.stopped = None     # the number of the signal that came
-        self.saved = []         # the folders of whole checkpoints, the oldest first
-        self.identity = {"script": script, **asdict(flags), "processes": ranks}
+        self.environment = environment()
+        self.identity = {"script": script, **asdict(flags), **self.environment}
         if self.first:
+            self.lock = lock(self.path) if kind_of(self.path / "lock") else None
+            self.identity["run"] = secrets.token_hex(8)  # unless the folder has one already
             self.identity["contents"] = self._hashes()
             self._check_folder()
 
@@ -72,13 +104,13 @@ class Run:
 
     def _check_folder(self):
         """Raises InputError unless the folder is free or holds this very run, unfinished."""
-        if (self.path / "config.json").exists():
+        if kind_of(self.path / "config.json"):
             raise InputError(f"--out {self.path}: holds a finished run already; {REMEDY}")
-        if (self.path / "flags.json").exists():
+        if kind_of(self.path / "flags.json"):
             began = self._read_identity()
             self._refuse_another_run(began)
-            self._tell_of_other_bits(began)
-        elif (self.path / "metrics.jsonl").exists() or any(self.path.glob("checkpoints/step-*")):
+            self.identity["run"] = began["run"]
+        elif kind_of(self.path / "metrics.jsonl") or any(self.checkpoints.glob("step-*")):
             raise InputError(f"--out {self.path}: holds a run already; {REMEDY}")
 
     def _read_identity(self):
@@ -87,9 +119,10 @@ class Run:
         script = began.get("script")
         if script != self.identity["script"]:
             raise InputError(f"--out {self.path}: holds a run of {script}.py; {REMEDY}")
-        if not isinstance(began.get("contents"), dict):
-            raise InputError(f"{self.path / 'flags.json'}: has no contents of the run's files; "
-                             f"{REMEDY}")
+        for key, kind in (("contents", dict), ("run", str)):
+            if not isinstance(began.get(key), kind):
+                raise InputError(f"{self.path / 'flags.json'}: has no {key}, as those of this "
+                                 f"version have; {REMEDY}")
         return began
 
     def _refuse_another_run(self, began):
@@ -107,9 +140,12 @@ class Run:
                 if repr(old) != repr(value):  # by repr, since True == 1
                     raise InputError(f"{flag}: the run in {self.path} has {old}; {REMEDY}")
 
-    def _tell_of_other_bits(self, began):
+    def _tell_of_other_bits(self):
         """Print what differs from the run's beginning and may change the rounding."""
-        for name in ["processes", *(field.name for field in self._fields("bits"))]:
+        if not kind_of(self.path / "flags.json"):
+            return
+        began = self._read_identity()
+        for name in [*self.environment, *(field.name for field in self._fields("bits"))]:
             old = began.get(name)
             new = self.identity[name]
             if old != new:
@@ -123,38 +159,52 @@ class Run:
         state: {name: (transformer, optimizer)}; notes: a dict of JSON values. Both continue where
         the newest whole checkpoint left them.
 
-        A first Ctrl-C or SIGTERM ends the program after the step at hand, with everything saved and
-        the exit status of that signal, 130 or 143; a second one ends it at once.
+        A first Ctrl-C, SIGTERM or SIGHUP ends the program after the step at hand, with everything
+        saved and the exit status of that signal, 130, 143 or 129: see plumbing/stop.py.
         """
+        if self.first:
+            self._claim_folder()
         start = self._restore(state, notes)
         if self.first:
             self._open_folder(start)
-        for number in SIGNALS:
-            signal.signal(number, self._stop)
+        stop = StopRequest(speaks=self.first)
         self.bar = progress(total=count, initial=start, desc=self.identity["script"], unit="step",
                             disable=not self.first)
         for number in range(start, count):
             yield number
             self.bar.update()
             done = number + 1
-            stop = int(all_max(self.stopped or 0))  # all processes stop, or none
+            signal = int(all_max(stop.number))  # all processes stop, or none
             if done == count:
                 break  # no checkpoint: the script writes the model itself
-            if stop or self._is_due(done):
+            if signal or self._is_due(done):
                 self._save(done, state, notes)
-            if stop:
-                self._end(stop, done, count)
+            if signal:
+                self._end(signal, done, count)
         self.bar.close()
+        if self.first:
+            self._close_folder()
+
+    def _claim_folder(self):
+        """Make the folder this process's own, and look at it once more: it may have changed."""
+        make_folder(self.checkpoints)
+        self.lock = self.lock or lock(self.path)  # for as long as this Run lives
+        self._check_folder()
+        self._tell_of_other_bits()
 
     def _open_folder(self, start):
         """Write flags.json and reopen the logs, cut back to step `start`."""
         # Both are read before anything is written: a damaged log leaves the folder as it is.
         metrics = self._kept_lines("metrics.jsonl", start)
         timings = self._kept_lines("timings.jsonl", start)
-        make_folder(self.path / "checkpoints")
         write_json(self.path / "flags.json", self.identity)
-        self.metrics = self._reopen("metrics.jsonl", metrics)
-        self.timings = self._reopen("timings.jsonl", timings)
+        self.logs = [self._reopen("metrics.jsonl", metrics),
+                     self._reopen("timings.jsonl", timings)]
+
+    def _close_folder(self):
+        """All steps are done: put the logs on the disk, and the time by which runs are ordered."""
+        self._sync_logs()
+        write_json(self.path / "flags.json", {**self.identity, "finished": time.time()})
 
     def _is_due(self, done):
         """Whether --save-every asks for a checkpoint after `done` steps."""
@@ -165,20 +215,12 @@ class Run:
         every = self.flags.eval_every
         return done == count or (every > 0 and done % every == 0)
 
-    def _stop(self, number, frame):
-        """Remember the first signal until the step is done; the next one has its usual effect."""
-        self.stopped = number
-        for other in SIGNALS:
-            signal.signal(other, signal.SIG_DFL)
-        if self.first:
-            print("finishing the step, then saving; once more to end at once", file=sys.stderr)
-
-    def _end(self, stop, done, count):
-        """End the program because of the signal `stop`, after `done` of `count` steps."""
+    def _end(self, signal, done, count):
+        """End the program because of a signal, after `done` of `count` steps."""
         self.bar.close()
         print(f"stopped after step {done} of {count}; the same command goes on from there")
         leave()
-        sys.exit(128 + stop)  # not 0: what follows in a script must not begin
+        sys.exit(128 + signal)  # not 0: what follows in a script must not begin
 
     # ------------------------------------------------------------------------------------- the logs
 
@@ -188,10 +230,14 @@ class Run:
         step: how many steps are done; 0 for what was measured before the first one.
         metrics, timings: {name: JSON value}; shown: the text beside the progress bar.
         """
-        if self.first:
-            self.metrics.write(json.dumps({"step": step, **metrics}) + "\n")
-            self.timings.write(json.dumps({"step": step, **timings}) + "\n")
-            self.bar.set_postfix_str(shown, refresh=False)
+        if not self.first:
+            return
+        for log, values in zip(self.logs, (metrics, timings), strict=True):
+            try:
+                log.write(json.dumps({"step": step, **values}) + "\n")
+            except OSError as error:
+                raise InputError(f"{log.name}: {reason(error)}") from None
+        self.bar.set_postfix_str(shown, refresh=False)
 
     def _kept_lines(self, name, start):
         """The lines of a log up to step `start`, without one that a kill cut short.
@@ -221,159 +267,106 @@ class Run:
     def _reopen(self, name, lines):
         """A log that holds these lines, to append to, line by line: a kill can cut one short."""
         path = self.path / name
-        aside = Path(f"{path}.part")
-        aside.write_text("".join(f"{line}\n" for line in lines))
-        os.replace(aside, path)
+        write_text(path, "".join(f"{line}\n" for line in lines))
         return open(path, "a", buffering=1)
 
-    # ------------------------------------------------------------------------------ the checkpoints
-    #
-    # checkpoints/step-N is made aside as step-N.part and renamed when all of it is there. Its
-    # state.json has the sizes of its files and their checksum, by which `_is_whole` sees damage.
+    def _sync_logs(self):
+        """Wait until the logs are on the disk: no checkpoint may know of more steps than they."""
+        for log in self.logs:
+            try:
+                sync(log.name)
+            except OSError as error:
+                raise InputError(f"{log.name}: {reason(error)}") from None
 
-    def _checkpoint(self, step):
-        """The folder of a checkpoint."""
-        return self.path / "checkpoints" / f"step-{step:06d}"
+    # ------------------------------------------------------------------------------ the checkpoints
 
     def _restore(self, state, notes):
         """Read the newest whole checkpoint into `state` and `notes`. Returns its step, or 0."""
-        step = int(all_max(self._newest_whole() if self.first else 0))
-        folder = self._checkpoint(step)
-        # What --keep counts: damaged ones of later steps are not among them.
-        self.saved = [old for old in sorted(folder.parent.glob("step-??????"))
-                      if old.name <= folder.name]
-        if step > 0:
-            _, ranks = processes()
-            dcp.load(tensors(state), checkpoint_id=folder, no_dist=ranks == 1)
-            notes.update(read_json(folder / "state.json")["notes"])
+        step = 0
+        if self.first:
+            # Folders of whole checkpoints, the oldest first; and of what is left of others.
+            self.saved, self.damaged = checkpoints.survey(self.checkpoints, self.identity["run"])
+            for folder in self.damaged:
+                if folder.suffix == ".part":
+                    checkpoints.remove(folder)
+            if self.saved:
+                step = checkpoints.step_of(self.saved[-1])
+        step = int(all_max(step))
+        if step:
+            folder = checkpoints.folder_of(self.checkpoints, step)
+            checkpoints.load(folder, step, state, notes)
             print(f"going on from {folder}")
         return step
-
-    def _newest_whole(self):
-        """The step of the newest whole checkpoint, or 0. Prints which newer ones are ignored."""
-        for folder in sorted(self.path.glob("checkpoints/step-*"), reverse=True):
-            if folder.suffix != ".part" and _is_whole(folder):
-                return int(folder.name.removeprefix("step-"))
-            print(f"{folder}: damaged or half written, ignored")
-        return 0
 
     def _save(self, step, state, notes):
         """Write a checkpoint, then remove those beyond --keep, and damaged ones.
 
         All processes call it: each writes the tensors that it holds.
         """
-        rank, ranks = processes()
-        folder = self._checkpoint(step)
-        aside = folder.with_suffix(".part")
         if self.first:
-            for leftover in folder.parent.glob("*.part"):
-                shutil.rmtree(leftover)
-        barrier()
-        dcp.save(tensors(state), checkpoint_id=aside, no_dist=ranks == 1)
-        written_here = aside.glob(f"__{rank}_*")  # the files that this process wrote
-        crc = all_sum(checksum(written_here))
+            self._sync_logs()
+        folder = checkpoints.folder_of(self.checkpoints, step)
+        checkpoints.save(folder, step, state, notes, self.identity["run"] if self.first else "")
         if self.first:
-            crc += checksum([aside / ".metadata"])
-            sizes = {file.name: file.stat().st_size for file in aside.iterdir()}
-            write_json(aside / "state.json",
-                       {"step": step, "notes": notes, "files": sizes, "checksum": crc})
-            self._publish(aside, folder)
-            self._remove_old()
-        barrier()
-
-    def _publish(self, aside, folder):
-        """Rename a checkpoint into place: from now on a restart goes on from it."""
-        if folder.exists():  # a damaged one, or this run would not have come by here again
-            shutil.rmtree(folder)
-        os.replace(aside, folder)
-        self.saved.append(folder)
-
-    def _remove_old(self):
-        """Remove all checkpoints but the newest --keep of those that were saved."""
-        self.saved = self.saved[-self.flags.keep:]
-        checkpoints = (self.path / "checkpoints").glob("step-??????")
-        for old in set(checkpoints) - set(self.saved):
-            aside = old.with_suffix(".part")
-            os.replace(old, aside)  # first: half of a folder must never pass for a checkpoint
-            shutil.rmtree(aside)
+            self.saved.append(folder)
+            for old in [*self.damaged, *self.saved[:-self.flags.keep]]:
+                if old != folder:
+                    checkpoints.remove(old)
+            self.damaged = []
+            self.saved = self.saved[-self.flags.keep:]
 
 
-# ------------------------------------------------------------------------------ inside a checkpoint
-
-def tensors(state):
-    """{name: tensor} of all parameters and optimizer states.
-
-    state: {name: (transformer, optimizer)}. No tensor is a copy, so that dcp.load fills the state.
-    """
-    found = {}
-    for part, (transformer, optimizer) in state.items():
-        for name, parameter in transformer.named_parameters():
-            found[f"{part}.{name}"] = parameter.detach()
-            for key, value in optimizer.state[parameter].items():
-                found[f"{part}.{name}.{key}"] = value
-    return found
-
-
-def checksum(files):
-    """The sum of the CRC-32 of files: processes can each take some, in any order."""
-    total = 0
-    for file in files:
-        crc = 0
-        with open(file, "rb") as opened:
-            while block := opened.read(1 << 24):
-                crc = zlib.crc32(block, crc)
-        total += crc
-    return total
-
-
-def _is_whole(folder):
-    """Whether a checkpoint's step, files, sizes and checksum are those that state.json names."""
-    try:
-        state = read_object(folder / "state.json")
-    except InputError:  # as a rule there is none
-        return False
-    step = state.get("step")
-    sizes = state.get("files")
-    if not isinstance(step, int) or folder.name != f"step-{step:06d}":
-        return False
-    if not isinstance(sizes, dict) or not isinstance(state.get("notes"), dict):
-        return False
-    files = [folder / name for name in sizes if (folder / name).is_file()]
-    if {file.name: file.stat().st_size for file in files} != sizes:
-        return False
-    return state.get("checksum") == checksum(files)
-
-
-# ---------------------------------------------------------------------------------- folders of runs
-
-def make_folder(path):
-    """Make the folder that --out names. Raises InputError."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {path}: {error.strerror}") from None
-    if not os.access(path, os.W_OK):
-        raise InputError(f"--out {path}: not writable")
-
+# ------------------------------------------------------------------------------------ finished runs
 
 def newest_run(script="", runs=Path("runs")):
     """The folder of the newest finished run under `runs`, or None.
 
-    script: "sft" or "ppo", if it must be a run of that script. Raises InputError if a flags.json
-    cannot be read.
+    script: "sft" or "ppo", if it must be a run of that script. The newest is the one that finished
+    last by its own flags.json; a model without such a record, which no training script here wrote,
+    counts only where no run is. Folders whose files are damaged are passed over.
     """
-    finished = []
-    for config in runs.glob("**/config.json"):
-        if any(config.parent.glob("model*.safetensors")) and _is_of(config.parent, script):
-            finished.append(config)
-    if not finished:
+    found = []
+    for folder in _folders_below(runs):
+        record = _record(folder)
+        if record is not None and record.get("script") == (script or record.get("script")):
+            found.append((_age(folder, record), folder))
+    return max(found)[1] if found else None
+
+
+def _folders_below(top):
+    """The folders below `top`, through links, each place once."""
+    seen = set()
+    for path, names, _ in os.walk(top, followlinks=True):
+        place = os.path.realpath(path)
+        if place in seen:
+            names.clear()  # a link leads back here
+            continue
+        seen.add(place)
+        yield Path(path)
+
+
+def _record(folder):
+    """The flags.json of a finished run, {} if there is none; None if this is no whole model."""
+    index = folder / "model.safetensors.index.json"
+    files = {"model.safetensors"}
+    try:
+        if not kind_of(folder / "config.json"):
+            return None
+        read_object(folder / "config.json")
+        if kind_of(index):
+            files = set(read_object(index)["weight_map"].values())
+        for file in files:
+            with safe_open(folder / file, framework="pt"):  # its length is that of its header
+                pass
+        return read_object(folder / "flags.json") if kind_of(folder / "flags.json") else {}
+    except (InputError, SafetensorError, OSError, KeyError, AttributeError, TypeError):
         return None
-    return max(finished, key=lambda config: config.stat().st_mtime).parent
 
 
-def _is_of(folder, script):
-    """Whether a run's folder is of that script; any folder is of ""."""
-    if not script:
-        return True
-    flags = folder / "flags.json"
-    return flags.exists() and read_object(flags).get("script") == script
+def _age(folder, record):
+    """What finished runs are ordered by. A copy is no newer than the run that it is a copy of."""
+    finished = record.get("finished")
+    if not isinstance(finished, float):
+        finished = 0.0
+    is_at_home = Path(str(record.get("out"))).resolve() == folder.resolve()
+    return finished, is_at_home, os.stat(folder / "config.json").st_mtime

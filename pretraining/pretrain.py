@@ -20,7 +20,8 @@ import json
 import math
 import random
 import shutil
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import plumbing.environment  # noqa: F401 (before torch)
@@ -33,7 +34,7 @@ import tokenizer as tokenizers
 from data.trajectories import read
 from examples import collate
 from losses import weighted_nll
-from plumbing.files import InputError
+from plumbing.files import InputError, kind_of, lock, make_folder, write_json
 from plumbing.flags import cli, flag, parse_flags
 from plumbing.optimizer import adamw, clip_and_step, learning_rate, make_optimizer
 from plumbing.parallel import join
@@ -82,7 +83,8 @@ SYMBOLS = ["▁", "▁▁▁▁", '▁▁▁▁"""', "▁▁▁▁Args:", "Funct
 
 def train_pieces(flags, path):
     """Train the SentencePiece model on made-up documents and the trajectories of --text."""
-    conversations = random_documents(f"pieces {flags.seed}", 2000) + read(flags.text)
+    recorded = read(flags.text)
+    conversations = random_documents(f"pieces {flags.seed}", 2000) + recorded
     texts = [render(turn, conversation.tools) for conversation in conversations
              for turn in conversation.turns]
     tokenizers.train(texts, path, flags.vocab_size, SYMBOLS)
@@ -319,11 +321,12 @@ def load_or_create(flags, out):
         transformer = model.load(flags.init)
         tokenizer = Tokenizer(flags.init)
         tokenizer.must_fit(transformer.config)
-        out.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(tokenizer.path, out / "tokenizer.model")
         return tokenizer, transformer
-    out.mkdir(parents=True, exist_ok=True)
-    train_pieces(flags, out / "tokenizer.model")
+    try:
+        train_pieces(flags, out / "tokenizer.model")
+    except RuntimeError as error:  # SentencePiece
+        raise InputError(f"--vocab-size {flags.vocab_size}: {error}") from None
     tokenizer = Tokenizer(out)
     config = model.Config(tokenizer.vocab_size, flags.hidden_size,
                           8 * math.ceil(flags.hidden_size / 3), flags.layers, flags.heads,
@@ -338,12 +341,19 @@ def main():
     """The command line; see the top of this file."""
     flags = parse_flags({"": Flags()}, __doc__.splitlines()[0])
     out = Path(flags.out)
-    if (out / "config.json").exists():
+    if kind_of(out / "config.json"):
         raise InputError(f"--out {out}: holds a model already; name another, or remove it")
+    if flags.hidden_size % (2 * flags.heads):
+        raise InputError(f"--hidden-size {flags.hidden_size}: must be an even number for each of "
+                         f"the {flags.heads} --heads")
     device = join(flags.device)
+    make_folder(out)
+    held = lock(out)  # noqa: F841 (to the end)
     tokenizer, transformer = load_or_create(flags, out)
     print(f"{sum(p.numel() for p in transformer.parameters()):,} parameters")
     train(transformer.to(device), tokenizer, flags, out, device)
+    write_json(out / "flags.json",
+               {"script": "pretrain", **asdict(flags), "finished": time.time()})
     print(f"checkpoint: {out}")
 
 

@@ -10,6 +10,7 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 import model
 from data.tools import read_tool, write_call
@@ -696,9 +697,9 @@ def test_wrong_embedded_files_are_named(tmp_path):
 def test_the_newest_run_is_the_default_and_the_embedded_model_the_last_resort(tmp_path):
     def checkpoint(path, age):
         path.mkdir(parents=True)
-        for name in ("config.json", "model.safetensors"):
-            (path / name).touch()
-            os.utime(path / name, (1e9 - age, 1e9 - age))
+        (path / "config.json").write_text("{}")
+        save_file({}, path / "model.safetensors")
+        os.utime(path / "config.json", (1e9 - age, 1e9 - age))
         return path
 
     runs, tiny = tmp_path / "runs", tmp_path / "tiny"

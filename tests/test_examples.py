@@ -5,11 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.trajectories import read, read_item
-from examples import Example, build, collate, epoch_steps, micro_batches
+from data.trajectories import Turn, read, read_item
+from examples import (
+    Example,
+    build,
+    collate,
+    epoch_steps,
+    micro_batches,
+    newest_turns,
+    up_to_last_call,
+)
 from plumbing.files import InputError, read_json
 from tests.conftest import ITEMS, item, real
-from tokenizer import Tokenizer, render
+from tokenizer import CallSpan, Encoded, Tokenizer, render
 
 CONVERSATIONS = [read_item(raw) for raw in ITEMS]
 
@@ -57,6 +65,37 @@ def test_too_long_conversations_lose_their_oldest_later_turns(tokenizer_file, wh
     assert calls == [c for c in contents if "Assistant: " + c in expected] and calls
     assert counts["trained calls"] == len(calls) == example.n_calls
     assert counts.get("calls cut off", 0) == len(contents) - len(calls)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_the_oldest_turns_go_however_long_the_conversation_is(data):
+    """Against the rule itself, tried on every oldest turn and every call."""
+    roles = ["system", *data.draw(st.lists(
+        st.sampled_from(["user", "assistant", "function"]), min_size=1, max_size=9))]
+    sizes = data.draw(st.lists(st.integers(1, 5), min_size=len(roles), max_size=len(roles)))
+    max_length = data.draw(st.integers(1, 40))
+    turns = [Turn(role, "") for role in roles]
+    turn_of = np.repeat(np.arange(len(roles)), sizes)
+    stays = {0, roles.index("user") if "user" in roles else 0}
+    calls = []
+    expected = None
+    for turn in np.flatnonzero(np.array(roles) == "assistant"):
+        stop = int(np.cumsum(sizes)[turn])
+        calls.append(CallSpan(turn, stop - 1, stop, 0, 0))
+        for oldest in range(1, turn + 1):
+            kept = [i for i in range(stop) if turn_of[i] in stays or turn_of[i] >= oldest]
+            if len(kept) <= max_length:
+                expected = kept
+                break
+    encoded = Encoded(turn_of, turn_of, turn_of, calls)
+    found = up_to_last_call(encoded, turns, list(range(len(calls))), max_length)
+    assert found.tolist() == (expected or [])
+    whole = next(kept for oldest in range(1, len(roles) + 1)
+                 if len(kept := [i for i, turn in enumerate(turn_of)
+                                 if turn in stays or turn >= oldest]) <= max_length
+                 or oldest == len(roles))
+    assert newest_turns(turn_of, turns, max_length).tolist() == whole
 
 
 def test_inputs_end_at_the_last_trained_label(tokenizer_file):

@@ -9,7 +9,7 @@ import pytest
 from data.trajectories import read_item
 from losses import token_weights
 from show import page
-from tests.conftest import ITEMS, assert_one_line_error, run_script
+from tests.conftest import ITEMS, assert_one_line_error, item, run_script
 from tokenizer import Tokenizer
 
 
@@ -52,6 +52,19 @@ def test_spans_hold_the_text_and_the_weights(tokenizer_file, raw, mae, pkt):
     struck = "".join(text for kind, _, text in parser.spans if kind == "error")
     assert ("town" in struck) == (mae and raw is ITEMS[0])
     assert "script" not in parser.tags and not re.search(r"(src|href|url)\s*[=(]", html)
+
+
+def test_marks_of_direction_are_shown_and_not_obeyed(tokenizer_file):
+    r"""A user's text turned the page around; \x1b reached the terminal."""
+    raw = item(("user", "a\u202ebc\x1b[2J"), ("assistant", 'finish\n{"answer": "d\u2066"}'),
+               id="\u2067title\n")
+    html = page(read_item(raw), Tokenizer(tokenizer_file))
+    assert "<title>Token weights: \\u2067title\\n</title>" in html
+    assert not set(html) & {"\u202e", "\u2066", "\u2067", "\x1b"}
+    parser = Spans()
+    parser.feed(html)
+    shown = "".join(text for _, _, text in parser.spans)
+    assert r"User: a\u202ebc\x1b[2J" in shown and "\\u2066" in shown
 
 
 def test_command_line(tmp_path, tokenizer_file):

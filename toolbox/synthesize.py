@@ -19,6 +19,7 @@ call before a right one (toolbox/mistakes.py), so that MAE has errors to find.
 """
 
 import json
+import os
 import random
 from collections import Counter
 from functools import partial
@@ -27,7 +28,7 @@ from typing import NamedTuple
 
 from data.feedback import Feedback
 from data.tools import write_call
-from plumbing.files import InputError
+from plumbing.files import InputError, make_folder, write_text
 from plumbing.flags import Parser, cli
 from toolbox.chains import noun
 from toolbox.execute import CATEGORIES, TOOLS, schemas
@@ -353,14 +354,15 @@ def main():
                         help="trajectories with an error in train.json; if given, the only file")
     flags = parser.parse_args()
     folder = flags.out
+    is_embedded = flags.error_share == ERROR_SHARE
+    if not is_embedded and os.path.realpath(folder) == str(DATA):
+        raise InputError("--out: name a folder, since this is not the embedded data")
+    make_folder(folder)
     files = embedded_files(flags.error_share)
-    if flags.error_share != ERROR_SHARE:
-        if folder.resolve() == DATA:
-            raise InputError("--out: name a folder, since this is not the embedded data")
+    if not is_embedded:
         files = {"train.json": files["train.json"]}
-    folder.mkdir(parents=True, exist_ok=True)
     for name, items in files.items():
-        (folder / name).write_text(file_text(items), encoding="utf-8")
+        write_text(folder / name, file_text(items))
         golds = Counter(item["gold"].partition("(")[0] for item in items if "gold" in item)
         print(f"{name:<24}{len(items):>6} items" + (f", {len(golds)} tools" if golds else ""))
 

@@ -36,12 +36,12 @@ def serve(flags, tasks):
     Raises InputError where the library lacks a tool or a package.
     """
     tool_library.check(flags.tool_library, tasks)
-    return tool_library.server(flags.tool_library, flags.tool_timeout)
+    return tool_library.server(flags.tool_library, flags.tool_timeout, flags.tool_env)
 
 
 BENCHMARK = Benchmark(
     name="tooleyes", kind="dialogues", read=read_tooleyes, serve=serve,
-    flags=("tool_library", "queries"),
+    flags=("tool_library", "queries", "tool_env"),
     needs={"tool_library": "name the directory that holds the tools, Category/Name/tool.py"},
     source=Source("Junjie-Ye/ToolEyes", "c818fcebe017951570a25e552a7984e40093fd52", "Test_Data", {
         "scenario_data_zero_processed.json":

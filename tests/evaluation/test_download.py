@@ -1,8 +1,8 @@
 """Downloads from a local server that behaves well, cuts connections, ignores ranges, is busy."""
 
 import hashlib
-import os
 import re
+import resource
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -32,6 +32,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.requests, self.cuts, self.statuses, self.ranges = {}, [], [], [], True
+        self.tells = True  # its answers' length
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -48,7 +49,8 @@ class Handler(BaseHTTPRequestHandler):
         if start and start >= len(content):
             return self.send_error(416)
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content) - start))
+        if self.server.tells:
+            self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         cut = self.server.cuts.pop(0) if self.server.cuts else len(content)
         self.wfile.write(content[start:start + cut])
@@ -159,13 +161,37 @@ def test_a_missing_file_is_asked_for_once(server, tmp_path):
     assert left(tmp_path) == [] and len(server.requests) == 1
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_named_and_leaves_nothing(server, tmp_path):
-    """The kernel itself reports ENOSPC: the part is a link to the device that is always full."""
-    part_of(tmp_path / "a.json").symlink_to("/dev/full")
-    with pytest.raises(InputError, match="a.json: No space left on device"):
+    """The kernel itself refuses: no file of this process may have more than ten bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(InputError, match="a.json: File too large"):
+            fetch(f"{server.url}/a.json", tmp_path / "a.json", SHA256)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert left(tmp_path) == []
+
+
+def test_nothing_is_written_through_a_link(server, tmp_path):
+    """The part was a link to a file of the user's, which became the download."""
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    part_of(tmp_path / "a.json").symlink_to(mine)
+    (tmp_path / "b.json").symlink_to(mine)
+    for name in ("a.json", "b.json"):
+        assert fetch(f"{server.url}/a.json", tmp_path / name, SHA256)
+        assert (tmp_path / name).read_bytes() == CONTENT and mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_endless_file_is_given_up(server, tmp_path, monkeypatch, told):
+    """Told: the server says how large it is. Else it just goes on, and would fill the disk."""
+    monkeypatch.setattr(download, "LARGEST", len(CONTENT) - 1)
+    server.tells = told
+    with pytest.raises(InputError, match=f"more than {len(CONTENT) - 1:,}"):
         fetch(f"{server.url}/a.json", tmp_path / "a.json", SHA256)
-    assert left(tmp_path) == [] and os.path.exists("/dev/full")
+    assert left(tmp_path) == []
 
 
 def test_a_place_that_cannot_be_written_is_named(server, tmp_path):

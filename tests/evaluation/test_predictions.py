@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from data.calls import ParseError
 from data.tools import read_tool, write_call
 from evaluation.call_formats import read_calls, read_rotbench
-from evaluation.predictions import append_answers, claim, read_predictions, resume_answers
+from evaluation.predictions import (
+    append_answers,
+    claim,
+    read_predictions,
+    resume_answers,
+    tree_hash,
+)
 from plumbing.files import InputError
 
 FOO = read_tool({"name": "foo",
@@ -212,6 +218,26 @@ def test_answers_are_resumed_and_a_line_cut_off_by_a_kill_is_forgotten(tmp_path)
     assert resume_answers(tmp_path, 0) == {0: "zero", 1: "öne", 3: "three\nlines"}
     append_answers(tmp_path, 0, {2: "two"})
     assert resume_answers(tmp_path, 1) == {0: "zero", 1: "öne", 2: "two", 3: "three\nlines"}
+
+
+def test_an_index_that_comes_twice_with_another_text_is_refused(tmp_path):
+    append_answers(tmp_path, 0, {3: "three"})
+    append_answers(tmp_path, 1, {3: "three"})  # of two numbers of processes, one after the other
+    assert resume_answers(tmp_path, 0) == {3: "three"}
+    append_answers(tmp_path, 1, {3: "four"})
+    with pytest.raises(InputError, match="answers.1.jsonl: line 2: another answer for index 3"):
+        resume_answers(tmp_path, 0)
+
+
+def test_answers_depend_on_what_is_in_a_library(tmp_path):
+    (tmp_path / "A/B").mkdir(parents=True)
+    seen = {tree_hash(""), tree_hash(tmp_path)}
+    for name, text in (("A/B/tool.py", "x = 1"), ("A/B/tool.py", "x = 2"), ("A/data.txt", "")):
+        (tmp_path / name).write_text(text)
+        seen.add(tree_hash(tmp_path))
+    (tmp_path / "A/B/__pycache__").mkdir()
+    (tmp_path / "A/B/__pycache__/tool.pyc").touch()
+    assert len(seen) == 5 and tree_hash(tmp_path) in seen
 
 
 def test_answers_of_another_run_are_refused_by_name(tmp_path):

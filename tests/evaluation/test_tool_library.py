@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import threading
 import time
+from os import getcwd
 from .names import full
 
 
@@ -54,6 +56,11 @@ def hangs(file):
     subprocess.Popen([sys.executable, "-c",
                       "import sys, time; time.sleep(2); open(sys.argv[1], 'w').close()", file])
     print("started", flush=True)
+    time.sleep(1000)
+
+
+def waits(file):
+    open(file, "w").write(str(os.getpid()))
     time.sleep(1000)
 
 
@@ -119,7 +126,7 @@ def folder(tmp_path_factory):
     documents = [schema(name)["function"] for name in NAMES if name != "get_temperature"]
     documents.append(schema("get_temperature", "How warm is it?", ["city"], city="string",
                             unit="string")["function"])
-    documents.append(schema("not_implemented")["function"])
+    documents += [schema(name)["function"] for name in ("getcwd", "full", "not_implemented")]
     (place / "config_gpt4.json").write_text(json.dumps(documents))
     (root / "queries.json").write_text(json.dumps([
         {"query": "How warm is it in Oslo?", "path": "ToolEyes/Tool_Library/Weather/Local",
@@ -133,8 +140,9 @@ def task(folder):
     return tool_library.read_queries(folder, folder / "queries.json")[0]
 
 
-def call(folder, task, name, seconds=60, **arguments):
-    return tool_library.run(folder, task, Call(name, arguments, (0, len(name))), seconds)
+def call(folder, task, name, seconds=60, env="", **arguments):
+    execute = tool_library.server(folder, seconds, env)
+    return execute(task, Call(name, arguments, (0, len(name))))
 
 
 def test_queries_have_the_tools_of_their_folder_and_the_two_that_every_dialogue_needs(folder, task):
@@ -142,10 +150,32 @@ def test_queries_have_the_tools_of_their_folder_and_the_two_that_every_dialogue_
     assert [tool.name for tool in task.tools[-3:]] == ["not_implemented", "ask_to_user", "finish"]
 
 
+def test_a_tool_ends_with_the_evaluation_whatever_ends_that(folder, task, tmp_path):
+    """A killed evaluate.py left its tool running for good: here as a child that is killed."""
+    child = os.fork()
+    if not child:
+        call(folder, task, "waits", file=str(tmp_path / "process"))
+        os._exit(0)
+    while not (tmp_path / "process").exists() or not (tmp_path / "process").read_text():
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    for _ in range(500):
+        if not Path("/proc", (tmp_path / "process").read_text()).exists():
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("the tool went on")
+
+
 def test_a_result_is_json_as_the_tool_returned_it(folder, task, monkeypatch):
     monkeypatch.setenv("WEATHER_KEY", "k")
-    result = {"city": "Oslo, Norway", "temperature": 7, "unit": "C", "environment": "k"}
+    result = {"city": "Oslo, Norway", "temperature": 7, "unit": "C", "environment": None}
     assert json.loads(call(folder, task, "get_temperature", city="Oslo")) == result
+    named = call(folder, task, "get_temperature", env="WEATHER_KEY", city="Oslo")
+    assert json.loads(named) == result | {"environment": "k"}
+    with pytest.raises(InputError, match="--tool-env NEWS_KEY: is not set"):
+        tool_library.server(folder, 1, "WEATHER_KEY,NEWS_KEY")
     odd = {"a b": [None, True, 1.5, {"é": "\"'\\\n\u2028𝕏"}], "code:": "__import__('os')"}
     assert json.loads(call(folder, task, "echo", **odd)) == odd
 
@@ -163,7 +193,11 @@ def test_a_result_is_json_as_the_tool_returned_it(folder, task, monkeypatch):
      Feedback.PARAMETER_HALLUCINATION),
     ("get_rain", {}, "name 'get_rain' is not defined", Feedback.TOOL_HALLUCINATION),
     # Not offered.
-    ("full", {"city": "x"}, "name 'full' is not defined", Feedback.TOOL_HALLUCINATION),
+    ("name", {"city": "x"}, "name 'name' is not defined", Feedback.TOOL_HALLUCINATION),
+    # Offered, but only imported by the library: it could be os.system.
+    ("getcwd", {}, "name 'getcwd' is not defined", Feedback.TOOL_CALL_FAILURE),
+    # Imported from the library itself.
+    ("full", {"city": "Bergen"}, '"Bergen, Norway"', Feedback.ALL_RIGHT),
     ("exits", {}, "Error: the tool gave no result (status 3).", Feedback.OTHERS),
     ("dies", {}, "Error: the tool gave no result (status 5).", Feedback.OTHERS),
     ("asks", {}, "Error: EOF when reading a line", Feedback.OTHERS),

@@ -14,7 +14,6 @@ from plumbing.files import InputError
 from plumbing.flags import flag, parse_flags
 from plumbing.optimizer import NotFinite, adamw, clip_and_step
 from plumbing.parallel import all_sum, all_sums, own_device
-from plumbing.runs import newest_run
 from tests.conftest import assert_one_line_error, run_script
 
 
@@ -112,24 +111,6 @@ def test_defaults_are_the_embedded_files_whatever_the_working_directory():
 
 def test_ppo_names_the_command_that_makes_what_it_needs(tmp_path):
     assert_one_line_error(run_script(ppo.__file__, cwd=tmp_path), "--model", "python sft.py")
-
-
-def test_the_newest_finished_run_of_a_script(tmp_path):
-    def run(name, script, age, files=("config.json", "model.safetensors")):
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "flags.json").write_text('{"script": "%s"}' % script)
-        for file in files:
-            (folder / file).touch()
-            os.utime(folder / file, (1e9 - age, 1e9 - age))
-
-    assert newest_run("sft", tmp_path) is None
-    run("old", "sft", 20)
-    run("new", "sft", 10)
-    run("other", "ppo", 5)
-    run("cut", "sft", 1, ["x.json"])
-    assert newest_run("sft", tmp_path).name == "new"
-    assert newest_run("", tmp_path).name == "other"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

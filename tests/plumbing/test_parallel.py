@@ -29,6 +29,7 @@ from plumbing import parallel
 from plumbing.flags import flag_name
 from plumbing.optimizer import make_optimizer
 from plumbing.parallel import share_evenly
+from plumbing.stop import SIGNALS
 from prompts import read
 from tests.conftest import ITEMS, item
 from tokenizer import Tokenizer
@@ -221,7 +222,7 @@ def train(script, model_dir, data_file, out, **options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", [script.__file__, *arguments])
         patch.setattr(script, "join", lambda name: torch.device("cpu"))
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             script.main()
         finally:

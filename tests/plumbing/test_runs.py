@@ -3,23 +3,27 @@
 Runs are forked children; what they leave in their folder is judged.
 """
 
+import errno
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
+import threading
 import time
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import model
 import ppo
 import sft
-from plumbing import runs
+from plumbing import checkpoints
 from plumbing.files import InputError
+from plumbing.runs import newest_run
 from tests.conftest import ITEMS
 from tests.plumbing.test_parallel import difference, run_processes, train
 
@@ -85,8 +89,8 @@ def wait_for_step(process, folder, step):
 
 
 def killer(monkeypatch, place, call):
-    """The process kills itself at the `call`-th use of os.replace, or of dcp.save in runs.py."""
-    module = {"replace": os, "save": runs.dcp}[place]
+    """The process kills itself at the `call`-th use of checkpoints.save_file or of a call of os."""
+    module = checkpoints if place == "save_file" else os
     original = getattr(module, place)
     calls = []
 
@@ -104,8 +108,8 @@ def test_killed_at_any_write_and_started_again_it_ends_bit_for_bit_the_same(
         tmp_path, model_dir, data_file, straight, script, monkeypatch):
     folder = tmp_path / "run"
     options = {**RUNS[script], "eval_data": data_file}
-    for place, call in (("save", 2), ("replace", 3), ("replace", 5), ("replace", 7),
-                        ("replace", 9)):
+    for place, call in (("save_file", 2), ("replace", 3), ("fsync", 9), ("replace", 6),
+                        ("unlink", 9), ("rmdir", 1), ("fsync", 13)):
         with monkeypatch.context() as patch:
             killer(patch, place, call)
             status = in_child(lambda: train(script, model_dir, data_file, folder, **options))
@@ -134,25 +138,43 @@ def test_a_signal_ends_the_run_after_the_step_with_everything_saved(
     assert_same_result(folder, straight[sft])
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path, model_dir, data_file, monkeypatch):
+@pytest.mark.parametrize("signals, status", [
+    # as torchrun passes on what it and its processes got, as systemd and a closed terminal do
+    ([signal.SIGTERM, signal.SIGTERM], 143),
+    ([signal.SIGINT, signal.SIGINT, signal.SIGTERM], 130),
+    ([signal.SIGHUP, signal.SIGTERM, signal.SIGINT], 129),
+    # somebody who will not wait: another Ctrl-C, later than a second
+    ([signal.SIGINT, None, signal.SIGINT], -signal.SIGINT),
+    ([signal.SIGTERM, None, signal.SIGTERM, signal.SIGHUP, signal.SIGINT], -signal.SIGINT),
+])
+def test_one_request_may_come_as_several_signals(
+        tmp_path, model_dir, data_file, monkeypatch, signals, status):
+    """None: a pause of more than a second. The step at hand takes longer than all of them."""
     folder = tmp_path / "run"
     original = sft.train_step
 
     def slow(*arguments):
         (folder / "in-step").touch()
-        time.sleep(30)
+        if len(os.listdir(folder / "checkpoints")) == 0:
+            for _ in range(20):
+                time.sleep(0.1)
         return original(*arguments)
 
-    def stop(process):
+    def send(process):
         while not (folder / "in-step").exists():
             time.sleep(0.005)
-        os.kill(process.pid, signal.SIGINT)
-        time.sleep(0.2)
-        os.kill(process.pid, signal.SIGTERM)
+        for number in signals:
+            if number is None:
+                time.sleep(1.1)
+            else:
+                os.kill(process.pid, number)
+                time.sleep(0.05)
 
     monkeypatch.setattr(sft, "train_step", slow)
-    status = in_child(lambda: train(sft, model_dir, data_file, folder, **RUNS[sft]), stop)
-    assert status == -signal.SIGTERM and not list((folder / "checkpoints").iterdir())
+    options = RUNS[sft] | {"save_every": 0}
+    ended = in_child(lambda: train(sft, model_dir, data_file, folder, **options), send)
+    assert ended == status
+    assert len(list((folder / "checkpoints").iterdir())) == (status > 0)
 
 
 @pytest.fixture
@@ -161,10 +183,11 @@ def cut_short(tmp_path, model_dir, data_file, monkeypatch):
     folder = tmp_path / "run"
     options = {**RUNS[sft], "keep": 2}
     with monkeypatch.context() as patch:
-        killer(patch, "save", 4)
+        killer(patch, "save_file", 4)
         in_child(lambda: train(sft, model_dir, data_file, folder, **options))
-    checkpoints = sorted(path.name for path in (folder / "checkpoints").iterdir())
-    assert checkpoints == ["step-000002", "step-000003"]
+    made = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert made == ["step-000002", "step-000003", "step-000004.part"]
+    shutil.rmtree(folder / "checkpoints/step-000004.part")
     return folder, options
 
 
@@ -172,12 +195,12 @@ def test_half_written_and_damaged_checkpoints_are_passed_over_with_a_line(
         cut_short, model_dir, data_file, straight, capsys):
     folder, options = cut_short
     shutil.copytree(folder / "checkpoints/step-000003", folder / "checkpoints/step-000004.part")
-    file = next((folder / "checkpoints/step-000003").glob("*.distcp"))
+    file = folder / "checkpoints/step-000003/rank-0.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
     train(sft, model_dir, data_file, folder, **options)
     out = capsys.readouterr().out
-    assert "step-000004.part: damaged or half written, ignored" in out
-    assert "step-000003: damaged or half written, ignored" in out
+    assert "step-000004.part: damaged or half written; ignored" in out
+    assert "step-000003/rank-0.safetensors: damaged; ignored" in out
     assert "going on from" in out and "step-000002" in out
     assert_same_weights(folder, straight[sft])
     assert len(list((folder / "checkpoints").iterdir())) == 2  # --keep, and no leftovers
@@ -187,19 +210,20 @@ def test_a_damaged_checkpoint_is_not_kept_in_place_of_a_new_one(
         cut_short, model_dir, data_file, straight, monkeypatch):
     """One of a later step counted as the newest: each new one was removed as soon as made."""
     folder, options = cut_short
-    checkpoints = folder / "checkpoints"
-    (checkpoints / "step-000003").rename(checkpoints / "step-000009")
+    made = folder / "checkpoints"
+    (made / "step-000003").rename(made / "step-000009")
     with monkeypatch.context() as patch:
-        killer(patch, "save", 2)
+        killer(patch, "save_file", 2)
         in_child(lambda: train(sft, model_dir, data_file, folder, **options | {"keep": 1}))
-    assert [path.name for path in checkpoints.iterdir()] == ["step-000003"]
+    assert sorted(path.name for path in made.iterdir()) == ["step-000003", "step-000004.part"]
     train(sft, model_dir, data_file, folder, **options)
     assert_same_weights(folder, straight[sft])
 
 
 def all_bytes(folder):
-    """{path: bytes} of all files of a folder."""
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """{path: bytes} of all files of a folder but the lock, which names its last holder."""
+    return {path: path.read_bytes() for path in folder.rglob("*")
+            if path.is_file() and path.name != "lock"}
 
 
 def test_another_run_than_the_one_in_the_folder_is_refused_by_name(
@@ -328,3 +352,146 @@ def test_a_loss_that_is_no_number_stops_before_the_step_and_keeps_the_checkpoint
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-000002"]
     monkeypatch.setattr(script, name, original)
     train(script, model_dir, data_file, folder, **RUNS[script])  # and from there it can go on
+
+
+def test_a_second_command_on_a_folder_is_told_who_has_it(
+        tmp_path, model_dir, data_file, straight, capfd):
+    """Two commands on one --out left a log that lacked steps for good."""
+    folder = tmp_path / "run"
+    options = {**RUNS[sft], "eval_data": data_file}
+    statuses = []
+
+    def second(process):
+        wait_for_step(process, folder, 1)
+        for script in RUNS:
+            with pytest.raises(InputError) as error:
+                train(script, model_dir, data_file, folder, **RUNS[script])
+            statuses.append(f"in use by process {process.pid} on " in str(error.value))
+
+    assert in_child(lambda: train(sft, model_dir, data_file, folder, **options), second) == 0
+    assert statuses == [True, True]
+    assert_same_result(folder, straight[sft])
+
+
+def test_what_the_bits_depend_on_is_named_when_it_differs(
+        cut_short, model_dir, data_file, capsys, monkeypatch):
+    folder, options = cut_short
+    flags = json.loads((folder / "flags.json").read_text())
+    assert flags["threads"] == torch.get_num_threads() and flags["torch"] == torch.__version__
+    changed = {"threads": 7, "cpu": "AVX9", "torch": "1.0", "code": "abc"}
+    (folder / "flags.json").write_text(json.dumps(flags | changed))
+    train(sft, model_dir, data_file, folder, **options)
+    out = capsys.readouterr().out
+    for name, old in changed.items():
+        assert f"began with {name} {old}, now {flags[name]}; bits may differ" in out
+
+
+def test_data_from_a_pipe_are_read_and_another_pipe_is_refused(
+        tmp_path, model_dir, data_file, straight):
+    """They hashed as nothing: on resume any other file was accepted."""
+    folder = tmp_path / "run"
+    text = data_file.read_text()
+    options = {**RUNS[sft], "save_every": 1, "eval_data": data_file}
+
+    def piped(name, text):
+        os.mkfifo(tmp_path / name)
+        threading.Thread(target=lambda: (tmp_path / name).write_text(text)).start()
+        return tmp_path / name
+
+    def work():
+        killer(pytest.MonkeyPatch(), "save_file", 3)
+        train(sft, model_dir, piped("first", text), folder, **options)
+
+    assert in_child(work) == -signal.SIGKILL
+    with pytest.raises(InputError, match="--data .*second: not the contents"):
+        train(sft, model_dir, piped("second", text.replace("Bergen", "Geilo")), folder, **options)
+    train(sft, model_dir, piped("third", text), folder, **options)
+    assert_same_result(folder, straight[sft])
+
+
+def test_a_user_s_folder_among_the_checkpoints_outlives_the_run(
+        cut_short, model_dir, data_file, straight):
+    folder, options = cut_short
+    made = folder / "checkpoints"
+    shutil.copytree(made / "step-000002", made / "step-backup")
+    shutil.copytree(made / "step-000003", made / "step-000004.part")  # as a kill leaves it
+    train(sft, model_dir, data_file, folder, **options | {"save_every": 0})
+    assert_same_weights(folder, straight[sft])
+    left = sorted(path.name for path in made.iterdir())
+    assert left == ["step-000002", "step-000003", "step-backup"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_call_that_fails_is_one_line_and_nothing_is_lost(
+        cut_short, model_dir, data_file, straight, monkeypatch, number):
+    """In turn: at the sync of tensors, at the rename of a checkpoint, at the export, on reading."""
+    folder, options = cut_short
+    options = options | {"eval_data": ""}
+    for place, call in (("fsync", 9), ("replace", 6), ("replace", 10), ("open", 1)):
+        original = getattr(os, place)
+        calls = []
+
+        def failing(*arguments, original=original, calls=calls, call=call, place=place):
+            calls.append(0)
+            if len(calls) == call and (place != "open" or "lock" in str(arguments[0])):
+                raise OSError(number, os.strerror(number))
+            return original(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, place, failing)
+            with pytest.raises(InputError, match=re.escape(os.strerror(number))) as error:
+                train(sft, model_dir, data_file, folder, **options)
+        assert str(folder) in str(error.value)
+    train(sft, model_dir, data_file, folder, **options)
+    assert_same_weights(folder, straight[sft])
+
+
+# ------------------------------------------------------------------------------------ finished runs
+
+def finished(folder, script, when, **more):
+    """The files of a run of a script that ended at a time."""
+    folder.mkdir(parents=True)
+    flags = {"script": script, "out": str(folder), "finished": float(when), **more}
+    (folder / "flags.json").write_text(json.dumps(flags))
+    save_file({}, folder / "model.safetensors")
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def test_the_newest_run_is_the_one_that_finished_last_by_its_own_record(tmp_path):
+    runs = tmp_path / "runs"
+    assert newest_run("sft", runs) is None
+    new = finished(runs / "new", "sft", 20)
+    finished(runs / "touched since", "sft", 10)
+    assert newest_run("sft", runs) == newest_run("", runs) == new
+    shutil.copytree(new, runs / "a copy")
+    shutil.copytree(new, runs / "z copy")
+    assert newest_run("sft", runs) == new
+    other = finished(runs / "other", "ppo", 30)
+    assert newest_run("sft", runs) == new and newest_run("", runs) == other
+
+
+def test_what_is_damaged_beside_the_newest_run_neither_wins_nor_stops_anything(tmp_path):
+    runs = tmp_path / "runs"
+    good = finished(runs / "good", "sft", 20)
+    cut = finished(runs / "cut", "sft", 30)
+    (cut / "model.safetensors").write_bytes(b"\x08")
+    (finished(runs / "config", "sft", 40) / "config.json").write_text("{")
+    (finished(runs / "flags", "sft", 50) / "flags.json").write_bytes(b"\xff")
+    shard = finished(runs / "shard", "sft", 60)
+    (shard / "model.safetensors.index.json").write_text('{"weight_map": {"a": "absent"}}')
+    (finished(runs / "unfinished", "sft", 70) / "config.json").unlink()
+    finished(runs / "odd", "sft", 80, finished="tomorrow")
+    (runs / "loop").symlink_to(".")
+    (runs / "broken").symlink_to("absent")
+    assert newest_run("sft", runs) == newest_run("", runs) == good
+    finished(tmp_path / "disk/far", "sft", 90)
+    (runs / "link").symlink_to(tmp_path / "disk")
+    assert newest_run("sft", runs) == runs / "link/far"
+
+
+def test_a_run_records_when_it_finished(straight):
+    for script, folder in straight.items():
+        flags = json.loads((folder / "flags.json").read_text())
+        assert 0 < time.time() - flags["finished"] < 3600
+        assert newest_run(script.__name__, folder.parent) == folder

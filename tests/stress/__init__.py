@@ -1,1 +1,1 @@
-"""Stress: kills, hostile input, a fuzzed parser. The scripts take minutes, test_hostile.py less."""
+"""Stress: kills, power cuts, hostile input, a fuzzed parser; only test_hostile.py takes seconds."""

@@ -5,8 +5,9 @@
 Each case is a valid set of inputs with one thing broken, and knows which one: a required key that
 is dropped, has a wrong type or comes twice; NaN, half a surrogate pair, absurd numbers, deep
 nesting; a file that is cut, empty, absent, unreadable, a directory or no UTF-8; weights whose
-header, shapes, types or values lie; a tokenizer that is cut or overwritten; wrong flags; damage
-in a run's own folder.
+header, shapes, types or values lie; a tokenizer that is cut or overwritten; wrong flags; paths that
+are too long, closed, devices, links to themselves or no UTF-8, for every script; damage in a run's
+own folder.
 
 A case must end in one line that begins with "error:" and names the file or flag, with exit status
 2, and every file must be as it was. Marks inside the values of calls are no error: such predictions
@@ -45,16 +46,24 @@ import evaluate
 import model
 import ppo
 import sft
+import show as show_page
 import tokenizer
+from data import feedback
 from data.tools import write_call
+from evaluation import download
 from evaluation.benchmarks import __main__ as benchmarks
 from evaluation.benchmarks.bfcl import CATEGORIES
-from plumbing import runs
+from plumbing import checkpoints
 from plumbing.flags import cli
+from pretraining import pretrain
 from tests.conftest import CONFIG, ITEMS, ROOT, schema
+from toolbox import synthesize
 
 SCRIPTS = {"sft.py": sft.main, "ppo.py": ppo.main, "evaluate.py": evaluate.main,
-           "-m evaluation.benchmarks": benchmarks.main}
+           "-m evaluation.benchmarks": benchmarks.main, "model.py": model.main,
+           "show.py": show_page.main, "-m data.feedback": feedback.main,
+           "-m evaluation.download": download.main, "-m pretraining.pretrain": pretrain.main,
+           "-m toolbox.synthesize": synthesize.main}
 LIMIT = 120         # seconds until a case counts as hanging
 MEMORY = 6 * 2**30  # bytes that a case may take beyond what it starts with
 CPU = ["--device", "cpu"]
@@ -171,16 +180,16 @@ def _write_runs(folder):
 
 def _die_at_save(number):
     """Make this process kill itself at its checkpoint `number`, counted from 1."""
-    original = runs.dcp.save
+    original = checkpoints.save_file
     calls = []
 
-    def save(*arguments, **more):
+    def save_file(*arguments, **more):
         calls.append(0)
         if len(calls) == number:
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*arguments, **more)
 
-    runs.dcp.save = save
+    checkpoints.save_file = save_file
 
 
 KEPT = ["--save-every", "1", "--keep", "2"]
@@ -261,9 +270,14 @@ def in_process(command, folder):
 
 
 def state(folder):
-    """{path: hash} of all files in a folder; for a directory or a broken link its kind."""
+    """{path: hash} of all files in a folder; for a directory or a broken link its kind.
+
+    A lock, which names its last holder, is left out.
+    """
     found = {}
     for path in sorted(folder.rglob("*")):
+        if path.name == "lock":
+            continue
         if path.is_file():
             found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
         else:
@@ -275,7 +289,8 @@ def run(case, folder, execute=in_child):
     """Run a case in its folder -> Result."""
     before = state(folder)
     if execute is in_child:
-        unprivileged = "unreadable" in case.what  # for root everything is readable
+        # for root everything is readable
+        unprivileged = "unreadable" in case.what or "closed" in case.what
         status, out, err = in_child(case.command, folder, unprivileged=unprivileged)
     else:
         status, out, err = execute(case.command, folder)
@@ -788,9 +803,49 @@ def flag_case(rng, kind, folder):
     return Case(kind, f"{script} {words}", [*command, *words.split()], names)
 
 
+# ------------------------------------------------------------------------------------------- paths
+
+NO_FILE = {"too long": "x" * 300, "in a closed folder": "closed/in", "below a file": "raw.json/x",
+           "a link to itself": "loop", "not UTF-8": os.fsdecode(b"a\xff")}
+NO_INPUT = NO_FILE | {"a device": "/dev/zero", "an empty folder": "empty", "absent": "absent"}
+# Commands to which a path is added: one that is read, and one that is written.
+READERS = (
+    [*SFT, "--model"], [*SFT, "--data"], [*SFT, "--tokenizer"], [*SFT, "--eval-data"],
+    [*SFT, "--plan", "8", "--model"], [*PPO, "--data"], [*PPO, "--data", "pairs.json", "--model"],
+    [*PPO, "--data", "pairs.json", "--eval-data"], [*EVALUATE, "--model"],
+    [*EVALUATE, "--predictions"], ["evaluate.py", "--predictions", "predictions.jsonl", "--data"],
+    [*LIBRARY, "--queries"], [*LIBRARY, "--tool-library"],
+    ["evaluate.py", "--bench", "transcripts", "--predictions"],
+    ["-m evaluation.benchmarks", "rotbench", "--data"], ["-m data.feedback"], ["show.py"],
+    ["show.py", "raw.json", "--tokenizer"], ["model.py", "--init", "m/config.json", "new",
+                                             "--tokenizer"],
+    ["-m pretraining.pretrain", "--out", "new", "--text"],
+    ["-m pretraining.pretrain", "--out", "new", "--init"])
+WRITERS = (
+    [*SFT, "--out"], [*PPO, "--data", "pairs.json", "--out"],
+    [*EVALUATE, "--predictions", "predictions.jsonl", "--out"],
+    ["model.py", "--init", "m/config.json"], ["-m pretraining.pretrain", "--out"],
+    ["-m toolbox.synthesize", "--out"],
+    ["-m evaluation.download", "rotbench", "--base-url", "http://127.0.0.1:9", "--to"])
+
+
+def path_case(rng, kind, folder):
+    """A path at which nothing can be read, or nothing written."""
+    (folder / "loop").symlink_to("loop")
+    (folder / "empty").mkdir()
+    (folder / "closed").mkdir(mode=0o444)  # its names can be read, and nothing else
+    commands, paths = rng.choice(((READERS, NO_INPUT), (WRITERS, NO_FILE)))
+    command = rng.choice(commands)
+    what = rng.choice(sorted(paths))
+    path = paths[what]
+    shown = path.encode(errors="backslashreplace").decode()
+    return Case(kind, f"{' '.join(command[:1] + command[-1:])}: {what}", [*command, path],
+                (shown, "First_Turn", "--out new"))
+
+
 # ------------------------------------------------------------------------------- a run's own files
 
-IDENTITY = ("lr", "epochs", "batch_size", "script", "contents", "seed")
+IDENTITY = ("lr", "epochs", "batch_size", "script", "contents", "seed", "run")
 # Damage to a file of answers that leaves what may be a line that a kill cut off.
 LIKE_A_KILL = ("cut", "empty", "white space", "another value", "deep", "random bytes", "NUL bytes",
                "UTF-16", "more after the end")
@@ -806,9 +861,9 @@ def run_case(rng, kind, folder):
     newest = max((out / "checkpoints").iterdir())
     which = rng.choice(["flags", "log", "state", "tensors", "tensors"])
     if which == "tensors":
-        path = rng.choice(sorted(newest.glob(".metadata")) + sorted(newest.glob("*.distcp")))
-        how = rng.choice(["cut", "absent", "empty", "NUL bytes", "random bytes",
-                          "a flipped bit", "a flipped bit"])
+        path = newest / "rank-0.safetensors"
+        how = rng.choice(["cut", "absent", "empty", "NUL bytes", "random bytes", "a directory",
+                          "a link to itself", "unreadable", "a flipped bit", "a flipped bit"])
         what = flip_bit(rng, path) if how == "a flipped bit" else break_file(rng, path, how)
         return Case(kind, f"{own}, {path.name}: {what}", command, (newest.name,))
     path = {"flags": out / "flags.json", "state": newest / "state.json",
@@ -820,7 +875,7 @@ def run_case(rng, kind, folder):
         what = break_log(rng, path)
     else:
         value = json.loads(path.read_text())
-        known = IDENTITY if which == "flags" else ("step", "files", "notes")
+        known = IDENTITY if which == "flags" else ("step", "files", "notes", "run", "sha256")
         keys = [key for key in known if key in value]
         changes = (drop, nothing, wrong_type, twice, misspelt, no_number)
         what = change_a_key(rng, value, keys, changes)
@@ -922,8 +977,8 @@ def tags_case(rng, kind, folder):
 
 KINDS = {**dict.fromkeys(FORMATS, json_case),  # kind of input -> function that makes a case
          "config.json": config_case, "safetensors": weights_case, "safetensors index": index_case,
-         "tokenizer.model": tokenizer_case, "flags": flag_case, "a run's own files": run_case,
-         "tags inside values": tags_case}
+         "tokenizer.model": tokenizer_case, "flags": flag_case, "paths": path_case,
+         "a run's own files": run_case, "tags inside values": tags_case}
 
 
 def make(seed, number, valid, folder):
@@ -975,7 +1030,8 @@ def main():
         for execute in ways:
             case = make(flags.seed, number, valid, here)
             # For root, who may own the process, everything is readable.
-            if execute is in_child or "unreadable" not in case.what:
+            for_root = "unreadable" not in case.what and "closed" not in case.what
+            if execute is in_child or for_root:
                 result = run(case, here, execute)
                 if execute is in_child:
                     table[case.kind][result.verdict] += 1

@@ -1,18 +1,27 @@
-"""Does a run survive SIGKILL? Kill sft.py and ppo.py at random moments, restart, compare.
+"""Does a run survive? Kill sft.py and ppo.py, let calls fail, flip bits; restart and compare.
 
-    python -m tests.stress.kill --kills 50 --out DIR
+    python -m tests.stress.kill --kills 50 --out DIR    # at random moments
+    python -m tests.stress.kill --calls 50 --out DIR    # before, within, after calls for files
+    python -m tests.stress.kill --fails 50 --out DIR    # such calls fail: a full disk, I/O errors
+    python -m tests.stress.kill --flips --out DIR       # all bits of a state.json, 500 of tensors
 
-The script starts every killed run again with the same command until it ends; then its weights and
-metrics must be those of an unkilled run, bit for bit. The runs write a checkpoint after every step,
-so that many kills hit one.
+The script starts every run that it disturbed again with the same command until it ends; then its
+weights and metrics must be those of an undisturbed run, bit for bit. The runs write a checkpoint
+after every step. --processes 2 kills runs of two processes, as torchrun would start them: one is
+killed, and the other one after it. --calls and --fails need a C compiler: tests/stress/shim.c is
+preloaded. tests/stress/disturb.py has power cuts, two runs at once, and signals.
 """
 
 import argparse
+import ctypes
+import errno
 import json
 import multiprocessing
 import os
 import random
 import shutil
+import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,13 +32,20 @@ import model
 import ppo
 import sft
 import tokenizer
+from plumbing import checkpoints
+from plumbing.flags import cli
 from tests.conftest import CONFIG, ITEMS
 
 COMMON = ["--dtype", "fp32", "--device", "cpu", "--save-every", "1"]
 FLAGS = {sft: ["--epochs", "2"],
          ppo: ["--num-prompts", "16", "--batch-size", "2", "--epochs", "1",
                "--max-new-tokens", "8", "--show-every", "0"]}
+SHIM = Path(__file__).with_name("shim.c")
+BEFORE, WITHIN, AFTER = -1, -2, -3  # what shim.c does at a call; or an errno
+ERRORS = (errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EACCES)
 
+
+# --------------------------------------------------------------------------------------- the runs
 
 def prepare(out):
     """Write a small random model with its tokenizer, and data."""
@@ -41,21 +57,60 @@ def prepare(out):
     model.save(model.initialise(model.read_config(out / "model/config.json")), out / "model")
 
 
-def start(script, out, folder):
-    """A forked child that runs the command; so only this process pays for the imports."""
-    def child():
+def start(script, out, folder, ranks=1, shim=None):
+    """Forked children that run the command; so only this process pays for the imports.
+
+    shim: (call, what is done at it) for the last of the processes; see shim.c.
+    """
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+
+    def child(rank):
+        if ranks > 1:
+            os.environ.update(RANK=str(rank), WORLD_SIZE=str(ranks),
+                              MASTER_ADDR="localhost", MASTER_PORT=str(port))
         sys.argv = [script.__file__, "--model", str(out / "model"),
                     "--data", str(out / "data.json"), "--eval-data", str(out / "data.json"),
                     "--out", str(folder), *COMMON, *FLAGS[script]]
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        script.main()
-        os._exit(0)
+        said = os.open(out / f"said.{rank}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 (as long as the child lives)
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 (likewise)
+        if shim and rank == ranks - 1:
+            library().shim_set(os.fsencode(folder), *shim)
+        status = 0
+        try:
+            cli(script.main)
+        except SystemExit as end:
+            status = end.code or 0
+        if shim and rank == ranks - 1:
+            (out / "seen").write_text(str(library().shim_seen()))
+        sys.stdout.flush()
+        os._exit(status)
 
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    return process
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=child, args=(rank,)) for rank in range(ranks)]
+    for process in processes:
+        process.start()
+    return processes
+
+
+def library():
+    """The functions of shim.c, which is preloaded."""
+    return ctypes.CDLL(None)
+
+
+def wait(processes, seconds=None):
+    """Wait for all; once one has died, the others are killed, as torchrun would do."""
+    deadline = time.monotonic() + (seconds or 1e9)
+    while time.monotonic() < deadline and any(process.is_alive() for process in processes):
+        if any(process.exitcode not in (None, 0) for process in processes):
+            for process in processes:
+                process.kill()
+        time.sleep(0.002)
+    return [process.exitcode for process in processes]
 
 
 def is_writing(folder, began):
@@ -67,77 +122,174 @@ def is_writing(folder, began):
 
 
 def result(folder):
-    """The bytes of a run's weights and metrics."""
+    """The bytes of a run's weights and metrics; and that no file is left half written."""
+    assert not list(folder.rglob("*.part")), "left half written"
     return [(folder / name).read_bytes() for name in ("model.safetensors", "metrics.jsonl")]
 
 
-class Killer:
-    """Runs a command again and again, and kills it, until it has ended by itself."""
+# ------------------------------------------------------------------------------------ the disturber
 
-    def __init__(self, out, kills, seed):
+class Disturber:
+    """Runs a command again and again, and disturbs it, until it has ended by itself."""
+
+    def __init__(self, out, ranks, times, rng):
         self.out = out
-        self.kills_left = kills
-        self.rng = random.Random(seed)
-        self.seconds = {}  # script -> what an unkilled run takes
-        self.kills = 0
-        self.saving = 0    # kills while a file was being written
+        self.ranks = ranks
+        self.left = times
+        self.rng = rng
+        self.seconds = {}  # script -> what an undisturbed run takes
+        self.calls = {}    # script -> calls that change files, in an undisturbed run
+        self.done = 0
+        self.writing = 0   # kills while a file was being written
 
-    def time(self, script):
-        """Run the command once, unkilled -> what it wrote."""
+    def straight(self, script, shim):
+        """Run the command once, undisturbed -> what it wrote."""
+        folder = self.out / script.__name__
         began = time.perf_counter()
-        start(script, self.out, self.out / script.__name__).join()
+        wait(start(script, self.out, folder, self.ranks, (0, 0) if shim else None))
         self.seconds[script] = time.perf_counter() - began
-        return result(self.out / script.__name__)
+        if shim:
+            self.calls[script] = int((self.out / "seen").read_text())
+        return result(folder)
 
-    def run(self, script):
-        """Run the command with kills until it has ended -> what it wrote."""
-        folder = self.out / "killed"
+    def run(self, script, disturb):
+        """Run the command, disturbed, until it has ended -> what it wrote."""
+        folder = self.out / "disturbed"
         while not (folder / "config.json").exists():
-            self._run_once(script, folder)
+            if self.left > 0:
+                disturb(script, folder)
+            else:
+                wait(start(script, self.out, folder, self.ranks))
         written = result(folder)
         shutil.rmtree(folder)
         return written
 
-    def _run_once(self, script, folder):
+    def _count(self, folder, began):
+        self.left -= 1
+        self.done += 1
+        self.writing += is_writing(folder, began)
+
+    def kill(self, script, folder):
+        """Kill it at a random moment, half of the time in the middle of the next write."""
         began = time.time()
-        process = start(script, self.out, folder)
-        wait = self.rng.uniform(0, 1.1) * self.seconds[script] if self.kills_left > 0 else None
-        process.join(wait)
-        if self.rng.random() < 0.5:  # half of the kills come in the middle of the next write
-            while process.is_alive() and not is_writing(folder, began):
+        processes = start(script, self.out, folder, self.ranks)
+        wait(processes, self.rng.uniform(0, 1.1) * self.seconds[script])
+        if self.rng.random() < 0.5:
+            while processes[0].is_alive() and not is_writing(folder, began):
                 time.sleep(0.0005)
-        if process.is_alive():
-            process.kill()
-            process.join()
-            self.kills_left -= 1
-            self.kills += 1
-            self.saving += is_writing(folder, began)
+        alive = [process for process in processes if process.is_alive()]
+        if alive:
+            self.rng.choice(alive).kill()
+            wait(processes)
+            self._count(folder, began)
         else:  # other work on the machine may have slowed the first run down
             self.seconds[script] = min(self.seconds[script], time.time() - began)
+
+    def kill_at_call(self, script, folder):
+        """Kill it before, within or after one of the next calls that change files."""
+        began = time.time()
+        call = self.rng.randint(1, self.calls[script] // 3)
+        what = self.rng.choice((BEFORE, WITHIN, AFTER))
+        statuses = wait(start(script, self.out, folder, self.ranks, (call, what)))
+        if any(statuses):
+            self._count(folder, began)
+
+    def fail_a_call(self, script, folder):
+        """Let one of the next calls that change files fail: it must end in one line."""
+        call = self.rng.randint(1, self.calls[script] // 3)
+        number = self.rng.choice(ERRORS)
+        statuses = wait(start(script, self.out, folder, self.ranks, (call, number)))
+        said = (self.out / f"said.{self.ranks - 1}").read_text(errors="replace")
+        if "Traceback" in said:
+            print(f"a traceback at call {call}, {os.strerror(number)}:\n{said[-1500:]}", flush=True)
+        if any(statuses):
+            self._count(folder, time.time())
+
+
+def disturb_runs(flags):
+    """Print how many runs were disturbed, and how many of them ended differently."""
+    rng = random.Random(flags.seed)
+    times = flags.kills or flags.calls or flags.fails
+    disturber = Disturber(flags.out, flags.processes, times, rng)
+    disturb = disturber.kill
+    if flags.calls:
+        disturb = disturber.kill_at_call
+    elif flags.fails:
+        disturb = disturber.fail_a_call
+    straight = {}
+    for script in FLAGS:
+        straight[script] = disturber.straight(script, shim=not flags.kills)
+        print(f"{script.__name__}: {disturber.seconds[script]:.1f} s, "
+              f"{disturber.calls.get(script, 'unknown')} calls", flush=True)
+    runs = 0
+    different = 0
+    while disturber.left > 0:
+        script = list(FLAGS)[runs % 2]
+        different += disturber.run(script, disturb) != straight[script]
+        runs += 1
+        print(f"{disturber.done} times disturbed, {disturber.writing} of them while a file was "
+              f"being written; {runs} runs, {different} that ended differently", flush=True)
+    return different
+
+
+def preload(out):
+    """Start this program again with shim.c preloaded; says so and ends where that cannot be."""
+    if os.environ.get("LD_PRELOAD", "").endswith("shim.so"):
+        return
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if not compiler:
+        sys.exit("skipped: no C compiler")
+    out.mkdir(parents=True, exist_ok=True)
+    shim = out / "shim.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", shim, SHIM, "-ldl"], check=True)
+    os.environ["LD_PRELOAD"] = str(shim.resolve())
+    os.execv(sys.executable, [sys.executable, "-m", "tests.stress.kill", *sys.argv[1:]])
+
+
+def flip_bits(flags):
+    """Flip every bit of a state.json, and 500 of its tensors -> how many were not seen."""
+    folder = flags.out / "flipped/checkpoints/step-000001"
+    wait(start(sft, flags.out, folder.parents[1]))
+    folder = max((flags.out / "flipped/checkpoints").iterdir())
+    step = checkpoints.step_of(folder)
+    rng = random.Random(flags.seed)
+    unseen = 0
+    tried = 0
+    for file in sorted(folder.iterdir()):
+        data = file.read_bytes()
+        bits = range(8 * len(data))
+        for bit in bits if file.name == checkpoints.STATE else rng.sample(bits, 500):
+            flipped = bytearray(data)
+            flipped[bit // 8] ^= 1 << bit % 8
+            file.write_bytes(flipped)
+            try:
+                value = checkpoints.read_state(folder, step)
+                checkpoints.check_files(folder, value)
+                unseen += 1
+            except checkpoints.Damaged:
+                pass
+            tried += 1
+        file.write_bytes(data)
+    print(f"{tried} bits flipped, {unseen} not seen")
+    return unseen
 
 
 def main():
     """The command line; see the top of this file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--calls", type=int, default=0)
+    parser.add_argument("--fails", type=int, default=0)
+    parser.add_argument("--flips", action="store_true")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="an empty or absent folder")
     flags = parser.parse_args()
+    if flags.calls or flags.fails:
+        preload(flags.out)
     torch.set_num_threads(1)
     prepare(flags.out)
-    killer = Killer(flags.out, flags.kills, flags.seed)
-    straight = {}
-    for script in FLAGS:
-        straight[script] = killer.time(script)
-        print(f"{script.__name__}: {killer.seconds[script]:.1f} s", flush=True)
-    runs = 0
-    different = 0
-    while killer.kills_left > 0:
-        script = list(FLAGS)[runs % 2]
-        different += killer.run(script) != straight[script]
-        runs += 1
-        print(f"{killer.kills} kills, {killer.saving} of them while a file was being written; "
-              f"{runs} runs, {different} that ended differently", flush=True)
+    sys.exit(bool(flip_bits(flags) if flags.flips else disturb_runs(flags)))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import evaluate
 import model
 import prompts
 from data import trajectories
 from plumbing.files import MAX_DEPTH, InputError, parse_json
+from plumbing.optimizer import NotFinite
 from tests.conftest import CONFIG, ITEMS
 from tests.stress import hostile
 
@@ -73,10 +75,25 @@ def test_weights_that_are_not_finite_are_refused_by_name(model_dir, tmp_path, nu
     transformer = model.load(model_dir)
     with torch.no_grad():
         transformer.model.layers[1].mlp.up_proj.weight[3, 4] = number
-    model.save(transformer, tmp_path)
     message = "layers.1.mlp.up_proj.weight holds numbers that are not finite"
+    with pytest.raises(InputError, match=f"not written, since .*{message}"):
+        model.save(transformer, tmp_path)
+    assert not list(tmp_path.iterdir())
+    shutil.copytree(model_dir, tmp_path / "m")
+    save_file(dict(transformer.named_parameters()), tmp_path / "m/model.safetensors")
     with pytest.raises(InputError, match=message):
-        model.load(tmp_path)
+        model.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_logits_that_are_no_numbers_are_no_answers(model_dir, number):
+    """A model whose numbers overflow gave greedy answers, and they were scored."""
+    transformer = model.load(model_dir)
+    with torch.no_grad():
+        transformer.lm_head.weight[7] = number
+    for temperature in (0.0, 1.0):
+        with pytest.raises(NotFinite, match="a logit is infinite or no number"):
+            model.generate(transformer, [[1, 2, 3]], 4, 2, temperature)
 
 
 def test_weights_too_large_for_half_precision_are_refused_not_many_large_ones(model_dir, tmp_path):
