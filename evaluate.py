@@ -19,6 +19,7 @@ from pathlib import Path
 
 import plumbing.environment  # noqa: F401 (before torch)
 
+from data import trajectories
 from evaluation import call_formats, dialogue, predictions, report, tool_library
 from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
@@ -72,6 +73,8 @@ class Flags:
     model: str = flag(
         "", "checkpoint in HF layout (default: the newest under runs/, else data/tiny)",
         group="files")
+    tokenizer: str = flag(
+        "", "SentencePiece model (default: the one in --model)", group="files")
     predictions: str = flag(
         "", "file of predictions to score in place of a model; see evaluation/predictions.py",
         group="files")
@@ -81,6 +84,9 @@ class Flags:
     out: str = flag(
         "", "directory for scores and items or dialogues; an interrupted run goes on there",
         group="files")
+    enums: bool = flag(
+        False, "name the values of a parameter's enum in the prompt's signatures",
+        group="benchmark")
     compat: bool = flag(
         False, "rotbench: scores.json has the figures by upstream's rules, bugs included",
         group="benchmark")
@@ -142,9 +148,10 @@ def evaluate_calls(flags, entry):
     """The next call: TS, PI and CF, of a model or of a file of predictions."""
     tasks = read_tasks(flags, entry)
     folder = choose_model(flags) if flags.errors or not flags.predictions else None
-    tokenizer = Tokenizer(folder) if flags.errors else None
+    tokenizer = Tokenizer(flags.tokenizer or folder) if flags.errors else None
     if flags.predictions:
-        texts = predictions.read_predictions(flags.predictions, len(tasks))
+        names = [{task.id, task.own_id} - {""} for task in tasks]
+        texts = predictions.read_predictions(flags.predictions, len(tasks), names)
         replies = [Reply(text) for text in texts]
         call_format = flags.format
     else:
@@ -168,7 +175,7 @@ def evaluate_calls(flags, entry):
         scores = map(entry.scorers[way], items)
         summary = {**result[way], "bench": flags.bench, "rule": way, "rules": result,
                    "stops": stops}
-        report.write_scores(Path(flags.out), items, scores, summary)
+        report.write_scores(Path(flags.out), items, scores, summary, flags.enums)
 
 
 def evaluate_dialogues(flags, entry):
@@ -193,6 +200,8 @@ def evaluate_dialogues(flags, entry):
 
 def evaluate_transcripts(flags, entry):
     """Whole dialogues that are in a file: DE, CE and VA."""
+    items = trajectories.read_items(flags.predictions)
+    print(f"{flags.predictions}: {trajectories.formats(items)}")
     transcripts = entry.read(flags.predictions)[:flags.limit or None]
     print(*fault_table(transcripts), sep="\n")
     if flags.released:

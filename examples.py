@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from data.tools import misfit
 from losses import normalise, token_weights
 from plumbing.cuda import pad_length
 from plumbing.files import InputError
@@ -48,7 +49,8 @@ def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0)
     examples = []
     counts = dict.fromkeys((
         "conversations", "skipped: no trained call", "skipped: no call fits", "calls",
-        "erroneous calls", "calls cut off", "trained calls"), 0)
+        "erroneous calls", "calls cut off", "trained calls",
+        "texts beside calls, not trained"), 0)
     for item, conversation in enumerate(conversations):
         encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
         weights, call = token_weights(
@@ -56,6 +58,8 @@ def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0)
         trained = np.unique(call[call >= 0])
         counts["conversations"] += 1
         counts["calls"] += len(encoded.calls)
+        assistant = sum(turn.role == "assistant" for turn in conversation.turns)
+        counts["texts beside calls, not trained"] += assistant - len(encoded.calls)
         counts["erroneous calls"] += len(encoded.calls) - len(trained)
         if not len(trained):
             counts["skipped: no trained call"] += 1
@@ -75,6 +79,23 @@ def build(conversations, tokenizer, mae=True, pkt=True, w_max=9.0, max_length=0)
     if not examples:
         raise InputError("no trainable call in any conversation")
     return examples, {reason: count for reason, count in counts.items() if count}
+
+
+def misfits(examples, conversations):
+    """The trained calls whose tool is not offered or lacks one of their parameters, a line each.
+
+    conversations: those that the Examples were built from.
+    """
+    lines = []
+    for example in examples:
+        conversation = conversations[example.item]
+        calls = [(place, turn) for place, turn in enumerate(conversation.turns) if turn.name]
+        for number in sorted(set(example.call.tolist()) - {-1}):
+            place, turn = calls[number]
+            reason = misfit(turn.name, turn.arguments, conversation.tools)
+            if reason:
+                lines.append(f"item {example.item}, turn {place}: {reason}")
+    return lines
 
 
 def up_to_last_call(encoded, turns, trained, max_length):

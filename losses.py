@@ -15,17 +15,15 @@ from data.feedback import classify
 
 
 def is_erroneous(conversation, turn):
-    """MAE (section 3.1): is the call of assistant turn `turn` followed by feedback with an error?
+    """MAE (section 3.1): does the feedback on the call of assistant turn `turn` report an error?
 
     `finish` has no feedback and `ask_to_user` is answered by a user turn: neither can be erroneous.
     """
-    if turn + 1 == len(conversation.turns):
-        return False
-    answer = conversation.turns[turn + 1]
-    if answer.role != "function":
+    feedback = conversation.feedback(turn)
+    if feedback is None:
         return False
     called = conversation.turns[turn].name
-    return classify(answer.content, called, conversation.tools).is_error
+    return classify(feedback, called, conversation.tools).is_error
 
 
 def key_tokens(name, others):

@@ -11,7 +11,7 @@ B batch, T time, S cache slots, D width, H query heads, G key/value heads, V voc
 
 import os
 import shutil
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -77,6 +77,8 @@ def read_config(path):
     values = {}
     for field in fields(Config):
         value = raw.get(field.name, rope.get(field.name))
+        if field.name in ("bos_token_id", "eos_token_id") and isinstance(value, list) and value:
+            value = value[0]  # LLaMA 3 ends in any of several; none of these is used here
         if value is not None:
             values[field.name] = _read_value(field, value, path)
         elif field.default is MISSING:
@@ -682,19 +684,59 @@ def _are_joined(parts):
 # two models.
 
 STORED = ("F32", "BF16", "F16", "F64")  # the dtypes that are read, in safetensors' own words
+FIRST = "model.embed_tokens.weight"     # a parameter that every model has
+
+
+class Stored(NamedTuple):
+    """Where a parameter is stored, and under which name."""
+    file: Path
+    name: str
 
 
 def weight_files(path):
-    """{parameter name: safetensors file} of an HF-layout directory. Raises InputError."""
+    """{parameter name: Stored} of an HF-layout directory. Raises InputError.
+
+    A prefix that all names have is stripped with a line, and the rotary frequencies, which older
+    checkpoints store, are left out: they are computed here.
+    """
     index = Path(path, "model.safetensors.index.json")
     single = Path(path, "model.safetensors")
     if kind_of(index):
         files = _read_index(index)
+        if kind_of(single) and set(files.values()) != {single}:
+            raise InputError(f"{path}: two sets of weights, {single.name} and the files that "
+                             f"{index.name} names; remove those that are not the model's")
     else:
+        _refuse_pickles(path, single)
         files = dict.fromkeys(_open_weights(single).keys(), single)
-    # older checkpoints store the rotary frequencies, which are computed here
-    return {name: file for name, file in files.items()
-            if not name.endswith("rotary_emb.inv_freq")}
+    files = {name: file for name, file in files.items()
+             if not name.endswith("rotary_emb.inv_freq")}
+    prefix = _common_prefix(files)
+    if prefix:
+        print(f"{path}: the names of all weights begin with {prefix}, which is left out")
+    return {name.removeprefix(prefix): Stored(file, name) for name, file in files.items()}
+
+
+def _common_prefix(names):
+    """What a wrapper (torch.compile, DDP, PEFT) put before every name; "" where nothing did."""
+    first = next((name for name in names if name.endswith(FIRST)), "")
+    prefix = first.removesuffix(FIRST)
+    is_common = prefix.endswith(".") and all(name.startswith(prefix) for name in names)
+    return prefix if is_common else ""
+
+
+def _refuse_pickles(path, single):
+    """Raises InputError if the weights are in pickled files alone, with the way out."""
+    if kind_of(single):
+        return
+    shards = sorted(Path(path).glob("model-*.safetensors"))
+    pickles = sorted(Path(path).glob("pytorch_model*.bin"))
+    if pickles:
+        raise InputError(f"{path}: its weights are pickled ({pickles[0].name}), which is not read; "
+                         f"`python -m plumbing.unpickle {path}` writes them as safetensors")
+    if shards:
+        raise InputError(f"{path}: {shards[0].name}, but no {single.name}.index.json, which says "
+                         "what is in each file")
 
 
 def _read_index(index):
@@ -744,7 +786,7 @@ def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None):
     for name, parameter in transformer.named_parameters():
         mine, rows = own_rows(parameter)
         if name in files:
-            _read_rows(files[name], name, shapes[name], mine, rows)
+            _read_rows(files[name], shapes[name], mine, rows)
         else:
             mine.zero_()  # a new value head: while values are 0, returns are advantages
         if tied_head and name == "model.embed_tokens.weight":
@@ -758,19 +800,32 @@ def _check_names(path, shapes, files):
                      if not name.startswith("value_head"))
     unexpected = sorted(files.keys() - shapes.keys())
     if missing or unexpected:
-        raise InputError(f"{path}: missing {missing}, unexpected {unexpected}")
+        raise InputError(f"{path}: missing {_some(missing)}, unexpected {_some(unexpected)}")
 
 
-def _check_tied(file, name, shape, mine, rows):
+def _some(names):
+    """The first names of a list, and how many there are in all.
+
+    >>> _some(["a", "b"]), _some(list("abcdefg"))
+    ('a, b', 'a, b, c, d, ... (7)')
+    """
+    if len(names) > 5:
+        return ", ".join(names[:4]) + f", ... ({len(names)})"
+    return ", ".join(names) or "none"
+
+
+def _check_tied(stored, name, shape, mine, rows):
     """Raises InputError if a tied model's second matrix is not the first, whose rows are `mine`."""
     second = torch.empty_like(mine)
-    _read_rows(file, "lm_head.weight", shape, second, rows)
+    _read_rows(stored, shape, second, rows)
     if not torch.equal(mine, second):
-        raise InputError(f"{file}: lm_head.weight is not {name}, though config.json ties them")
+        raise InputError(f"{stored.file}: lm_head.weight is not {name}, "
+                         "though config.json ties them")
 
 
-def _read_rows(file, name, shape, mine, rows):
+def _read_rows(stored, shape, mine, rows):
     """Fill `mine` with these rows of a tensor. Each call opens the file: memory is let go."""
+    file, name = stored
     with _open_weights(file) as tensors:
         try:
             tensor = tensors.get_slice(name)
@@ -875,9 +930,14 @@ def _write_config(config, dtype, path):
 def export(transformer, tokenizer, path):
     """The result of a training run: `save` and the tokenizer, for any LLaMA loader.
 
-    A value head stays behind: no loader would know it. Every process calls it.
+    The ids that begin and end a text are the tokenizer's, with which the model was trained: those
+    of the config.json that it came with may be others, and other libraries then generate on through
+    `</s>`. A value head stays behind: no loader would know it. Every process calls it.
     """
+    ids = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id}
+    transformer.config = replace(transformer.config, **ids)
     if is_writer():
+        write_json(path / "generation_config.json", ids)
         with replacing(path / "tokenizer.model") as aside:
             shutil.copyfile(tokenizer.path, aside)
     value_head = transformer.value_head

@@ -69,6 +69,8 @@ class Flags:
     model: str = flag(
         "", "fine-tuned checkpoint (default: the newest run of sft.py under runs/)",
         group="files", on_resume="files")
+    tokenizer: str = flag(
+        "", "SentencePiece model (default: the one in --model)", group="files", on_resume="files")
     data: str = flag(
         str(HERE / "data/rl.json"),
         "trajectories, or pairs of prompt and gold call; see prompts.py",
@@ -86,6 +88,8 @@ class Flags:
     free_text: bool = flag(
         False, "keep prompts whose gold is ask_to_user or respond; their prose is not judged",
         group="method")
+    enums: bool = flag(
+        False, "name the values of a parameter's enum in the prompt's signatures", group="method")
     max_new_tokens: int = flag(
         512, "longest answer; one without </s> cannot be parsed", group="method", least=1)
     samples: int = flag(1, "answers to each prompt of a step", group="method", least=1)
@@ -549,7 +553,7 @@ def show(rollout, errors, tokenizer):
 def load_models(flags, device):
     """Tokenizer and Models, all from the fine-tuned checkpoint; the value head starts at zero."""
     dtype = model.DTYPES[flags.dtype]
-    tokenizer = Tokenizer(flags.model)
+    tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
     load_trained = partial(model.load, flags.model, torch.float32, device,
                            shard=partial(shard, device=device, dtype=dtype))
     if flags.baseline == "group":

@@ -1,8 +1,8 @@
 """Prompts with gold calls for stage 2: every good call of a trajectory file, or a file of pairs.
 
-A file of pairs is a JSON list of `{"conversations": [...], "gold": "name(...)"}`: a conversation as
-in data/trajectories.py that ends where the call is due; or of the released data's
-`{"instruction": text, "output": call}`.
+A file of pairs is a JSON list, or JSON lines, of `{"conversations": [...], "gold": "name(...)"}`: a
+conversation as in data/trajectories.py that ends where the call is due; or of the released data's
+`{"instruction": text, "output": call}`, whose `input`, as in Alpaca, goes on with the instruction.
 
 No rule can judge prose. So a gold `finish` is judged by its name alone: was it right to stop? Other
 golds whose arguments are prose take part with --free-text, judged in the same way.
@@ -18,7 +18,7 @@ from data import trajectories
 from data.calls import ParseError, parse_call
 from data.tools import Parameter, Tool
 from losses import is_erroneous
-from plumbing.files import InputError, read_json
+from plumbing.files import InputError
 from reward import classify
 
 STOP = "finish"
@@ -35,12 +35,14 @@ class Prompt(NamedTuple):
 
 
 def load(path, tokenizer, max_prompt=0, free_text=False):
-    """The prompts that `read` gives; prints what was left out.
+    """The prompts that `read` gives; prints the format that was found, and what was left out.
 
     It also prints which tool the golds call most, how many only stop, and the golds that do not fit
     their own schema.
     """
-    prompts, left_out = read(path, tokenizer, max_prompt, free_text)
+    items = _read_items(path)
+    print(f"{path}: {_formats(items)}")
+    prompts, left_out = _read_prompts(items, path, tokenizer, max_prompt, free_text)
     called = Counter(parse_call(prompt.gold, prompt.tools).name for prompt in prompts)
     name, most = called.most_common(1)[0]
     stops = sum(prompt.by_name for prompt in prompts)
@@ -59,11 +61,15 @@ def read(path, tokenizer, max_prompt=0, free_text=False):
     alone. Raises InputError for a malformed file, a gold call that cannot be parsed, and when no
     prompt is left.
     """
-    items = _read_items(path)
+    return _read_prompts(_read_items(path), path, tokenizer, max_prompt, free_text)
+
+
+def _read_prompts(items, path, tokenizer, max_prompt, free_text):
+    """`read`, of items that are read already."""
     prompts = []
     left_out = []
-    for i, item in enumerate(items):
-        for prompt in _prompts_of(item, f"{path}: item {i}", tokenizer):
+    for item, where in items:
+        for prompt in _prompts_of(item, where, tokenizer):
             gold = _read_gold(prompt)
             prompt = prompt._replace(by_name=gold.name.casefold() in FREE_TEXT)
             reason = _unfit(prompt, gold, max_prompt, free_text)
@@ -88,15 +94,24 @@ def draw(prompts, count, seed):
 # ------------------------------------------------------------------------------- items to prompts
 
 def _read_items(path):
-    """The items of a file, which are all of one kind. Raises InputError."""
-    items = read_json(path)
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+    """[(item, where it stands)] of a file, which are all of one kind. Raises InputError."""
+    items = trajectories.read_items(path)
+    if not all(isinstance(item, dict) for item, _ in items):
         raise InputError(f"{path}: must be a JSON list of objects")
-    for i, item in enumerate(items):
-        if _kind(item) != _kind(items[0]):
-            raise InputError(f"{path}: item {i}: has {_kind(item)} of instruction and gold, "
-                             "unlike item 0")
+    first, _ = items[0]
+    for item, where in items:
+        if _kind(item) != _kind(first):
+            raise InputError(f"{where}: has {_kind(item)} of instruction and gold, unlike item 0")
     return items
+
+
+def _formats(items):
+    """A line: in which formats the items are written."""
+    first, _ = items[0]
+    if _kind(first) == "instruction":
+        return f"{len(items):,} pairs of instruction and output"
+    gold = ", with gold calls" if _kind(first) == "gold" else ""
+    return trajectories.formats(items) + gold
 
 
 def _kind(item):
@@ -129,9 +144,9 @@ def _prompts_of(item, where, tokenizer):
 
 def _released_pair(item, where, tokenizer):
     """A pair of the released data; the tools are read back from the signatures in its prompt."""
-    text = item["instruction"]
+    text = _instruction(item, where)
     gold = item.get("output")
-    if not isinstance(text, str) or not isinstance(gold, str):
+    if not isinstance(gold, str):
         raise InputError(f"{where}: instruction and output must be texts")
     signatures = re.findall(r"^def (.+?)\((.*)\):$", text, re.MULTILINE)
     tools = tuple(_released_tool(name, arguments) for name, arguments in signatures)
@@ -140,6 +155,17 @@ def _released_pair(item, where, tokenizer):
         text += "\nAssistant:"
     gold = gold.strip().removeprefix("Assistant:").removesuffix("</s>").strip()
     return Prompt([tokenizer.bos_id, *tokenizer.encode(text)], gold, tools, where)
+
+
+def _instruction(item, where):
+    """The whole prompt of an Alpaca item: its instruction, and its `input` in the next line."""
+    parts = [item["instruction"], item.get("input") or ""]
+    if not all(isinstance(part, str) for part in parts):
+        raise InputError(f"{where}: instruction and input must be texts")
+    for key in ("history", "system"):
+        if item.get(key):
+            raise InputError(f"{where}: {key} is not read; write it into the instruction")
+    return "\n".join(part for part in parts if part.strip())
 
 
 def _released_tool(name, arguments):

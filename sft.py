@@ -22,7 +22,7 @@ import torch
 
 import model
 from data import trajectories
-from examples import build, collate, epoch_steps, micro_batches
+from examples import build, collate, epoch_steps, micro_batches, misfits
 from losses import weighted_nll
 from plumbing import memory
 from plumbing.files import InputError
@@ -42,6 +42,7 @@ from plumbing.runs import Run
 from tokenizer import Tokenizer
 
 HERE = Path(__file__).parent
+SHOWN = 20  # calls that do not fit their tools, one a line
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Flags:
         "", "SentencePiece model (default: the one in --model)", group="files", on_resume="files")
     data: str = flag(
         str(HERE / "data/train.json"),
-        "trajectories to train on, TL-Training's raw_data.json format",
+        "trajectories to train on: TL-Training's raw_data.json, OpenAI's messages or ShareGPT",
         group="files", on_resume="files")
     eval_data: str = flag(
         "", "held-out trajectories; their loss is reported every --eval-every steps and at the end",
@@ -66,6 +67,8 @@ class Flags:
     pkt: bool = flag(
         True, "PKT: weigh the tokens that decide which tool is called", group="method")
     w_max: float = flag(9.0, "PKT: largest weight", group="method", least=1, needs="pkt")
+    enums: bool = flag(
+        False, "name the values of a parameter's enum in the prompt's signatures", group="method")
     max_length: int = flag(
         4096, "tokens of a conversation; the oldest turns are dropped beyond (0: no limit)",
         group="method", least=0)
@@ -119,7 +122,7 @@ PRESETS = {
 def load_model(flags, device):
     """Tokenizer and Transformer to train, with fp32 master weights. Raises InputError."""
     dtype = model.DTYPES[flags.dtype]
-    tokenizer = Tokenizer(flags.tokenizer or flags.model)
+    tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
     transformer = model.load(
         flags.model, torch.float32, device, shard=partial(shard, device=device, dtype=dtype))
     tokenizer.must_fit(transformer.config)
@@ -129,14 +132,26 @@ def load_model(flags, device):
 
 
 def load_examples(path, tokenizer, config, flags):
-    """A trajectory file -> Examples; prints what was left out. Raises InputError if all is."""
-    conversations = trajectories.read(path)
+    """A trajectory file -> Examples; prints its format and what was left out.
+
+    Raises InputError if all is left out, and if most trained calls do not fit their tools' schemas.
+    """
+    items = trajectories.read_items(path)
+    print(f"{path}: {trajectories.formats(items)}")
+    conversations = trajectories.read_conversations(items)
     try:
         examples, counts = build(
             conversations, tokenizer, flags.mae, flags.pkt, flags.w_max, flags.max_length)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     print(f"{path}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
+    odd = misfits(examples, conversations)
+    trained = sum(example.n_calls for example in examples)
+    if odd:
+        what = f"{len(odd):,} of {trained:,} trained calls do not fit the tools that are offered"
+        if 2 * len(odd) > trained:
+            raise InputError(f"{path}: {what}; {odd[0]}")
+        print(f"{path}: {what}", *odd[:SHOWN], sep="\n  ")
     lengths = [len(example.ids) for example in examples]
     model.warn_of_length(lengths, config, "conversations", flags.model)
     return examples

@@ -4,6 +4,7 @@
 """
 
 import html
+import sys
 from argparse import BooleanOptionalAction
 
 import plumbing.environment  # noqa: F401 (before torch)
@@ -125,21 +126,24 @@ def main():
     """The command line; see the top of this file. Raises InputError."""
     parser = Parser(
         description="One conversation, every token coloured by its weight, as an HTML page.")
-    parser.add_argument("file", help="trajectories in TL-Training's raw format")
+    parser.add_argument("file", help="trajectories, in any format of docs/data.md")
     parser.add_argument("--index", type=int, default=0, help="which conversation, from 0")
     parser.add_argument("--tokenizer",
                         help="SentencePiece model (default: that of the model to evaluate)")
     parser.add_argument("--mae", action=BooleanOptionalAction, default=True)
     parser.add_argument("--pkt", action=BooleanOptionalAction, default=True)
+    parser.add_argument("--enums", action="store_true", help="as in sft.py")
     parser.add_argument("--w-max", type=float, default=9.0)
     flags = parser.parse_args()
     if not flags.w_max >= 1:
         raise InputError(f"--w-max {flags.w_max}: must be a number from 1 on")
-    conversations = trajectories.read(flags.file)
+    items = trajectories.read_items(flags.file)
+    conversations = trajectories.read_conversations(items)
     if not 0 <= flags.index < len(conversations):
         last = len(conversations) - 1
         raise InputError(f"--index {flags.index}: {flags.file} has items 0 to {last}")
-    tokenizer = Tokenizer(flags.tokenizer or find_model(""))
+    print(f"{flags.file}: {trajectories.formats(items)}", file=sys.stderr)  # stdout is the page
+    tokenizer = Tokenizer(flags.tokenizer or find_model(""), flags.enums)
     print(page(conversations[flags.index], tokenizer, flags.mae, flags.pkt, flags.w_max))
 
 

@@ -37,23 +37,33 @@ class Encoded(NamedTuple):
     calls: list[CallSpan]
 
 
-def render(turn, tools):
-    """A turn as text. A system turn shows the signatures of `tools`."""
+def render(turn, tools, enums=False):
+    """A turn as text. A system turn shows the signatures of `tools`; enums: with listed values."""
     content = turn.content
     if turn.role == "system":
-        content = "\n\n".join(signature(tool) for tool in tools)
+        content = "\n\n".join(signature(tool, enums) for tool in tools)
     return f"{ROLES[turn.role]}: {content}"
 
 
 class Tokenizer:
-    """A SentencePiece model that keeps text as it is. Raises InputError for one that does not."""
+    """A SentencePiece model that keeps text as it is. Raises InputError for one that does not.
 
-    def __init__(self, path):
+    enums: name the values of parameters that have a list of them in the tools' signatures.
+    """
+
+    def __init__(self, path, enums=False):
         self.path = Path(path)
+        self.enums = enums
         if kind_of(path) == "folder":
             self.path /= "tokenizer.model"
-        if kind_of(self.path) in ("pipe", "device"):  # SentencePiece would read /dev/zero for ever
+        kind = kind_of(self.path)
+        if kind in ("pipe", "device"):  # SentencePiece would read /dev/zero for ever
             raise InputError(f"{self.path}: not a SentencePiece model, nor any file")
+        if not kind:
+            beside = kind_of(Path(path, "tokenizer.json"))
+            reason = "; tokenizer.json alone is not read" if beside else ""
+            raise InputError(f"{self.path}: no such file{reason}; name a SentencePiece model with "
+                             "--tokenizer")
         try:
             self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(self.path))
             self.vocab_size = self.pieces.vocab_size()
@@ -127,7 +137,7 @@ class Tokenizer:
         return self.pieces.encode("\n" + first)[1:] + self._after_marks(rest)  # [0] is the dummy
 
     def _turn_ids(self, turn, tools, is_first):
-        text = render(turn, tools)
+        text = render(turn, tools, self.enums)
         to_ids = self.encode if is_first else self.continued
         if turn.role != "system":
             return to_ids(text)
@@ -160,7 +170,7 @@ class Tokenizer:
         for i, turn in enumerate(turns):
             here = len(ids)
             turn_ids = self._turn_ids(turn, tools, is_first=i == 0)
-            if turn.role == "assistant":
+            if turn.role == "assistant" and turn.name:  # a text without a call is context
                 name_start, name_stop = self._name_span(turn_ids, turn.name)
                 calls.append(CallSpan(
                     turn=i,

@@ -653,9 +653,11 @@ def shares(conversations):
     counts = Counter()
     failed = 0
     for conversation in conversations:
-        kinds = [classify(answer.content, call.name, conversation.tools)
-                 for call, answer in itertools.pairwise(conversation.turns)
-                 if call.role == "assistant" and answer.role == "function"]
+        kinds = []
+        for place, turn in enumerate(conversation.turns):
+            feedback = conversation.feedback(place) if turn.name else None
+            if feedback is not None:
+                kinds.append(classify(feedback, turn.name, conversation.tools))
         counts.update(kinds)
         failed += any(kind.is_error for kind in kinds)
     return counts, failed

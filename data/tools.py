@@ -2,24 +2,15 @@
 
 A schema is `{"name", "description", "parameters": {"properties", "required"}}`, bare or wrapped as
 `{"type": "function", "function": schema}`. A missing `required`, type or description is read as
-empty.
+empty. Other ways to write the parameters are read by data/parameters.py.
 """
 
 import json
 from typing import NamedTuple
 
+from data import parameters
+from data.parameters import Parameter, member
 from plumbing.files import InputError
-
-TYPE_NAMES = {dict: "an object", list: "a list", str: "text"}  # JSON's names for Python's types
-
-
-class Parameter(NamedTuple):
-    """A parameter of a tool; all texts as the schema has them."""
-
-    name: str
-    type: str
-    description: str
-    required: bool
 
 
 class Tool(NamedTuple):
@@ -38,40 +29,12 @@ def read_tool(schema, where="tool"):
     name = function.get("name")
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"{where}: tool without name")
+    name = name.strip()
     where = f"{where}: tool {name}"
-    parameters = _member(function, "parameters", dict, where)
-    properties = _member(parameters, "properties", dict, where)
-    required = _member(parameters, "required", list, where)
-    if not all(isinstance(key, str) for key in required):
-        raise InputError(f"{where}: required must list names of parameters")
-    description = _member(function, "description", str, where)
-    ordered = dict.fromkeys([*required, *properties])  # distinct names, the required ones first
-    return Tool(name, description, tuple(
-        _read_parameter(key, _member(properties, key, dict, where), key in required, where)
-        for key in ordered))
-
-
-def _read_parameter(name, schema, required, where):
-    """One of a tool's `properties` -> Parameter. Raises InputError, led by `where` and the name."""
-    where = f"{where}: {name}"
-    if isinstance(schema.get("type"), list):  # JSON Schema allows several: ["string", "null"]
-        kind = json.dumps(schema["type"])
-    else:
-        kind = _member(schema, "type", str, where)
-    return Parameter(name, kind, _member(schema, "description", str, where), required)
-
-
-def _member(schema, key, kind, where):
-    """schema[key], or an empty `kind` where it is missing or null.
-
-    Raises InputError, led by `where`, for a value of another type.
-    """
-    value = schema.get(key)
-    if value is None:
-        return kind()
-    if not isinstance(value, kind):
-        raise InputError(f"{where}: {key} must be {TYPE_NAMES[kind]}")
-    return value
+    if "\n" in name:
+        raise InputError(f"{where}: a name must be one line")
+    description = member(function, "description", str, where)
+    return Tool(name, description, parameters.read(function, where))
 
 
 def read_tools(schemas, where="tools"):
@@ -85,8 +48,10 @@ def read_tools(schemas, where="tools"):
                  for schema in schemas)
 
 
-def signature(tool):
+def signature(tool, enums=False):
     """The block of one tool in the system prompt, as TL-Training writes it.
+
+    enums: name the values that a parameter may have, where its schema lists them.
 
     >>> tool = read_tool({"name": "f", "description": "Does f.", "parameters": {
     ...     "properties": {"b": {"type": "integer"},
@@ -114,7 +79,10 @@ def signature(tool):
              "",
              "    Args:"]
     for parameter in tool.parameters:
-        lines.append(f"    {parameter.name} ({parameter.type}): {parameter.description}")
+        kind = parameter.type
+        if enums and parameter.values:
+            kind += f", one of {', '.join(parameter.values)}"
+        lines.append(f"    {parameter.name} ({kind}): {parameter.description}")
     lines.append('    """')
     return "\n".join(lines)
 
@@ -127,3 +95,20 @@ def write_call(name, arguments):
     """
     pairs = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in arguments.items()]
     return f"{name}({', '.join(pairs)})"
+
+
+def misfit(name, arguments, tools):
+    """Why a call does not fit the tools that are offered, or "".
+
+    >>> tools = read_tools([{"name": "f", "parameters": {"properties": {"a": {}}}}])
+    >>> misfit("g", {}, tools), misfit("f", {"a": 1, "b": 2}, tools), misfit("f", {}, tools)
+    ('tool g is not offered', 'tool f has no parameter b', '')
+    """
+    known = None
+    for tool in tools:
+        if tool.name == name:  # a name may be offered twice
+            known = (known or set()) | {parameter.name for parameter in tool.parameters}
+    if known is None:
+        return f"tool {name} is not offered"
+    odd = [key for key in arguments if key not in known]
+    return f"tool {name} has no parameter {', '.join(odd)}" if odd else ""

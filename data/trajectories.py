@@ -1,9 +1,11 @@
-r"""Reader of TL-Training's raw format: tool-use conversations as they were recorded.
+r"""Reader of tool-use conversations as they were recorded: TL-Training's raw format, and chats.
 
-A file such as raw_data.json is a JSON list of items. The system turn comes first and holds the JSON
-list of tools, as text. An assistant turn is a tool's name, a newline and the arguments as a JSON
-object; this reader makes a call of it, as the model writes calls. A function turn is the tool's
-feedback. Other keys of an item or a turn are ignored.
+A file such as raw_data.json is a JSON list of items, or has an item a line. Items of the two chat
+formats are read by data/chats.py; docs/data.md shows one of each. In the raw format the system
+turn comes first and holds the JSON list of tools, as text. An assistant turn is a tool's name, a
+newline and the arguments as a JSON object; this reader makes a call of it, as the model writes
+calls. A function turn is the tool's feedback: data/turns.py says of which call. Other keys of an
+item or a turn are ignored.
 
 One item, as json.load gives it, and what is read from it:
 
@@ -27,57 +29,103 @@ function: {"slips": [{"id": 180, "advice": "Never regret."}]}
 assistant: finish(answer="Never regret.")
 """
 
-from typing import NamedTuple
+from collections import Counter
+from functools import lru_cache
 
-from data.tools import Tool, read_tools, write_call
-from plumbing.files import InputError, parse_json, read_json
+from data.chats import chat_form, read_chat
+from data.tools import read_tools
+from data.turns import Conversation, Label, Turn, checked, make_call_turn, order_feedback
+from plumbing.files import InputError, parse_json, read_records
 
 ROLES = ("system", "user", "assistant", "function")
-
-
-class Turn(NamedTuple):
-    """A message of a conversation."""
-
-    role: str                      # one of ROLES
-    content: str                   # as recorded; assistant turns: the call as the model writes it
-    name: str = ""                 # assistant turns: the tool that is called ...
-    arguments: dict | None = None  # ... and its arguments
-
-
-class Conversation(NamedTuple):
-    """An item of a trajectory file."""
-
-    id: str
-    tools: tuple[Tool, ...]
-    turns: tuple[Turn, ...]  # turns[0] is the system turn
+RAW = "TL-Training's own format"
 
 
 def read(path):
     """All conversations of a file. Raises InputError that names file, item and turn."""
-    items = read_json(path)
-    if not isinstance(items, list):
-        kind = type(items).__name__
-        raise InputError(f"{path}: must be a JSON list of conversations, not {kind}")
+    return read_conversations(read_items(path))
+
+
+def read_items(path):
+    """The items of a file -> [(item, where it stands)], unread. Raises InputError without any."""
+    items = read_records(path)
     if not items:
-        raise InputError(f"{path}: holds no conversation")
-    return [read_item(item, f"{path}: item {index}") for index, item in enumerate(items)]
+        raise InputError(f"{path}: holds no conversation; a file must be a JSON list or lines")
+    return items
+
+
+def read_conversations(items):
+    """Items of `read_items` -> Conversations. Raises InputError that names file, item and turn."""
+    return [read_item(item, where) for item, where in items]
+
+
+def formats(items):
+    """A line: in which formats these items are written, and how many in each.
+
+    >>> formats([({"conversations": []}, ""), ({"messages": []}, ""), ({"messages": []}, "")])
+    "1 item in TL-Training's own format, 2 items in OpenAI messages"
+    """
+    counts = Counter((chat_form(item) if isinstance(item, dict) else "") or RAW
+                     for item, _ in items)
+    return ", ".join(f"{count:,} {'item' if count == 1 else 'items'} in {form}"
+                     for form, count in counts.items())
 
 
 def read_item(item, where="item"):
     """One item of a trajectory file -> Conversation. Raises InputError that starts with `where`."""
+    tools, turns, labels = read_unpaired(item, where)
+    return Conversation(str(item.get("id", "")), tools, order_feedback(turns, labels, where))
+
+
+def read_unpaired(item, where):
+    """One item -> (Tools, Turns, Labels), before results are paired with calls.
+
+    Raises InputError that starts with `where`.
+    """
     if not isinstance(item, dict):
         raise InputError(f"{where}: must be a JSON object")
+    if not chat_form(item):
+        return _read_raw(item, where)
+    schemas, turns, labels = read_chat(item, where)
+    return read_tools(schemas, where), turns, labels
+
+
+def _read_raw(item, where):
+    """An item of the raw format -> (Tools, Turns, Labels)."""
     messages = item.get("conversations")
     if not isinstance(messages, list) or not messages:
-        raise InputError(f"{where}: has no conversations")
-    turns = tuple(_read_turn(message, f"{where}, turn {i}") for i, message in enumerate(messages))
-    for i, turn in enumerate(turns):
+        keys = ", ".join(map(str, item))[:100] or "nothing"
+        raise InputError(f"{where}: has no conversations, but {keys}; a file must be a JSON list, "
+                         f"or lines, of items in {RAW} (conversations with role and content), of "
+                         "OpenAI's messages, or of ShareGPT (conversations with from and value)")
+    turns = []
+    labels = []
+    for i, message in enumerate(messages):
+        turn = _read_turn(message, f"{where}, turn {i}")
         if (turn.role == "system") != (i == 0):
             raise InputError(
                 f"{where}, turn {i}: the system turn must be the first and only the first")
-    schemas = parse_json(turns[0].content, f"{where}, turn 0: tools")
-    tools = read_tools(schemas, f"{where}, turn 0")
-    return Conversation(str(item.get("id", "")), tools, turns)
+        turns.append(turn)
+        labels.append(_read_label(message, turn, i))
+    try:
+        tools = _read_system(turns[0].content)
+    except InputError as error:
+        raise InputError(f"{where}, turn 0: {error}") from None
+    return tools, turns, labels
+
+
+@lru_cache(maxsize=1024)
+def _read_system(text):
+    """The Tools that a system turn lists; the same for all conversations with one tool set."""
+    return read_tools(parse_json(text, "tools"), "tools")
+
+
+def _read_label(message, turn, i):
+    id = message.get("tool_call_id")
+    if id is None and turn.role == "assistant":
+        id = message.get("id")
+    tool = message.get("name") if turn.role == "function" else None
+    return Label(i, "" if id is None else str(id), "" if tool is None else str(tool))
 
 
 def _read_turn(message, where):
@@ -92,7 +140,7 @@ def _read_turn(message, where):
     if role not in ROLES:
         raise InputError(f"{where}: unknown role {role!r}")
     if role != "assistant":
-        return Turn(role, _checked(content, where))
+        return Turn(role, checked(content, where))
     name, newline, text = content.partition("\n")
     if not newline or not name.strip():
         raise InputError(
@@ -100,16 +148,4 @@ def _read_turn(message, where):
     arguments = parse_json(text, f"{where}: arguments of {name}")
     if not isinstance(arguments, dict):
         raise InputError(f"{where}: arguments of {name} must be a JSON object")
-    return Turn(role, _checked(write_call(name, arguments), where), name, arguments)
-
-
-def _checked(text, where):
-    """`text`, if it is Unicode text. Raises InputError that starts with `where`.
-
-    Half a surrogate pair is not: JSON can spell it and no tokenizer can read it.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{where}: not Unicode text at character {error.start}") from None
-    return text
+    return make_call_turn(name, arguments, where)

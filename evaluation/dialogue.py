@@ -120,7 +120,7 @@ def hold_dialogues(flags, folder, tasks, execute):
     As in evaluation/predictions.py, torchrun's ranks share them, and a run that was interrupted
     goes on.
     """
-    tokenizer = Tokenizer(folder)
+    tokenizer = Tokenizer(flags.tokenizer or folder, flags.enums)
 
     def respond(transformer, batch):
         answer = speaker(transformer, tokenizer, flags.max_new_tokens)
@@ -145,7 +145,7 @@ def _new_turns(task, dialogue):
 
 def ask(flags, folder):
     """Hold and print one dialogue of the model in `folder` about --ask, with a few tools."""
-    tokenizer = Tokenizer(folder)
+    tokenizer = Tokenizer(flags.tokenizer or folder, flags.enums)
     transformer = predictions.load_model(flags, folder, tokenizer)
     brief = speaker(transformer, tokenizer, min(LOOKED_AT, flags.max_new_tokens))
     whole = speaker(transformer, tokenizer, flags.max_new_tokens)

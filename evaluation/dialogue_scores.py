@@ -18,11 +18,13 @@ from typing import NamedTuple
 
 from data import feedback
 from data.calls import Call, ParseError, make_call
+from data.chats import chat_form
 from data.feedback import Feedback
 from data.tools import Tool
-from data.trajectories import read_item
+from data.trajectories import read_item, read_items, read_unpaired
+from data.turns import Conversation, order_feedback
 from evaluation import call_formats
-from plumbing.files import InputError, parse_json, read_json
+from plumbing.files import InputError, parse_json
 
 MAX_TURNS = 9  # ToolEyes' own loop ends after that many
 REFUSAL = re.compile(
@@ -50,27 +52,28 @@ class Transcript(NamedTuple):
 def read_transcripts(path):
     """The Transcripts of a file. Raises InputError that names file, item and turn.
 
-    The format is that of trajectories, and "expected" the value that an answer must hold, where it
-    is known; but a turn of the model may be any text: that is not the file's fault.
+    The formats are those of trajectories, and "expected" the value that an answer must hold, where
+    it is known; but in the raw format a turn of the model may be any text: that is not the file's
+    fault.
     """
-    items = read_json(path)
-    if not isinstance(items, list):
-        kind = type(items).__name__
-        raise InputError(f"{path}: must be a JSON list of conversations, not {kind}")
-    if not items:
-        raise InputError(f"{path}: holds no conversation")
-    return [_read_transcript(item, f"{path}: item {i}") for i, item in enumerate(items)]
+    return [_read_transcript(item, where) for item, where in read_items(path)]
 
 
 def _read_transcript(item, where):
+    expected = (item.get("expected") or "") if isinstance(item, dict) else ""
+    if not isinstance(expected, str):
+        raise InputError(f"{where}: expected is not text")
+    if isinstance(item, dict) and chat_form(item):
+        return _make_transcript(read_item(item, where), expected)  # a text beside calls is no turn
     messages = item.get("conversations") if isinstance(item, dict) else None
     if isinstance(messages, list):
         item = item | {"conversations": [_as_plain_text(message) for message in messages]}
-    conversation = read_item(item, where)
-    expected = item.get("expected") or ""
-    if not isinstance(expected, str):
-        raise InputError(f"{where}: expected is not text")
-    return _make_transcript(conversation, list(map(_is_model_turn, messages)), expected)
+    tools, turns, labels = read_unpaired(item, where)
+    is_model = [_is_model_turn(message) for message in messages]
+    turns = [_with_call(turn._replace(role="assistant"), tools) if own else turn
+             for turn, own in zip(turns, is_model, strict=True)]
+    turns = order_feedback(turns, labels, where, texts=True)
+    return _make_transcript(Conversation(str(item.get("id", "")), tools, turns), expected, True)
 
 
 def _as_plain_text(message):
@@ -84,34 +87,30 @@ def _is_model_turn(message):
 
 def make_transcript(conversation, expected=""):
     """The Transcript of a Conversation or Task, whose assistant turns may hold any text."""
-    is_model_turn = [turn.role == "assistant" for turn in conversation.turns]
-    return _make_transcript(conversation, is_model_turn, expected)
+    turns = [_with_call(turn, conversation.tools) for turn in conversation.turns]
+    conversation = Conversation(conversation.id, conversation.tools, tuple(turns))
+    return _make_transcript(conversation, expected, True)
 
 
-def _make_transcript(conversation, is_model_turn, expected):
-    """is_model_turn: a boolean for each turn."""
-    turns = conversation.turns
+def _make_transcript(conversation, expected, texts=False):
+    """texts: an assistant turn that is no call is a Step too, and a fault."""
     steps = []
-    for place, turn in enumerate(turns):
-        if is_model_turn[place]:
-            call = _call_of_turn(turn, conversation.tools)
-            steps.append(Step(turn.content, call, _feedback_at(turns, place + 1)))
+    for place, turn in enumerate(conversation.turns):
+        if turn.role == "assistant" and (turn.name or texts):
+            call = make_call(turn.name, turn.arguments) if turn.name else None
+            steps.append(Step(turn.content, call, conversation.feedback(place)))
     return Transcript(conversation.id, conversation.tools, tuple(steps), expected)
 
 
-def _feedback_at(turns, place):
-    if place < len(turns) and turns[place].role == "function":
-        return turns[place].content
-    return None
-
-
-def _call_of_turn(turn, tools):
-    if turn.arguments is not None:
-        return make_call(turn.name, turn.arguments)
+def _with_call(turn, tools):
+    """An assistant turn with the call that its text holds, if it holds one."""
+    if turn.role != "assistant" or turn.name:
+        return turn
     try:
-        return read_call(turn.content, tools)
+        call = read_call(turn.content, tools)
     except ParseError:
-        return None
+        return turn
+    return turn._replace(name=call.name, arguments=call.arguments)
 
 
 def read_call(text, tools):

@@ -1,13 +1,15 @@
 """Predictions: from a file or from a model; evaluation/call_formats.py reads the calls in them.
 
-A file holds JSON lines `{"index": i, "prediction": "text"}` in any order, or it is one that
-RoTBench's own scripts write: records in the order of the items, with the text under `conversations`
-or `result`.
+A file holds JSON lines `{"index": i, "prediction": "text"}` in any order, with the item's `id` in
+place of its index or beside it; or it is one that BFCL's or RoTBench's own scripts write, with the
+text under `result` or `conversations`. Records with an id go by it. Those with neither must be
+RoTBench's, in the order of the items.
 """
 
 import hashlib
 import json
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ from plumbing.files import (
     lock,
     parse_json,
     read_object,
+    read_records,
     read_text,
     reason,
     sha256_of,
@@ -40,19 +43,27 @@ class Reply(NamedTuple):
 
 # -------------------------------------------------------------------------------------- from a file
 
-def read_predictions(path, total):
+def read_predictions(path, total, names=()):
     """The texts of a file of predictions for `total` items, in the order of the items.
 
-    Raises InputError that says which item has no prediction, or two, or that there are too many.
+    names: for each item the ids that a record may call it by. Raises InputError that says which
+    item has no prediction, or two, that there are too many, or which id or index is no item's.
     """
+    records = [Record.read(record, where) for record, where in read_records(path)]
+    places = _places_by_id(records, names)
+    is_placed = [record.index is not None or bool(names and record.id) for record in records]
     found = {}
-    for place, (record, where) in enumerate(_read_records(path)):
-        index, text = _read_prediction(record, place, where)
-        if not 0 <= index < total:
-            raise InputError(f"{where}: index {index}, but the items are 0 to {total - 1}")
-        if index in found:
-            raise InputError(f"{where}: a second prediction for item {index}")
-        found[index] = text
+    for i, record in enumerate(records):
+        place = places.get(i, record.index)
+        if not any(is_placed) and record.is_rotbench:
+            place = i
+        if place is None:
+            raise InputError(f"{record.where}: index is missing or not an integer")
+        if not 0 <= place < total:
+            raise InputError(f"{record.where}: index {place}, but the items are 0 to {total - 1}")
+        if place in found:
+            raise InputError(f"{record.where}: a second prediction for item {place}")
+        found[place] = record.text
     missing = [index for index in range(total) if index not in found]
     if missing:
         some = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
@@ -60,34 +71,66 @@ def read_predictions(path, total):
     return [found[index] for index in range(total)]
 
 
-def _read_records(path):
-    """(record, where it stands) of each record of a JSON list or of JSON lines."""
-    text = read_text(path)
-    if text.lstrip().startswith("["):
-        records = parse_json(text, path)
-        return [(record, f"{path}: record {i}") for i, record in enumerate(records)]
-    records = []
-    for i, line in enumerate(text.split("\n"), 1):
-        where = f"{path}: line {i}"
-        if line.strip():
-            records.append((parse_json(line, where), where))
-    return records
+class Record(NamedTuple):
+    """A record of a file of predictions."""
+    where: str
+    index: int | None   # the item's place, where the record says it
+    id: str             # the item's id, where the record says it, else ""
+    text: str
+    is_rotbench: bool   # its own scripts write neither: the record's place is the item's
+
+    @classmethod
+    def read(cls, record, where):
+        """A JSON value -> Record. Raises InputError that starts with `where`."""
+        if not isinstance(record, dict):
+            raise InputError(f"{where}: must be a JSON object")
+        text = record.get("prediction")
+        is_rotbench = text is None and bool({"conversations", "result"} & record.keys())
+        if is_rotbench:
+            text = _rotbench_text(record)
+        index = record.get("index")
+        id = record.get("id")
+        if isinstance(index, bool) or not isinstance(index, (int, type(None))):
+            raise InputError(f"{where}: index is missing or not an integer")
+        if isinstance(id, bool) or not isinstance(id, (str, int, type(None))):
+            raise InputError(f"{where}: id is no text")
+        if not isinstance(text, str):
+            raise InputError(f"{where}: prediction is missing or not text")
+        return cls(where, index, "" if id is None else str(id), text, is_rotbench)
 
 
-def _read_prediction(record, place, where):
-    """(index, text) of a record. RoTBench's own have no index: it is their place in the file."""
-    if not isinstance(record, dict):
-        raise InputError(f"{where}: must be a JSON object")
-    index = record.get("index")
-    text = record.get("prediction")
-    if text is None and {"conversations", "result"} & record.keys():
-        index = record.get("index", place)
-        text = _rotbench_text(record)
-    if not isinstance(index, int) or isinstance(index, bool):
-        raise InputError(f"{where}: index is missing or not an integer")
-    if not isinstance(text, str):
-        raise InputError(f"{where}: prediction is missing or not text")
-    return index, text
+def _places_by_id(records, names):
+    """{place of a record: place of its item}, of the records whose id tells it.
+
+    Items may share an id, as RoTBench's do: then all records must stand in the order of the items.
+    Raises InputError for an id that is no item's, that several bear, or that an index contradicts.
+    """
+    items = defaultdict(list)  # id -> places of the items that bear it
+    for place, ids in enumerate(names):
+        for id in set(ids):
+            items[id].append(place)
+    with_id = [i for i, record in enumerate(records) if record.id]
+    in_order = len(records) == len(names) == len(with_id) and all(
+        record.id in ids for record, ids in zip(records, names, strict=True))
+    places = {}
+    for i in with_id if names else ():
+        record = records[i]
+        bearers = items[record.id]
+        if record.index is not None:
+            if bearers and record.index not in bearers:
+                raise InputError(f"{record.where}: index {record.index}, but the id "
+                                 f"{record.id!r:.60} is of item {bearers[0]}")
+        elif in_order:
+            places[i] = i
+        elif len(bearers) == 1:
+            places[i] = bearers[0]
+        elif bearers:
+            raise InputError(f"{record.where}: the id {record.id!r:.60} is of several items, "
+                             f"{bearers[0]} and {bearers[1]}, and the records are not in their "
+                             "order; give each an index")
+        else:
+            raise InputError(f"{record.where}: the id {record.id!r:.60} is of no item")
+    return places
 
 
 def _rotbench_text(record):
@@ -100,7 +143,7 @@ def _rotbench_text(record):
 
 def answer_tasks(flags, folder, tasks):
     """The Reply with which the model in `folder` answers each task."""
-    tokenizer = Tokenizer(folder)
+    tokenizer = Tokenizer(flags.tokenizer or folder, flags.enums)
     prompts = [tokenizer.prompt(task.tools, task.turns) for task in tasks]
     rank, _ = processes()
     if rank == 0:

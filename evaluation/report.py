@@ -185,21 +185,21 @@ def _error_row(title, n, whole, in_class=None):
 
 # -------------------------------------------------------------------------------------------- files
 
-def write_scores(folder, items, scores, summary):
+def write_scores(folder, items, scores, summary, enums=False):
     """Write scores.json, which is the summary, and items.jsonl.
 
     items.jsonl is a file of predictions again; those of a model are in the format "call"
-    (--format).
+    (--format). enums: whether the prompts name the values of enums.
     """
     with replacing(folder / "items.jsonl") as aside, open(aside, "w") as file:
         for index, (item, score) in enumerate(zip(items, scores, strict=True)):
-            file.write(json.dumps(_item_record(index, item, score)) + "\n")
+            file.write(json.dumps(_item_record(index, item, score, enums)) + "\n")
     write_json(folder / "scores.json", summary)
 
 
-def _item_record(index, item, score):
+def _item_record(index, item, score, enums):
     task = item.task
-    turns = [render(turn, task.tools) for turn in task.turns]
+    turns = [render(turn, task.tools, enums) for turn in task.turns]
     call = item.call
     record = {
         "index": index, "id": task.id, "group": task.group,

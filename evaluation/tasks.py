@@ -30,6 +30,7 @@ class Task(NamedTuple):
     gold_kind: str = "any"    # "any": alternatives; "steps": in turn; "calls": at once; "one"
     unread: tuple[tuple[int, str], ...] = ()  # golds that do not parse: (place among all, tool)
     hidden: tuple[Call, ...] = ()  # the golds with a value that the prompt does not tell
+    own_id: str = ""          # that of the benchmark's file, where it is another; it may recur
     expected: str = ""        # dialogues: what the final answer must hold, where that is known
 
 
@@ -103,6 +104,7 @@ def read_json_golds(texts):
     calls = []
     unread = []
     for place, (name, text) in enumerate(texts):
+        name = name.strip()  # as the names of tools are
         try:
             arguments = parse_json(text, name)
         except InputError:

@@ -77,9 +77,12 @@ def _read_pipe(path):
 
 
 def read_text(path):
-    """The UTF-8 text of a file, its lines ended by newlines alone. Raises InputError naming it."""
+    """The UTF-8 text of a file, without a BOM, its lines ended by newlines alone.
+
+    Raises InputError naming the file.
+    """
     try:
-        text = read_bytes(path).decode()
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -159,6 +162,17 @@ def _is_deeper(value, depth):
 def read_json(path):
     """The JSON value in a file. Raises InputError naming the file and line."""
     return parse_json(read_text(path), path)
+
+
+def read_records(path):
+    """[(value, where it stands)] of a JSON list, or of JSON lines. Raises InputError."""
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        values = parse_json(text, path)
+        return [(value, f"{path}: item {i}") for i, value in enumerate(values)]
+    lines = enumerate(text.split("\n"), 1)  # not splitlines: a string may hold U+2028
+    places = [(line, f"{path}: line {i}") for i, line in lines if line.strip()]
+    return [(parse_json(line, where), where) for line, where in places]
 
 
 def read_object(path):

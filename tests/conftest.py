@@ -105,9 +105,12 @@ def run_main(monkeypatch, capsys):
     def run(module, *flags):
         monkeypatch.setattr(sys, "argv", [module.__file__, *map(str, flags)])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
+        status = 0
+        try:
             cli(module.main)
-        return subprocess.CompletedProcess(sys.argv, end.value.code, *capsys.readouterr())
+        except SystemExit as end:
+            status = end.code
+        return subprocess.CompletedProcess(sys.argv, status, *capsys.readouterr())
 
     return run
 

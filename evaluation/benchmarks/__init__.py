@@ -9,6 +9,7 @@ from evaluation.benchmarks import (
     bfcl,
     embedded,
     no_tool,
+    own,
     rotbench,
     toolalpaca,
     toolbox,
@@ -20,6 +21,7 @@ from plumbing.files import InputError
 ENTRIES = (
     embedded.BENCHMARK,
     no_tool.BENCHMARK,
+    own.BENCHMARK,
     toolalpaca.BENCHMARK,
     rotbench.BENCHMARK,
     bfcl.BENCHMARK,

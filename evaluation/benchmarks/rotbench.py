@@ -45,7 +45,8 @@ def read_rotbench(folder, level="clean", turn="first"):
         tasks.append(Task(
             id=f"{level}/{i}", tools=tools, turns=conversation.turns, golds=golds.calls,
             free_text=free_text_tools(tools), finish=finishing_tool(tools),
-            group=get_field(record, "scenario", str, where), note=golds.note, unread=golds.unread))
+            group=get_field(record, "scenario", str, where), note=golds.note, unread=golds.unread,
+            own_id=str(record.get("id") or "")))
     return tasks
 
 

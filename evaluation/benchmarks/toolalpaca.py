@@ -1,6 +1,7 @@
 """ToolAlpaca's eval_real.json: 114 instructions for 11 real APIs.
 
-Golds are the steps, mostly one.
+eval_simulated.json, 100 instructions for 10 made-up APIs, is read where --data names the file, or
+a folder that holds no other. Golds are the steps, mostly one.
 """
 
 import re
@@ -13,7 +14,10 @@ from plumbing.files import InputError, parse_json
 
 def read_toolalpaca(folder):
     """The Tasks, grouped by API. Raises InputError naming the file and the API."""
-    path = folder / "eval_real.json"
+    path = folder if folder.is_file() else folder / "eval_real.json"
+    simulated = folder / "eval_simulated.json"
+    if kind_of(simulated) == "file" and not kind_of(path):
+        path = simulated
     tasks = []
     for i, api in enumerate(read_records(path)):
         tasks += _read_api(api, f"{path}: API {i}")
@@ -28,7 +32,9 @@ def _read_api(api, where):
     if len(instructions) != len(answers):
         raise InputError(
             f"{where}: {len(instructions)} Instructions but {len(answers)} Golden_Answers")
-    secrets = get_field(api, "Authentication", dict, where)  # keys: the prompt does not tell them
+    secrets = {}  # keys, which the prompt does not tell; simulated APIs have none
+    if "Authentication" in api:
+        secrets = get_field(api, "Authentication", dict, where)
     tasks = []
     for i, (instruction, steps) in enumerate(zip(instructions, answers, strict=True)):
         here = f"{where} ({name}), instruction {i}"

@@ -59,7 +59,7 @@ BAD_ITEMS = [
     ([], "item 1: must be a JSON object"),
     ({"conversations": [{"role": "user", "content": "q"}]},
      "item 1, turn 0: the system turn must be the first"),
-    (after_a_system_turn({"role": "tool", "content": ""}), "item 1, turn 1: unknown role 'tool'"),
+    (after_a_system_turn({"role": "bot", "content": ""}), "item 1, turn 1: unknown role 'bot'"),
     (after_a_system_turn({"role": "user"}), "item 1, turn 1: content is missing"),
     (after_a_system_turn({"content": "q"}), "item 1, turn 1: role is missing"),
     (with_call("f(a=1)"), "item 1, turn 1: an assistant turn must"),

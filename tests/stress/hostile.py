@@ -6,8 +6,9 @@ Each case is a valid set of inputs with one thing broken, and knows which one: a
 is dropped, has a wrong type or comes twice; NaN, half a surrogate pair, absurd numbers, deep
 nesting; a file that is cut, empty, absent, unreadable, a directory or no UTF-8; weights whose
 header, shapes, types or values lie; a tokenizer that is cut or overwritten; wrong flags; paths that
-are too long, closed, devices, links to themselves or no UTF-8, for every script; damage in a run's
-own folder.
+are too long, closed, devices, links to themselves or no UTF-8, for every script; records, results
+and weights that are there twice, too few, in a place that is another's, or under another key;
+damage in a run's own folder.
 
 A case must end in one line that begins with "error:" and names the file or flag, with exit status
 2, and every file must be as it was. Marks inside the values of calls are no error: such predictions
@@ -118,6 +119,7 @@ def fixtures(folder):
     answer = 'Action: get_weather\nAction Input: {"city": "Bergen"}'
     turn = {"from": "assistant", "value": answer}
     write(folder / "rotbench.json", [{"conversations": [turn]}] * 3)
+    _write_with_ids(folder, call)
     write(folder / "library/Weather/Now/tool.py", "def get_weather(city):\n    return city\n")
     write(folder / "library/Weather/Now/config.json", [schema("get_weather", city="string")])
     write(folder / "queries.json", [{"query": query, "path": "library/Weather/Now"}] * 2)
@@ -131,6 +133,25 @@ def fixtures(folder):
     model.save(transformer, folder / "sharded", shard_bytes=60_000)
     model.load(folder / "m")  # imports half a second's worth, once for all children
     _write_runs(folder)
+
+
+def _write_with_ids(folder, call):
+    """Two calls in a row with their results, as a trajectory and as messages; predictions by id."""
+    system, user, first, result = ITEMS[2]["conversations"][:4]
+    calls = [first | {"id": id} for id in ("1", "2")]
+    results = [result | {"tool_call_id": id} for id in ("1", "2")]
+    write(folder / "parallel.json",
+          [{"conversations": [system, user, *calls, *results, user]}] * 2)
+    arguments = '{"topic": "cats"}'
+    calls = [{"id": id, "function": {"name": "get_news", "arguments": arguments}}
+             for id in ("1", "2")]
+    results = [{"role": "tool", "tool_call_id": id, "content": "[]"} for id in ("1", "2")]
+    write(folder / "chat.json", [{
+        "messages": [user, {"role": "assistant", "content": None, "tool_calls": calls}, *results],
+        "tools": json.loads(system["content"])}] * 2)
+    write(folder / "by_id.jsonl", _lines(
+        {"id": f"{category}_{i}", "result": call} for category in CATEGORIES[::-1]
+        for i in range(2)))
 
 
 def _lines(values):
@@ -393,7 +414,8 @@ def deep(container, key, rng):
 
 IN_OBJECTS = (drop, nothing, wrong_type, twice, misspelt, surrogate, no_number, deep)
 # The format does without parameters, and an argument may have any type.
-OPTIONAL = {"parameters": (wrong_type, twice, surrogate, no_number, deep),
+# An empty list, PHP's empty object, is no wrong type for parameters.
+OPTIONAL = {"parameters": (twice, surrogate, no_number, deep),
             "answer": (twice, surrogate, no_number, deep)}
 TURN = ("conversations", ANY)
 TOOL = ("conversations", 0, "content", JSON, ANY)
@@ -402,6 +424,9 @@ CONVERSATION = [("conversations",), (*TURN, "role"), (*TURN, "content"),
                 ("conversations", 0, "content")]
 RAW_CALL = ("conversations", -1, "content", CALL, "answer")
 MESSAGES = [("conversations",), (*TURN, "from"), (*TURN, "value"), ("scenario",)]
+CHAT = [*SFT[:3], "--data", "chat.json", *SFT[5:]]
+PARALLEL = [*SFT[:3], "--data", "parallel.json", *SFT[5:]]
+BY_ID = [*EVALUATE, "--bench", "bfcl", "--predictions", "by_id.jsonl"]
 TRANSCRIPTS = ["evaluate.py", "--bench", "transcripts", "--predictions", "raw.json"]
 LIBRARY = ["evaluate.py", "--bench", "tooleyes", "--tool-library", "library",
            "--queries", "queries.json", "--model", "m", "--max-new-tokens", "2", *CPU]
@@ -428,7 +453,7 @@ FORMATS = {
           ("question", 0, 0, "content"), ("function", 0, "name")],
          ["-m evaluation.benchmarks", "bfcl", "--data", "bench"]),
         ("bench/eval_real.json", [
-            ("Name",), ("Authentication",), ("Instructions",), ("Function_Description",),
+            ("Name",), ("Instructions",), ("Function_Description",),
             ("Function_Projection",), ("Golden_Answers",), ("Golden_Answers", 0, 0, "Action"),
             ("Golden_Answers", 0, 0, "Action_Input"), ("Function_Description", "get_weather")],
          ["-m evaluation.benchmarks", "toolalpaca", "--data", "bench"])],
@@ -436,6 +461,11 @@ FORMATS = {
                      [*EVALUATE, "--predictions", "predictions.jsonl"]),
                     ("rotbench.json", [("conversations",), ("conversations", 0, "value")],
                      [*EVALUATE, "--predictions", "rotbench.json"])],
+    "chat files": [("chat.json", [
+        ("messages",), ("messages", ANY, "role"), ("messages", 0, "content"),
+        ("messages", 2, "content"), ("messages", 1, "tool_calls", ANY, "function", "name"),
+        ("messages", 1, "tool_calls", ANY, "function"), ("tools", ANY, "function", "name")],
+        command) for command in (CHAT, [*PPO, "--data", "chat.json"])],
     "transcripts": [("raw.json", CONVERSATION, TRANSCRIPTS)],
     "queries, library": [
         ("queries.json", [("query",), ("path",)], LIBRARY),
@@ -749,6 +779,92 @@ def other_tokenizer(rng, path):
     return how
 
 
+# ----------------------------------------------------------------------- what is not where it seems
+
+def moved_case(rng, kind, folder):
+    """Results, records, weights or parameters that are another's, or there twice."""
+    make = rng.choice((moved_result, moved_result, wrong_record, renamed_parameters, two_sets))
+    return make(rng, kind, folder)
+
+
+def moved_result(rng, kind, folder):
+    """A result that is missing, there twice, somewhere else, or that has another call's id."""
+    name, command, key = rng.choice((
+        ("parallel.json", PARALLEL, "conversations"), ("chat.json", CHAT, "messages"),
+        ("parallel.json", [*PPO, "--data", "parallel.json"], "conversations"),
+        ("parallel.json", [*TRANSCRIPTS[:-1], "parallel.json"], "conversations")))
+    items = json.loads((folder / name).read_text())
+    messages = rng.choice(items)[key]
+    places = [i for i, message in enumerate(messages) if "tool_call_id" in message]
+    place = rng.choice(places)
+    how = rng.choice(("gone", "twice", "first", "other id", "same id"))
+    if how == "gone":
+        del messages[place]
+    elif how == "twice":
+        messages.insert(place, messages[place])
+    elif how == "first":  # behind the tools, where the format has them there
+        messages.insert(key == "conversations", messages.pop(place))
+    else:
+        other = messages[sum(places) - place]["tool_call_id"]
+        messages[place]["tool_call_id"] = other if how == "same id" else "3"
+    write(folder / name, items)
+    return Case(kind, f"{name}: a result {how}", command, (name,))
+
+
+def wrong_record(rng, kind, folder):
+    """Records of predictions whose ids or indexes do not tell the items."""
+    path = folder / "by_id.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    rng.shuffle(records)
+    record = rng.choice(records)
+    how = rng.choice(("gone", "twice", "renamed", "unknown", "contradicted"))
+    if how == "gone":
+        records.remove(record)
+    elif how == "twice":
+        records.append(record)
+    elif how == "renamed":
+        record["Id"] = record.pop("id")
+    elif how == "unknown":
+        record["id"] += "0"
+    else:
+        record["index"] = [f"{category}_{i}" for category in CATEGORIES
+                           for i in range(2)].index(record["id"]) - 1
+    path.write_text(_lines(records))
+    return Case(kind, f"by_id.jsonl: a record {how}", BY_ID, (path.name,))
+
+
+def renamed_parameters(rng, kind, folder):
+    """All tools have their parameters under a key that nobody reads."""
+    items = json.loads((folder / "raw.json").read_text())
+    level, key = rng.choice((("parameters", rng.choice((
+        "args", "params", "Parameters", "input", "arguments", "properties", "api_parameters"))),
+        ("properties", rng.choice(("props", "fields", "Properties")))))
+    for raw in items:
+        system = raw["conversations"][0]
+        tools = json.loads(system["content"])
+        for tool in tools:
+            holder = tool["function"]
+            if level == "properties":
+                holder = holder["parameters"]
+            holder[key] = holder.pop(level)
+        system["content"] = json.dumps(tools)
+    write(folder / "raw.json", items)
+    command = rng.choice((SFT, [*PPO, "--data", "raw.json"], TRANSCRIPTS))
+    return Case(kind, f"raw.json: {level} under {key}", command, ("raw.json",))
+
+
+def two_sets(rng, kind, folder):
+    """A folder with a single file of weights beside shards or their index, or with pickles."""
+    how = rng.choice(("single and shards", "single and index", "pickles alone"))
+    if how == "pickles alone":
+        (folder / "m/model.safetensors").rename(folder / "m/pytorch_model.bin")
+    else:
+        kept = "model*" if how == "single and shards" else "model*.json"
+        for path in (folder / "sharded").glob(kept):
+            shutil.copy(path, folder / "m")
+    return Case(kind, how, rng.choice(USES_MODEL), ("m:",))
+
+
 # ------------------------------------------------------------------------------------------- flags
 
 # Wrong flags of each script.
@@ -977,8 +1093,9 @@ def tags_case(rng, kind, folder):
 
 KINDS = {**dict.fromkeys(FORMATS, json_case),  # kind of input -> function that makes a case
          "config.json": config_case, "safetensors": weights_case, "safetensors index": index_case,
-         "tokenizer.model": tokenizer_case, "flags": flag_case, "paths": path_case,
-         "a run's own files": run_case, "tags inside values": tags_case}
+         "tokenizer.model": tokenizer_case, "not where it seems": moved_case,
+         "flags": flag_case, "paths": path_case, "a run's own files": run_case,
+         "tags inside values": tags_case}
 
 
 def make(seed, number, valid, folder):
@@ -991,7 +1108,7 @@ def make(seed, number, valid, folder):
 
 def check_valid(valid, folder):
     """End unless every command accepts the undamaged inputs: else a refusal would mean nothing."""
-    commands = [*USES_MODEL, *RUNS.values(), [*ANSWER, "--limit", "1"]]
+    commands = [*USES_MODEL, *RUNS.values(), [*ANSWER, "--limit", "1"], PARALLEL, BY_ID]
     for formats in FORMATS.values():
         commands += [command for _, _, command in formats]
     different = {" ".join(command): command for command in commands}
