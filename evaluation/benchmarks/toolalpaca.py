@@ -9,7 +9,7 @@ import re
 from evaluation.benchmarks.entry import Benchmark, Source
 from evaluation.scores import any_gold, first_gold
 from evaluation.tasks import Task, get_field, make_conversation, read_json_golds, read_records
-from plumbing.files import InputError, parse_json
+from plumbing.files import InputError, kind_of, parse_json
 
 
 def read_toolalpaca(folder):
