@@ -232,7 +232,7 @@ def test_extra_and_missing_parameters_are_named(tmp_path):
     model.load(tmp_path)
     tensors["lm_head.bias"] = tensors.pop("model.norm.weight")
     save_file(tensors, tmp_path / "model.safetensors")
-    expected = r"missing \['model.norm.weight'\], unexpected \['lm_head.bias'\]"
+    expected = "missing model.norm.weight, unexpected lm_head.bias"
     with pytest.raises(InputError, match=expected):
         model.load(tmp_path)
 
@@ -295,5 +295,7 @@ def test_init_writes_a_checkpoint_that_loads(tmp_path, tokenizer_file):
     assert done.returncode == 0, done.stderr
     assert model.load(tmp_path / "m").config.rope_theta == 1e6
     assert (tmp_path / "m" / "tokenizer.model").read_bytes() == Path(tokenizer_file).read_bytes()
-    done = run_script("model.py", "--init", tmp_path / "none.json", tmp_path / "m")
+    done = run_script("model.py", "--init", tmp_path / "none.json", tmp_path / "n")
     assert_one_line_error(done, "none.json")
+    done = run_script("model.py", "--init", tmp_path / "c.json", tmp_path / "m")
+    assert_one_line_error(done, "holds a model already")

@@ -232,7 +232,9 @@ def train(script, model_dir, data_file, out, **options):
 
 RUNS = {
     sft: {"batch_size": 6, "epochs": 1},
-    ppo: {"num_prompts": 10, "batch_size": 2, "epochs": 1, "max_new_tokens": 8, "show_every": 0},
+    # a critic: all answers of random weights have one score, from which a group learns nothing
+    ppo: {"num_prompts": 10, "batch_size": 2, "epochs": 1, "max_new_tokens": 8, "show_every": 0,
+          "samples": 1, "baseline": "critic"},
 }
 
 
