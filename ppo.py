@@ -171,7 +171,7 @@ PRESETS = {
     # At temperature 1 most errors are slips that no greedy answer makes: noise. Without whitening
     # and with lambda 1, what all answers to a prompt begin with gets no gradient from their scores.
     "tiny": Flags(
-        epochs=2, batch_size=32, micro_batch=32, samples=8, baseline="group", max_new_tokens=96,
+        epochs=2, batch_size=32, samples=8, baseline="group", max_new_tokens=96,
         temperature=0.7, actor_lr=1e-4, beta=0.05, lam=1.0, whiten="none"),
     # the paper's rates; 100 of 450 steps warm up, as released
     "codellama-7b": Flags(

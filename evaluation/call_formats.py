@@ -66,8 +66,10 @@ WRAP = r"(?P<wrap>print\(\s*+|[A-Za-z_]\w{0,60}+[ \t]*+=[ \t]*+)?"
 # Tags between two calls
 CALL_TAG = (r"<[/|]{0,2}(?!\w{0,40}(?:respon|result|output))\w{0,40}?(?:tool|func|call|action)"
             r"\w{0,40}+[|]?>{1,2}")
+# What may stand between two calls in Python's form, and between two in JSON
 BETWEEN = re.compile(rf"(?:[\s,;)\]`]|```\w*+|<?{CALL_TAG})*+", re.IGNORECASE)
 LISTED = re.compile(rf"(?:[\s,;\[\]]|```\w*+|{CALL_TAG})*+", re.IGNORECASE)
+# Between a mark and the value that belongs to it, or a list; between a line's start and a value
 BEFORE_VALUE = re.compile(r"[\s*]*+(?:`{1,3}\w*+)?\s*+")
 BEFORE_LIST = re.compile(r"[\s\[]*+(?:`{1,3}\w*+)?[\s\[]*+")
 LINE_BEFORE = re.compile(r"(?:[^\S\n]|[`\[*]|(?<=```)\w++|\w++:|<[^<>\n]{1,80}+>)*+")
@@ -80,8 +82,6 @@ XML_END = re.compile(r"\s*+(?:</[\w｜:]{0,21}?(?:function|invoke)>)?")
 GLAIVE = re.compile(
     r'\{\s*+"name"\s*+:\s*+"(?P<name>[^"\\]{1,200}+)"\s*+,\s*+"arguments"\s*+:\s*+\'\s*+(?=\{)')
 GLAIVE_END = re.compile(r"\s*+'\s*+\}")
-
-
 # The keys of a call's name and arguments in JSON; the last two are Anthropic's and LangChain's.
 KEYS = (("name", "arguments"), ("name", "parameters"), ("tool_name", "arguments"),
         ("tool_name", "parameters"), ("name", "input"), ("action", "action_input"))
@@ -354,31 +354,37 @@ def _read_python(scan, found):
 
     What cannot be read after the first one is ignored.
     """
-    calls = []
+    call, end, is_sure = _python_call(scan, found)
     start = found.start("name")
     is_marked = scan.marked is not None and scan.marked <= start <= scan.marked + 60
-    doubt = SURE
-    while found and len(calls) < MAX_CALLS:
+    if not is_sure:
+        return Group(start, end, "call", [call], PROSE, is_marked)
+    calls = [call]
+    while len(calls) < MAX_CALLS:
+        following = scan.call_here.match(scan.text, BETWEEN.match(scan.text, end).end())
+        if not following:
+            break
         try:
-            call, end = scan.source.call_at(
-                found["name"], found.start("name"), found.end())
-            name = _offered_name(call.name, scan.source.offered)
-            if found["wrap"] and name not in scan.source.offered:
-                raise ParseError(f"{call.name} is not offered")
-            is_sure = scan.source.is_sure(call._replace(name=name), end)
-            if calls and not is_sure:
-                break
+            call, end_of_call, is_sure = _python_call(scan, following)
         except ParseError:
-            if not calls:
-                raise
             break
-        calls.append(call._replace(name=name))
-        last = end
         if not is_sure:
-            doubt = PROSE
             break
-        found = scan.call_here.match(scan.text, BETWEEN.match(scan.text, end).end())
-    return Group(start, last, "call", calls, doubt, is_marked)
+        calls.append(call)
+        end = end_of_call
+    return Group(start, end, "call", calls, SURE, is_marked)
+
+
+def _python_call(scan, found):
+    """(the Call at a match of `call_here`, the place after it, whether it is surely one).
+
+    Raises ParseError.
+    """
+    call, end = scan.source.call_at(found["name"], found.start("name"), found.end())
+    call = call._replace(name=_offered_name(call.name, scan.source.offered))
+    if found["wrap"] and call.name not in scan.source.offered:
+        raise ParseError(f"{call.name} is not offered")  # x = compute(1), print(text)
+    return call, end, scan.source.is_sure(call, end)
 
 
 def _offered_name(name, offered):
