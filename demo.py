@@ -198,7 +198,7 @@ def main():
     parser.add_argument("--out", type=lambda path: Path(path).resolve(),
                         default=ROOT / "runs" / "demo")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--full", action="store_true", help="all prompts of stage 2, all held-out items")
+    parser.add_argument("--full", action="store_true", help="all prompts, all held-out items")
     parser.add_argument("--ttpa", action="store_true", help="TTPA, too, from the same SFT")
     parser.add_argument("--compare", nargs="+", type=Path, metavar="DIR",
                         help="finished runs, to be pooled")
