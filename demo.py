@@ -1,8 +1,8 @@
 """The whole method on the embedded model and data: SFT, PPO, and what they change, in one table.
 
-    make demo                                             # one seed, part of the held-out sets
+    make demo                                             # one seed, part of prompts and tests
     make demo-ttpa                                        # the same, and TTPA from the same SFT
-    python demo.py --out runs/demo --seed 0 --full        # all of the held-out sets
+    python demo.py --out runs/demo --seed 0 --full        # all of them
     python demo.py --compare runs/demo-0 runs/demo-1 runs/demo-2    # several seeds, pooled
 
 The table compares the embedded base model, the model after sft.py and the model after ppo.py. Every
@@ -35,14 +35,16 @@ def demo(out, seed, full, ttpa):
     base_limits = {"embedded": 50, "no_tool": 10, "toolbox": 10}
     limits = {"embedded": 150, "no_tool": 20, "toolbox": 30}
     noise_limit = 25
+    prompts = 600  # of stage 2, which takes most of the time
     if full:
         base_limits = dict.fromkeys(limits, 0)
         limits = base_limits
         noise_limit = 0
+        prompts = 1194
     evaluate(out, "base", base_limits)
     train(out, "sft", "--seed", seed)
     evaluate(out, "sft", limits)
-    train(out, "ppo", "--model", out / "sft", "--seed", seed)
+    train(out, "ppo", "--model", out / "sft", "--seed", seed, "--num-prompts", prompts)
     evaluate(out, "ppo", limits)
     if ttpa:
         train(out, "preferences", "--model", out / "sft", "--seed", seed)
@@ -196,7 +198,7 @@ def main():
     parser.add_argument("--out", type=lambda path: Path(path).resolve(),
                         default=ROOT / "runs" / "demo")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--full", action="store_true", help="all held-out items after every stage")
+    parser.add_argument("--full", action="store_true", help="all prompts, all held-out items")
     parser.add_argument("--ttpa", action="store_true", help="TTPA, too, from the same SFT")
     parser.add_argument("--compare", nargs="+", type=Path, metavar="DIR",
                         help="finished runs, to be pooled")
