@@ -16,7 +16,7 @@ import numpy as np
 from data import trajectories
 from evaluate import find_model
 from losses import common_prefix, token_weights
-from plumbing.files import InputError, parse_json, read_text
+from plumbing.files import InputError, kind_of, parse_json, read_text
 from plumbing.flags import Parser, cli
 from plumbing.output import escape, printable
 from tokenizer import Tokenizer
@@ -153,7 +153,7 @@ def _path_spans(path, tokenizer):
 
 def read_preference(path, index):
     """Line `index` of a pairs.jsonl, or of that in a folder. Raises InputError."""
-    if Path(path).is_dir():
+    if kind_of(path) == "folder":
         path = Path(path, "pairs.jsonl")
     lines = read_text(path).splitlines()
     if not 0 <= index < len(lines):
@@ -206,6 +206,17 @@ def _kind(weight, dropped):
     return "w1" if weight == 1 else "key"
 
 
+def holds_pairs(path):
+    """Whether a path is a folder or file of preferences.py's pairs, not of conversations."""
+    if kind_of(path) == "folder":
+        return True
+    try:
+        first = parse_json(read_text(path).partition("\n")[0], path)
+    except InputError:
+        return False  # read as conversations, it is named with its place
+    return isinstance(first, dict) and "chosen" in first
+
+
 def main():
     """The command line; see the top of this file. Raises InputError."""
     parser = Parser(
@@ -221,7 +232,7 @@ def main():
     flags = parser.parse_args()
     if not flags.w_max >= 1:
         raise InputError(f"--w-max {flags.w_max}: must be a number from 1 on")
-    if flags.file.endswith(".jsonl") or Path(flags.file).is_dir():
+    if holds_pairs(flags.file):
         preference = read_preference(flags.file, flags.index)
         print(pair_page(preference, Tokenizer(flags.tokenizer or find_model(""))))
         return
