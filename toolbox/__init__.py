@@ -11,6 +11,7 @@ In reading order:
     questions.py     the question and the answer that fit a chain
     filters.py       which chains and questions are kept; the tools that a conversation offers
     mistakes.py      wrong calls with their feedback, one kind per category of error (MAE's data)
+    no_tool.py       conversations in which no offered tool fits
     noise.py         changed names of tools and parameters, as in RoTBench
     synthesize.py    all of these together: writes data/*.json
 
