@@ -22,8 +22,8 @@ from data.trajectories import read_item
 from examples import build
 from plumbing import cuda
 from plumbing.optimizer import make_optimizer
-from prompts import Prompt
 from tests.conftest import ITEMS, ROOT
+from tests.test_groups import some_prompts
 from tokenizer import Tokenizer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -37,20 +37,6 @@ def load(folder, device, dtype=torch.float32, **more):
     for parameter in transformer.parameters():
         parameter.data += 0.2 * torch.randn(parameter.shape, generator=generator).to(dtype)
     return transformer.to(device)
-
-
-def some_prompts(model_dir):
-    """Prompts of uneven lengths with their golds."""
-    tokenizer = Tokenizer(model_dir)
-    prompts = []
-    for i, raw in enumerate(ITEMS):
-        conversation = read_item(raw)
-        encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
-        for call in encoded.calls:
-            prompts.append(Prompt(encoded.ids[:call.start].tolist(),
-                                  conversation.turns[call.turn].content, conversation.tools,
-                                  f"{i}/{call.turn}"))
-    return tokenizer, prompts[:5]
 
 
 def gradients(transformer):
