@@ -26,7 +26,7 @@ from evaluation import call_formats, dialogue, predictions, report, serving, too
 from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
 from evaluation.dialogue_scores import count_faults, fault_table, released_table
-from evaluation.openai_format import refusal_lines, write_requests
+from evaluation.openai_format import Reply, refusal_lines, write_requests
 from evaluation.scores import count_stops, judge, mean_esm, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from evaluation.templates import TEMPLATES
@@ -269,7 +269,7 @@ def evaluate_dialogues(flags, entry):
         dialogues, replies = serving.hold_dialogues(flags, tasks, execute)
     else:
         dialogues = dialogue.hold_dialogues(flags, choose_model(flags), tasks, execute)
-        replies = []
+        replies = [Reply("")] * len(tasks)
     rank, _ = processes()
     if rank:
         return
