@@ -198,6 +198,8 @@ def check_server(flags, entry):
     if flags.export and (flags.ask or entry.kind == "dialogues"):
         raise InputError("--export: in a dialogue a request depends on the answer before it; "
                          "--server holds dialogues")
+    if flags.server:
+        serving.open_server(flags)  # a wrong address or key is told before anything is read
 
 
 def changed(flags, *names):

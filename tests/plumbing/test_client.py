@@ -190,7 +190,7 @@ def test_a_key_in_place_of_its_variable_is_not_repeated():
 def test_an_address_that_is_none_is_refused_without_its_password(url):
     with pytest.raises(InputError, match="--server") as caught:
         Server(url)
-    assert "hunter2" not in str(caught.value) and "user" not in str(caught.value).split("without")[0]
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "http://no-such-host.invalid/v1"])
