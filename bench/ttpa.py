@@ -128,8 +128,10 @@ def report(folder):
     """
     found = read_outcomes(folder)
     base = found.get("sft", {})
-    groups = sorted({item["group"] for items in base.values() for item in items.values()})
-    for group in groups:
+    groups = set()
+    for items in base.values():
+        groups.update(item["group"] for item in items.values())
+    for group in sorted(groups):
         print(f"\n{group}, in % but the reward; rows below SFT: difference to it\n")
         print("| | seeds | " + " | ".join(MEASURES) + " |\n|" + "---|" * (len(MEASURES) + 2))
         for row in [row for row in ROWS if row in found]:
