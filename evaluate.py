@@ -26,7 +26,7 @@ from evaluation import call_formats, dialogue, predictions, report, serving, too
 from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
 from evaluation.dialogue_scores import count_faults, fault_table, released_table
-from evaluation.openai_format import Reply, refusal_lines, write_requests
+from evaluation.openai_format import refusal_lines, write_requests
 from evaluation.scores import count_stops, judge, mean_esm, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from evaluation.templates import TEMPLATES
@@ -198,6 +198,9 @@ def check_server(flags, entry):
     if flags.export and (flags.ask or entry.kind == "dialogues"):
         raise InputError("--export: in a dialogue a request depends on the answer before it; "
                          "--server holds dialogues")
+    given = changed(flags, "out", "errors", "esm", "compat", "show")
+    if flags.export and given:
+        raise InputError(f"{given}: for answers, not for --export")
     if flags.server:
         serving.open_server(flags)  # a wrong address or key is told before anything is read
 
@@ -239,7 +242,9 @@ def evaluate_calls(flags, entry):
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")
     print(*report.bound_lines(tasks, items), sep="\n")
-    for line in refusal_lines(tasks, replies):
+    refused = {task.id: reply.refusal for task, reply in zip(tasks, replies, strict=True)
+               if reply.refusal}
+    for line in refusal_lines(refused, len(tasks)):
         print(line)
     stops = count_stops(items)
     print(*report.stop_lines(stops), sep="\n")
@@ -253,6 +258,8 @@ def evaluate_calls(flags, entry):
         scores = map(entry.scorers[way], items)
         summary = {**result[way], "bench": flags.bench, "rule": way, "rules": result,
                    "stops": stops}
+        if refused:
+            summary["refused"] = refused
         if flags.esm:
             means, n = mean_esm(items)
             summary["esm"] = {"n": n, **(means._asdict() if means else {})}
@@ -268,10 +275,10 @@ def evaluate_dialogues(flags, entry):
         tasks = read_tasks(flags, entry)
     execute = entry.serve(flags, tasks)
     if flags.server:
-        dialogues, replies = serving.hold_dialogues(flags, tasks, execute)
+        dialogues, refused = serving.hold_dialogues(flags, tasks, execute)
     else:
         dialogues = dialogue.hold_dialogues(flags, choose_model(flags), tasks, execute)
-        replies = [Reply("")] * len(tasks)
+        refused = {}
     rank, _ = processes()
     if rank:
         return
@@ -279,7 +286,7 @@ def evaluate_dialogues(flags, entry):
     for task, held in zip(shown, dialogues[:flags.show], strict=True):
         print(*dialogue.dialogue_lines(task, held), sep="\n")
     print(*fault_table(dialogue.make_transcripts(tasks, dialogues)), sep="\n")
-    for line in refusal_lines(tasks, replies):
+    for line in refusal_lines(refused, len(tasks)):
         print(line)
     if flags.out:
         dialogue.write_dialogues(Path(flags.out), flags.bench, tasks, dialogues)
