@@ -18,16 +18,9 @@ import hashlib
 import json
 import os
 import platform
-import shlex
-import signal
 import subprocess
-import sys
-import time
-from collections import Counter
-from ctypes import CDLL
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import plumbing.environment  # noqa: F401 (before torch)
 
@@ -38,7 +31,9 @@ import evaluate
 import ppo
 import preferences
 import sft
+from evaluation import effects, plot
 from evaluation.benchmarks import BENCHMARKS
+from evaluation.effects import Claim
 from evaluation.outcomes import call_outcomes, dialogue_outcomes, pack
 from plumbing.answers import claim
 from plumbing.files import (
@@ -53,7 +48,7 @@ from plumbing.files import (
 )
 from plumbing.flags import Parser, cli
 from plumbing.progress import progress
-from plumbing.stop import StopRequest
+from plumbing.stages import Stage, is_finished, run_stages, typed
 from tokenizer import Tokenizer
 
 ROOT = Path(__file__).resolve().parent
@@ -78,67 +73,105 @@ ROWS = {  # the parts that train a row's model, in order -> its title
 }
 BENCHES = ("embedded", "no_tool", "toolbox")
 SCRIPTS = {"sft": sft, "ppo": ppo, "preferences": preferences, "dpo": dpo}
-MINUTES = {  # of a stage on one core: only for the time left
-    "sft": 5, "ppo": 27, "preferences": 3, "dpo": 5, "embedded": 1.4, "no_tool": 0.3, "toolbox": 4}
-PR_SET_PDEATHSIG = 1  # of Linux's prctl
-LIBC = CDLL(None)
+RESULTS = {  # the file that a script writes last
+    "sft": "config.json", "ppo": "config.json", "preferences": "pairs.jsonl", "dpo": "config.json"}
+MINUTES = {  # on one core: only for the time left
+    "errors": 0.5, "sft": 5, "ppo": 27, "preferences": 3, "dpo": 5,
+    "embedded": 1.4, "no_tool": 0.3, "toolbox": 4}
+PAPER = {  # Table 5: TS, PI, CF of ToolAlpaca and of RoTBench; DE, CE, VA of ToolEyes
+    "none": (74.56, 70.18, 42.98, 76.19, 55.24, 38.10, 0.72, 9.08, 59.32),
+    "mae": (73.68, 64.91, 43.68, 78.10, 57.14, 40.95, 1.22, 5.53, 68.85),
+    "pkt": (77.78, 71.72, 43.86, 82.86, 63.81, 48.57, 1.07, 7.52, 63.61),
+    "irm": (88.60, 84.21, 57.02, 79.05, 59.05, 44.76, 0.65, 6.80, 57.33),
+    "mae-pkt": (73.68, 64.91, 43.86, 80.95, 56.19, 40.00, 0.71, 10.07, 75.13),
+    "mae-irm": (87.72, 78.95, 57.89, 82.86, 56.19, 45.71, 0.96, 5.03, 71.20),
+    "pkt-irm": (86.84, 79.82, 57.02, 82.86, 63.81, 48.57, 0.88, 7.11, 65.18),
+    "mae-pkt-irm": (87.72, 78.07, 57.89, 83.81, 54.29, 42.86, 0.82, 4.84, 77.75),
+}
+DOSES = {  # erroneous trajectories in % -> the rows without and with MAE
+    0: ("errors0", "errors0"),
+    17: ("none", "mae"),
+    35: ("errors35", "mae-errors35"),
+    60: ("errors60", "mae-errors60"),
+}
+PREFIX_PAIRS = (("none", "pkt"), ("mae", "mae-pkt"))
+MANY_TOKENS = 4  # of a shared prefix; longer ones are counted together
+ERROR_PAIRS = (("none", "irm"), ("mae-pkt", "mae-pkt-irm"), ("mae-pkt", "mae-pkt-ttpa"),
+               ("mae-pkt-irm", "mae-pkt-irm-ttpa"))
+PICTURED = {"CF": "CF of single calls", "VA": "VA of dialogues"}
+MAE = {"mae": 1, "none": -1}
+PKT = {"pkt": 1, "none": -1}
+IRM = {"irm": 1, "none": -1}
+ALL = {"mae-pkt-irm": 1, "none": -1}
+CLAIMS = (  # TL-Training, section 5.2 and appendix A; TTPA, abstract
+    Claim("MAE lowers the errors in dialogues", MAE, "DE + CE", -1),
+    Claim("MAE brings more valid answers", MAE, "VA", 1),
+    Claim("MAE with IRM betters single calls", {"mae-irm": 1, "none": -1}, "CF", 1),
+    Claim("MAE saves more, the more errors are in the data: at 60% more than at 17%",
+          {"mae-errors60": 1, "errors60": -1, "mae": -1, "none": 1}, "DE + CE", -1),
+    Claim("errors in the data teach errors: 60% against none", {"errors60": 1, "errors0": -1},
+          "DE + CE", 1),
+    Claim("PKT betters tool selection", PKT, "TS", 1),
+    Claim("PKT tells apart tools with alike names", PKT, "TS, shared prefix", 1),
+    Claim("PKT betters calls as a whole", PKT, "CF", 1),
+    Claim("IRM betters tool selection", IRM, "TS", 1),
+    Claim("IRM betters calls as a whole", IRM, "CF", 1),
+    Claim("IRM lowers the errors in dialogues", IRM, "DE + CE", -1),
+    Claim("all parts better single calls", ALL, "CF", 1),
+    Claim("all parts lower the errors in dialogues", ALL, "DE + CE", -1),
+    Claim("all parts bring more valid answers", ALL, "VA", 1),
+    Claim("all parts are better than IRM alone", {"mae-pkt-irm": 1, "irm": -1}, "CF", 1),
+    Claim("all parts are better than MAE and PKT", {"mae-pkt-irm": 1, "mae-pkt": -1}, "CF", 1),
+    Claim("TTPA betters calls after MAE and PKT", {"mae-pkt-ttpa": 1, "mae-pkt": -1}, "CF", 1),
+    Claim("TTPA betters calls after all parts",
+          {"mae-pkt-irm-ttpa": 1, "mae-pkt-irm": -1}, "CF", 1),
+)
 
 
 # --------------------------------------------------------------------------------- rows and stages
 
-class Stage(NamedTuple):
-    """A command with a folder of its own, OUT/name."""
-
-    name: str
-    command: tuple[str, ...]  # after the interpreter; without --out and --device
-    result: str               # the file in the folder that is there once the command has ended
-    needs: str = ""           # the stage that must have ended before
-
-    @property
-    def kind(self):
-        """The script or the benchmark: what its folder begins with."""
-        return Path(self.name).name.partition("-")[0]
-
-
 def training_stages(row, seed, flags):
     """The Stages that make the model of a row, in order: it is the folder of the last one."""
     parts = row.split("-")
-    where = f"seed-{seed}"
-    preset = () if flags.preset == "tiny" else ("--preset", flags.preset)
-    common = (*preset, "--seed", str(seed))
     stages = []
     data = flags.data or str(ROOT / "data" / "train.json")
-    dose = [part for part in parts if part.startswith("errors")]
-    if dose:
-        share = int(dose[0].removeprefix("errors")) / 100
-        stages.append(Stage(dose[0], ("-m", "toolbox.synthesize", "--error-share", str(share)),
-                            "train.json"))
-        data = str(flags.out / dose[0] / "train.json")
-    first = "-".join(part for part in parts if part not in ("irm", "ttpa")) or "none"
+    for part in parts:
+        if part.startswith("errors"):
+            share = int(part.removeprefix("errors")) / 100
+            stages.append(Stage(
+                part, ("-m", "toolbox.synthesize", "--error-share", str(share)), "train.json",
+                minutes=MINUTES["errors"], device=False))
+            data = str(flags.out / part / "train.json")
     off = [f"--no-{part}" for part in ("mae", "pkt") if part not in parts]
-    stages.append(Stage(f"{where}/sft-{first}",
-                        ("sft.py", "--model", flags.model, "--data", data, *common, *off),
-                        "config.json", stages[-1].name if stages else ""))
+    tuned = [part for part in parts if part not in ("irm", "ttpa")] or ["none"]
+    add(stages, "sft", tuned, seed, (*common(flags, seed), "--model", flags.model, "--data", data,
+                                     *off))
     prompts = ("--data", flags.data or str(ROOT / "data" / "rl.json"))
     if flags.prompts:
         prompts += ("--num-prompts", str(flags.prompts))
     if "irm" in parts:
-        tuned = first if first != "none" else ""
-        before = stages[-1].name
-        trained = "-".join(filter(None, (tuned, "irm")))
-        stages.append(Stage(f"{where}/ppo-{trained}",
-                            ("ppo.py", "--model", str(flags.out / before), *prompts, *common,
-                             "--show-every", "0", "--save-every", "10"), "config.json", before))
+        before = ("--model", str(flags.out / stages[-1].name))
+        add(stages, "ppo", [part for part in parts if part != "ttpa"], seed,
+            (*common(flags, seed), *before, *prompts, "--show-every", "0", "--save-every", "10"))
     if "ttpa" in parts:
-        before = stages[-1].name
-        reference = ("--model", str(flags.out / before))
-        pairs = f"{where}/preferences-{row}"
-        stages.append(Stage(pairs, ("preferences.py", *reference, *prompts, *common),
-                            "pairs.jsonl", before))
-        stages.append(Stage(f"{where}/dpo-{row}",
-                            ("dpo.py", *reference, "--data", str(flags.out / pairs), *common),
-                            "config.json", pairs))
+        before = ("--model", str(flags.out / stages[-1].name))
+        add(stages, "preferences", parts, seed, (*common(flags, seed), *before, *prompts))
+        pairs = ("--data", str(flags.out / stages[-1].name))
+        add(stages, "dpo", parts, seed, (*common(flags, seed), *before, *pairs))
     return stages
+
+
+def common(flags, seed):
+    """The flags of every training script."""
+    preset = () if flags.preset == "tiny" else ("--preset", flags.preset)
+    return (*preset, "--seed", str(seed))
+
+
+def add(stages, script, parts, seed, arguments):
+    """Add the Stage of a training script, which needs the one before it, to a list of them."""
+    stages.append(Stage(
+        f"seed-{seed}/{script}-{'-'.join(parts)}", (f"{script}.py", *arguments), RESULTS[script],
+        stages[-1].name if stages else "", MINUTES[script]))
 
 
 def stages_of(row, seed, flags):
@@ -146,150 +179,37 @@ def stages_of(row, seed, flags):
     stages = training_stages(row, seed, flags)
     trained = stages[-1].name
     for bench in flags.bench:
-        stages.append(Stage(f"seed-{seed}/{bench}-{row}",
-                            ("evaluate.py", "--bench", bench, "--model", str(flags.out / trained),
-                             "--limit", str(flags.items), "--batch-size", "32",
-                             "--max-new-tokens", str(flags.max_new_tokens)),
-                            "scores.json", trained))
+        command = ("evaluate.py", "--bench", bench, "--model", str(flags.out / trained), "--limit",
+                   str(flags.items), "--batch-size", "32", "--max-new-tokens",
+                   str(flags.max_new_tokens))
+        stages.append(Stage(f"seed-{seed}/{bench}-{row}", command, "scores.json", trained,
+                            MINUTES.get(bench, 2)))
     return stages
-
-
-def is_finished(stage, out):
-    """Whether the command of a stage has ended, as the last file that it writes tells."""
-    return kind_of(out / stage.name / stage.result) == "file"
-
-
-def shown(command, out):
-    """A command as a user would type it in the repository, its output under OUT."""
-    words = ["python", *command]
-    return shlex.join(words).replace(str(out), "OUT").replace(f"{ROOT}/", "")
 
 
 # ----------------------------------------------------------------------------------------- running
 
-class Job(NamedTuple):
-    """A stage that runs."""
-
-    stage: Stage
-    process: subprocess.Popen
-    log: Path
-    started: float
-
-
-def start(stage, flags):
-    """Start the command of a stage; what it prints goes to OUT/logs -> Job."""
-    log = flags.out / "logs" / f"{stage.name.replace('/', '-')}.txt"
-    make_folder(log.parent)
-    command = [*stage.command, "--out", str(flags.out / stage.name)]
-    if "-m" not in command:
-        command += ["--device", flags.device]
-    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    with open(log, "a", encoding="utf-8") as file:
-        file.write(f"$ {shown(command, flags.out)}\n")
-        file.flush()
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-            stdout=file, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent)
-    return Job(stage, process, log, time.monotonic())
-
-
-def _end_with_parent():
-    """In the child: where this program is killed, its stages are, too, and none holds a lock."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def run_cells(cells, flags):
     """Run what is missing of all cells, --jobs stages at once; write the outcome of each cell."""
     left = {}  # cell without an outcome -> its stages
-    known = {}  # name -> Stage, in the order of the cells
+    stages = {}
     for cell in cells:
         if not kind_of(outcome_file(cell, flags)):
             left[cell] = stages_of(*cell, flags)
-            known |= {stage.name: stage for stage in left[cell]}
-    waiting = [stage for stage in known.values() if not is_finished(stage, flags.out)]
-    seconds = Seconds(flags.out)
-    running = []
-    said = ""
-    stop = StopRequest(speaks=True)
+            stages |= {stage.name: stage for stage in left[cell]}
     bar = progress(total=len(cells), initial=len(cells) - len(left), desc="cells", unit="cell",
                    bar_format="{desc} {n_fmt}/{total_fmt} |{bar:20}| {elapsed}{postfix}")
-    while left:
-        for job in [job for job in running if job.process.poll() is not None]:
-            running.remove(job)
-            seconds.add(job)
-            if job.process.returncode and not stop.number:
-                end_all(running)
-                refuse(job)
-        for cell in [cell for cell in left if is_cell_done(left[cell], flags.out)]:
-            write_outcome(cell, left.pop(cell), flags, seconds)
+    for state in run_stages(stages, flags.out, flags.jobs, flags.device):
+        for cell in [cell for cell in left if is_done(left[cell], flags.out)]:
+            write_outcome(cell, left.pop(cell), flags)
             bar.update()
-        if stop.number:
-            end_all(running)
-            bar.close()
-            print("stopped; the same command goes on from there")
-            sys.exit(128 + stop.number)
-        for stage in ready_stages(waiting, known, flags.out)[:flags.jobs - len(running)]:
-            waiting.remove(stage)
-            running.append(start(stage, flags))
-        state = seconds.describe(waiting, running, flags.jobs)
-        if state != said:  # in a file every state is a line
-            said = state
-            bar.set_postfix_str(state)
-        time.sleep(0.2)
+        bar.set_postfix_str(state)
     bar.close()
 
 
-def ready_stages(waiting, known, out):
-    """The waiting stages whose needs are met, in order."""
-    return [stage for stage in waiting
-            if not stage.needs or is_finished(known[stage.needs], out)]
-
-
-def is_cell_done(stages, out):
-    """Whether all stages of a cell have ended."""
+def is_done(stages, out):
+    """Whether all stages of a cell are finished."""
     return all(is_finished(stage, out) for stage in stages)
-
-
-def end_all(running):
-    """Ask the running commands to save and end, and wait for them."""
-    for job in running:
-        job.process.terminate()
-    for job in running:
-        job.process.wait()
-
-
-def refuse(job):
-    """Raises InputError about a command that failed, with the last line that it printed."""
-    lines = [line for line in job.log.read_text(errors="replace").split("\n") if line.strip()]
-    raise InputError(f"{job.stage.name}: status {job.process.returncode}: {lines[-1][:300]} "
-                     f"(all of it: {job.log})")
-
-
-class Seconds:
-    """OUT/seconds.json: what each stage took, over all attempts that were not killed."""
-
-    def __init__(self, out):
-        self.file = out / "seconds.json"
-        self.of_stage = read_object(self.file) if kind_of(self.file) else {}
-        self.here = Counter()  # of this program's stages: seconds, and what was expected
-
-    def add(self, job):
-        """A command has ended."""
-        took = time.monotonic() - job.started
-        name = job.stage.name
-        self.of_stage[name] = round(self.of_stage.get(name, 0) + took, 1)
-        self.here.update(took=took, expected=60 * MINUTES.get(job.stage.kind, 1))
-        write_json(self.file, self.of_stage)
-
-    def describe(self, waiting, running, jobs):
-        """What runs, and the hours and minutes left at the speed of the stages that ended here."""
-        pace = self.here["took"] / self.here["expected"] if self.here["expected"] else 1
-        stages = [*waiting, *(job.stage for job in running)]
-        ahead = pace * sum(60 * MINUTES.get(stage.kind, 1) for stage in stages)
-        ahead -= sum(time.monotonic() - job.started for job in running)
-        minutes = int(max(ahead, 0) / jobs / 60)
-        names = ", ".join(job.stage.name for job in running)
-        return f"{names}; {minutes // 60}:{minutes % 60:02} left"
 
 
 # ---------------------------------------------------------------------------------------- outcomes
@@ -300,25 +220,26 @@ def outcome_file(cell, flags):
     return flags.out / "outcomes" / f"{row}-{seed}.json"
 
 
-def write_outcome(cell, stages, flags, seconds):
+def write_outcome(cell, stages, flags):
     """Write what became of all items of a cell, and what made it."""
     row, seed = cell
     tokenizer = Tokenizer(flags.model)
     tables = {}
-    for stage in stages[-len(flags.bench):]:
-        bench = stage.kind
+    for bench, stage in zip(flags.bench, stages[-len(flags.bench):], strict=True):
         tasks = bench_tasks(bench, flags)
         if BENCHMARKS[bench].kind == "calls":
             table = call_outcomes(flags.out / stage.name, tasks, tokenizer)
         else:
             table = dialogue_outcomes(flags.out / stage.name, tasks)
         tables[bench] = {name: pack(column) for name, column in table.items()}
-    hours = sum(seconds.of_stage.get(stage.name, 0) for stage in stages) / 3600
+    file = flags.out / "seconds.json"
+    seconds = read_object(file) if kind_of(file) else {}
+    hours = sum(seconds.get(stage.name, 0) for stage in stages) / 3600
     file = outcome_file(cell, flags)
     make_folder(file.parent)
     write_json(file, {
         "row": row, "seed": seed, "inputs": inputs(flags),
-        "commands": [shown(stage.command, flags.out) for stage in stages],
+        "commands": [typed(stage.command, flags.out) for stage in stages],
         "made": {**machine(flags.device), "hours": round(hours, 3)},
         "outcomes": tables})
 
@@ -379,7 +300,7 @@ def take_over(cells, flags, described):
         if kind_of(outcome_file(cell, flags)) or not kind_of(committed):
             continue
         outcome = read_object(committed)
-        commands = [shown(stage.command, flags.out) for stage in stages_of(*cell, flags)]
+        commands = [typed(stage.command, flags.out) for stage in stages_of(*cell, flags)]
         if outcome.get("inputs") == described and outcome.get("commands") == commands:
             make_folder(outcome_file(cell, flags).parent)
             write_text(outcome_file(cell, flags), committed.read_text(encoding="utf-8"))
@@ -388,6 +309,142 @@ def take_over(cells, flags, described):
     if others:
         print(f"{len(others)} outcomes in {COMMITTED} are about another model, other data or "
               f"commands, and are not taken over: {others[0]}, ...")
+
+
+# ---------------------------------------------------------------------------------------- report
+
+def report(flags):
+    """Print the tables of all outcomes, and write them to OUT with two figures.
+
+    Committed outcomes count where OUT has none of that cell and they are about the same inputs.
+    """
+    run_file = flags.out / "run.json"
+    described = read_object(run_file) if kind_of(run_file) else inputs(flags)
+    found, made = effects.read_outcomes([flags.out / "outcomes", COMMITTED], described)
+    if not found:
+        print("no cell has been run yet")
+        return
+    if flags.paper:
+        print(*paper_table(found), sep="\n")
+        return
+    make_folder(flags.out)
+    text = "\n".join(tables(found))
+    write_text(flags.out / "table.md", text + "\n")
+    for name, picture in pictures(found).items():
+        write_text(flags.out / name, picture)
+    print(text)
+    hours = sum(each["hours"] for each in made)
+    print(f"\n{len(made)} cells of {len(ROWS) * 5} planned, {hours:.1f} hours of one core; commits "
+          f"{distinct(made, 'commit')}; seeds {distinct(made, 'seed')}; "
+          f"{distinct(made, 'machine')}; torch {distinct(made, 'torch')}")
+
+
+def distinct(made, key):
+    """The distinct values of a key, as a text."""
+    return ", ".join(sorted({str(each[key]) for each in made}))
+
+
+def tables(found):
+    """Lines of all tables, with a title each."""
+    measures = effects.measures_of(found)
+    shown = {row: title for row, title in ROWS.items() if row in found and "errors" not in row}
+    yield "Mean ± standard deviation over seeds, in %, but the reward:\n"
+    yield from effects.value_table(found, shown)
+    if "none" in found and len(shown) > 1:
+        yield "\nDifference to none ± standard error over items and seeds; * outside 95%:\n"
+        yield from effects.difference_table(found, shown, "none")
+    yield "\nThe papers' claims:\n"
+    yield from effects.claim_table(found, CLAIMS)
+    calls = calls_bench(found)
+    pairs = there(found, PREFIX_PAIRS)
+    if calls and pairs:
+        yield "\nTool selection by the tokens that the right name shares with another's, in %:\n"
+        yield from effects.pair_table(found, pairs, prefix_measures(found, calls), ROWS)
+    pairs = there(found, ERROR_PAIRS)
+    if calls and pairs:
+        yield "\nNamed errors of single calls, as a number of all of them:\n"
+        yield from effects.pair_table(found, pairs, effects.error_measures(found, calls), ROWS)
+    doses = there(found, DOSES.values())
+    if "DE + CE" in measures and doses:
+        names = {**ROWS, **{rows[0]: f"{dose}%" for dose, rows in DOSES.items()}}
+        yield "\nErrors in dialogues, in % of calls, by the share of erroneous trajectories:\n"
+        yield from effects.pair_table(
+            found, doses, [measures[name] for name in ("DE", "CE", "DE + CE")], names)
+
+
+def there(found, pairs):
+    """The pairs (before, after) of rows that are both there."""
+    return [pair for pair in pairs if all(row in found for row in pair)]
+
+
+def calls_bench(found):
+    """The first benchmark of single calls whose named errors are known, or None."""
+    cell = next(iter(next(iter(found.values())).values()))
+    benches = [bench for bench, table in cell.items() if "errors" in table and bench != "no_tool"]
+    return benches[0] if benches else None
+
+
+def prefix_measures(found, bench):
+    """TS by the length of the shared prefix, a Measure for each length; the longest in one."""
+    cell = next(iter(next(iter(found.values())).values()))
+    lengths = sorted(set(cell[bench]["prefix"]))
+    few = [length for length in lengths if length < MANY_TOKENS]
+    many = tuple(length for length in lengths if length >= MANY_TOKENS)
+    kinds = {str(length): (length,) for length in few}
+    if many:
+        kinds[f"{MANY_TOKENS} or more"] = many
+    return [effects.Measure(f"{title} tokens", bench, ("TS",), only=("prefix", values))
+            for title, values in kinds.items()]
+
+
+def interval(found, rows, measure):
+    """(mean, low, high) of a sum of rows; None where it is not run, or has one seed alone."""
+    effect = effects.contrast(found, rows, measure)
+    return None if effect is None or effect.seeds < 2 else (effect.mean, effect.low, effect.high)
+
+
+def pictures(found):
+    """{file name: SVG} of what every row adds to none, and of the dose; where there are values."""
+    measures = effects.measures_of(found)
+    made = {}
+    values = {}
+    for row, title in ROWS.items():
+        if row != "none" and "errors" not in row:
+            points = {name: interval(found, {row: 1, "none": -1}, measures[name])
+                      for name in ("CF", "VA") if name in measures}
+            values[title] = {PICTURED[name]: point for name, point in points.items() if point}
+    values = {title: points for title, points in values.items() if points}
+    if values:
+        made["rows.svg"] = plot.rows(values, "What each part adds to plain fine-tuning",
+                                     "percentage points, with 95% intervals")
+    if "DE + CE" in measures:
+        series = {}
+        for place, name in enumerate(("without MAE", "with MAE")):
+            series[name] = [interval(found, {pair[place]: 1}, measures["DE + CE"])
+                            for pair in DOSES.values()]
+        if any(filter(None, series["without MAE"])):
+            made["dose.svg"] = plot.lines(
+                series, [f"{dose}%" for dose in DOSES],
+                "Errors in dialogues by erroneous trajectories in the training data",
+                "errors, % of calls")
+    return made
+
+
+def paper_table(found):
+    """Lines: the eight rows of the paper's Table 5, and ours beside them."""
+    measures = effects.measures_of(found)
+    ours = [name for name in ("TS seen", "PI seen", "CF seen", "TS unseen", "PI unseen",
+                              "CF unseen", "TS", "PI", "CF", "DE", "CE", "VA") if name in measures]
+    if "TS seen" in ours:
+        ours = [name for name in ours if name not in ("TS", "PI", "CF")]
+    theirs = [f"{name} {bench}" for bench in ("ToolAlpaca", "RoTBench")
+              for name in ("TS", "PI", "CF")] + ["DE", "CE", "VA"]
+    body = []
+    for row, values in PAPER.items():
+        cells = [effects.value_cell(found, row, measures[name]) for name in ours]
+        body.append([ROWS[row], *(f"{value:.2f}" for value in values), *cells])
+    head = ["", *(f"paper: {name}" for name in theirs), *(f"ours: {name}" for name in ours)]
+    return effects.markdown(head, body)
 
 
 # ------------------------------------------------------------------------------------ command line
@@ -443,11 +500,6 @@ def main():
     take_over(cells, flags, described)
     run_cells(cells, flags)
     report(flags)
-
-
-def report(flags):
-    """Print the tables of all outcomes that are there, committed ones included."""
-    print(f"{len(list((flags.out / 'outcomes').glob('*.json')))} cells")
 
 
 if __name__ == "__main__":
