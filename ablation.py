@@ -490,9 +490,9 @@ def main():
     if flags.report or flags.paper:
         report(flags)
         return
+    described = inputs(flags)
     make_folder(flags.out)
     held = lock(flags.out)  # noqa: F841 (for as long as this program runs)
-    described = inputs(flags)
     claim(flags.out, described)
     cells = []
     for seed in dict.fromkeys(flags.seeds):
