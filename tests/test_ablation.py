@@ -18,13 +18,15 @@ from pathlib import Path
 import pytest
 
 import ablation
+import evaluate
 from evaluation import effects
 from evaluation.differences import Estimate
 from evaluation.outcomes import pack, unpack
 from plumbing import stages
 from plumbing.files import InputError
-from plumbing.flags import cli
+from plumbing.flags import cli, parse_flags
 from tests.conftest import real
+from toolbox import synthesize
 
 
 @pytest.fixture
@@ -87,6 +89,24 @@ def test_every_stage_needs_one_that_comes_before(flags):
         for stage in ablation.stages_of(row, 0, flags):
             assert stage.needs in known
             known.add(stage.name)
+
+
+def test_every_script_understands_its_command(flags):
+    """All rows, against the flags that the scripts declare; a path may not exist yet."""
+    presets = {f"{name}.py": script.PRESETS for name, script in ablation.SCRIPTS.items()}
+    presets["evaluate.py"] = {"": evaluate.Flags()}
+    understood = set()
+    for row in ablation.ROWS:
+        for stage in ablation.stages_of(row, 0, flags):
+            script, *words = stage.command
+            if script == "-m":
+                assert words[0] == "toolbox.synthesize" and words[1] == "--error-share"
+                assert 0 <= synthesize.share(words[2]) <= 1
+                continue
+            read = parse_flags(presets[script], "", [*words, "--out", "x", "--device", "cpu"])
+            assert read.out == "x"
+            understood.add(script)
+    assert understood == presets.keys()
 
 
 def test_a_row_takes_one_line(flags, monkeypatch):
