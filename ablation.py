@@ -238,7 +238,7 @@ def write_outcome(cell, stages, flags):
     file = outcome_file(cell, flags)
     make_folder(file.parent)
     write_json(file, {
-        "row": row, "seed": seed, "inputs": inputs(flags),
+        "row": row, "seed": seed, "inputs": inputs_of(stages, inputs(flags)),
         "commands": [typed(stage.command, flags.out) for stage in stages],
         "made": {**machine(flags.device), "hours": round(hours, 3)},
         "outcomes": tables})
@@ -257,13 +257,20 @@ def inputs(flags):
         "model": contents(flags.model)[:16],
         "data": contents(flags.data or ROOT / "data" / "train.json")[:16],
         "prompts": contents(flags.data or ROOT / "data" / "rl.json")[:16],
-        "presets": digest({name: preset_values(script.PRESETS[flags.preset])
-                           for name, script in SCRIPTS.items()}),
     }
+    for name, script in SCRIPTS.items():
+        described[f"preset of {name}.py"] = digest(preset_values(script.PRESETS[flags.preset]))
     for bench in flags.bench:
         tasks = [(task.id, task.turns, task.golds) for task in bench_tasks(bench, flags)]
         described[bench] = digest(tasks)
     return described
+
+
+def inputs_of(stages, described):
+    """Those of the inputs that a cell depends on: no preset of a script that it does not run."""
+    scripts = {stage.command[0] for stage in stages}
+    return {what: value for what, value in described.items()
+            if not what.startswith("preset") or what.removeprefix("preset of ") in scripts}
 
 
 def preset_values(preset):
@@ -300,8 +307,10 @@ def take_over(cells, flags, described):
         if kind_of(outcome_file(cell, flags)) or not kind_of(committed):
             continue
         outcome = read_object(committed)
-        commands = [typed(stage.command, flags.out) for stage in stages_of(*cell, flags)]
-        if outcome.get("inputs") == described and outcome.get("commands") == commands:
+        stages = stages_of(*cell, flags)
+        commands = [typed(stage.command, flags.out) for stage in stages]
+        same = outcome.get("inputs") == inputs_of(stages, described)
+        if same and outcome.get("commands") == commands:
             make_folder(outcome_file(cell, flags).parent)
             write_text(outcome_file(cell, flags), committed.read_text(encoding="utf-8"))
         else:

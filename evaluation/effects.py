@@ -54,7 +54,7 @@ def read_outcomes(folders, inputs):
             outcome = read_object(file)
             try:
                 seeds = found.setdefault(outcome["row"], {})
-                if outcome["inputs"] != inputs or outcome["seed"] in seeds:
+                if not fits(outcome["inputs"], inputs) or outcome["seed"] in seeds:
                     continue
                 seeds[outcome["seed"]] = {
                     bench: _unpack_table(table, file)
@@ -63,6 +63,19 @@ def read_outcomes(folders, inputs):
             except (KeyError, TypeError, AttributeError):
                 raise InputError(f"{file}: no file of outcomes") from None
     return {row: seeds for row, seeds in found.items() if seeds}, made
+
+
+def fits(recorded, inputs):
+    """Whether an outcome's inputs are these, but for presets of scripts that its row does not run.
+
+    >>> fits({"model": "a"}, {"model": "a", "preset of dpo.py": "b"})
+    True
+    >>> fits({}, {"model": "a"}), fits({"model": "c"}, {"model": "a"})
+    (False, False)
+    """
+    needed = {what for what in inputs if not what.startswith("preset")}
+    same = all(inputs.get(what) == value for what, value in recorded.items())
+    return same and needed <= recorded.keys()
 
 
 def _unpack_table(table, file):

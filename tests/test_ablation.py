@@ -109,6 +109,13 @@ def test_every_script_understands_its_command(flags):
     assert understood == presets.keys()
 
 
+def test_a_cell_depends_on_the_presets_of_its_own_scripts_alone(flags):
+    described = {"model": "a", "preset of sft.py": "b", "preset of ppo.py": "c",
+                 "preset of dpo.py": "d"}
+    chosen = ablation.inputs_of(ablation.stages_of("irm", 0, flags), described)
+    assert chosen.keys() == {"model", "preset of sft.py", "preset of ppo.py"}
+
+
 def test_a_row_takes_one_line(flags, monkeypatch):
     monkeypatch.setitem(ablation.ROWS, "pkt-ttpa", "PKT, TTPA")
     assert [command.split()[1] for command in commands("pkt-ttpa", flags)] == [
