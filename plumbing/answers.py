@@ -67,7 +67,9 @@ def answer_all(respond, batches, out, described, is_answer, title, workers=1):
         new = {i: answer for i, answer in pairs if i not in done}
         done |= new
         if out:
-            kept = {i: answer for i, answer in new.items() if is_answer(answer)}
+            # As it will be read back: a tuple is a list there.
+            kept = {i: answer for i, answer in new.items()
+                    if is_answer(json.loads(json.dumps(answer)))}
             append_answers(folder, rank, kept)
     if unanswered:
         remedy = ("; the same command goes on with these" if out else
