@@ -8,6 +8,8 @@
     python evaluate.py --bench transcripts --predictions FILE       # whole dialogues: DE, CE, VA
     python evaluate.py --bench tooleyes --tool-library ToolEyes/Tool_Library      # runs its tools
     torchrun --nproc_per_node 8 evaluate.py --bench rotbench --model DIR --out DIR
+    python evaluate.py --bench bfcl --server http://localhost:8000/v1 --served-model NAME --out DIR
+    python evaluate.py --bench bfcl --export requests.jsonl --served-model NAME --template qwen2.5
 
 The benchmarks stand in one list, evaluation/benchmarks/. Those of kind "calls" are scored by TS, PI
 and CF (evaluation/scores.py), those of kind "dialogues" and "transcripts" by DE, CE and VA
@@ -20,13 +22,14 @@ from pathlib import Path
 import plumbing.environment  # noqa: F401 (before torch)
 
 from data import trajectories
-from evaluation import call_formats, dialogue, predictions, report, tool_library
+from evaluation import call_formats, dialogue, predictions, report, serving, tool_library
 from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
 from evaluation.dialogue_scores import count_faults, fault_table, released_table
-from evaluation.predictions import Reply
+from evaluation.openai_format import refusal_lines, write_requests
 from evaluation.scores import count_stops, judge, mean_esm, summarise
 from evaluation.tasks import LEVELS, first_of_groups
+from evaluation.templates import TEMPLATES
 from plumbing.files import InputError, kind_of, make_folder, write_json
 from plumbing.flags import cli, flag, flag_name, parse_flags
 from plumbing.parallel import own_device, processes
@@ -81,6 +84,26 @@ class Flags:
     format: str = flag(
         "auto", "form of the predictions",
         group="benchmark", choices=call_formats.FORMATS, needs="predictions")
+    server: str = flag(
+        "", "address of a server that answers in place of a model, such as "
+        "http://localhost:8000/v1", group="server")
+    served_model: str = flag(
+        "", "the model's name for the server or the batch", group="server")
+    template: str = flag(
+        "gpt", "form of the prompts, by model; gpt: messages and tools, which the server puts into "
+        "its model's own form", choices=tuple(TEMPLATES), group="server")
+    export: str = flag(
+        "", "write the requests of all items to this file, for a batch, and end", group="server")
+    raw_chat: bool = flag(
+        False, "send a template's text as the one message of a chat: vLLM's run-batch takes chats "
+        "alone; see docs/serving.md", group="server")
+    parallel: int = flag(
+        8, "requests at once", group="server", least=1, most=1024, needs="server")
+    key_env: str = flag(
+        "", "environment variable that holds the server's key", group="server", needs="server")
+    deadline: float = flag(
+        120.0, "seconds that a request may take; it is tried again then", group="server",
+        least=0.01, most=86400, needs="server")
     out: str = flag(
         "", "directory for scores and items or dialogues; an interrupted run goes on there",
         group="files")
@@ -116,13 +139,15 @@ def main(argv=None):
     entry = BENCHMARKS[flags.bench]
     check_flags(flags, entry)
     flags = replace(flags, level=flags.level or entry.default_level)
-    if flags.dtype == "auto" and not flags.predictions:
+    if flags.dtype == "auto" and not (flags.predictions or flags.server or flags.export):
         on_cuda = own_device(flags.device).type == "cuda"
         flags = replace(flags, dtype="bf16" if on_cuda else "fp32")
     if flags.out:
         make_folder(Path(flags.out))
     if flags.ask:
-        dialogue.ask(flags, choose_model(flags))
+        ask(flags)
+    elif flags.export:
+        export_requests(flags, entry)
     elif entry.kind == "calls":
         evaluate_calls(flags, entry)
     elif entry.kind == "dialogues":
@@ -139,20 +164,71 @@ def check_flags(flags, entry):
     if flags.predictions and (flags.ask or entry.kind == "dialogues"):
         raise InputError("--predictions: a model must answer; "
                          "finished dialogues are for --bench transcripts")
+    check_server(flags, entry)
     own = set().union(*(other.own_flags for other in BENCHMARKS.values()))
     names = [field.name for field in fields(Flags) if field.name in own - set(entry.own_flags)]
-    odd = [flag_name(name) for name in names if getattr(flags, name) != getattr(Flags, name)]
+    odd = changed(flags, *names)
     if odd:
-        raise InputError(f"{', '.join(odd)}: not for {flags.bench}")
+        raise InputError(f"{odd}: not for {flags.bench}")
+
+
+def check_server(flags, entry):
+    """Raises InputError unless --server and --export fit the benchmark and the other flags."""
+    ways = [name for name in ("predictions", "server", "export") if getattr(flags, name)]
+    if len(ways) > 1:
+        raise InputError(f"{' and '.join(map(flag_name, ways))}: name one of them")
+    if not (flags.server or flags.export):
+        given = changed(flags, "served_model", "template", "raw_chat")
+        if given:
+            raise InputError(f"{given}: does nothing without --server or --export")
+        return
+    own = ["dtype", "device", "batch_size", "enums"]
+    if not flags.errors:  # whose table cuts names into a model's tokens
+        own += ["model", "tokenizer"]
+    given = changed(flags, *own)
+    if given:
+        raise InputError(f"{given}: for a model of ours, not for {flag_name(ways[0])}")
+    if not flags.served_model:
+        raise InputError("--served-model: name the model as the server knows it")
+    if flags.raw_chat and TEMPLATES[flags.template].is_chat:
+        raise InputError(f"--raw-chat: the template {flags.template} makes messages already; "
+                         "name another --template")
+    if entry.kind == "transcripts":
+        raise InputError(f"{flag_name(ways[0])}: finished dialogues need no answers")
+    if flags.export and (flags.ask or entry.kind == "dialogues"):
+        raise InputError("--export: in a dialogue a request depends on the answer before it; "
+                         "--server holds dialogues")
+
+
+def changed(flags, *names):
+    """Which of these flags have another value than their default, as they are typed."""
+    differing = [name for name in names if getattr(flags, name) != getattr(Flags, name)]
+    return ", ".join(map(flag_name, differing))
+
+
+def ask(flags):
+    """Hold and print one dialogue about --ask, of a model or of a server's."""
+    if flags.server:
+        dialogue.print_dialogue(flags.ask, serving.make_speaker(flags))
+    else:
+        dialogue.ask(flags, choose_model(flags))
+
+
+def export_requests(flags, entry):
+    """Write the requests of all items, and say how their answers are scored."""
+    tasks = read_tasks(flags, entry)
+    write_requests(flags.export, serving.make_form(flags), flags.bench, tasks)
+    print(f"{flags.export}: {len(tasks)} requests; score the batch's output with --predictions")
 
 
 def evaluate_calls(flags, entry):
     """The next call: TS, PI and CF, of a model or of a file of predictions."""
     tasks = read_tasks(flags, entry)
-    folder = choose_model(flags) if flags.errors or not flags.predictions else None
+    is_own = not (flags.predictions or flags.server)
+    folder = choose_model(flags) if flags.errors or is_own else None
     tokenizer = Tokenizer(flags.tokenizer or folder) if flags.errors else None
     replies = make_replies(flags, folder, tasks)
-    call_format = flags.format if flags.predictions else "call"
+    call_format = "call" if is_own else flags.format
     rank, _ = processes()
     if rank:
         return  # one process scores
@@ -161,6 +237,8 @@ def evaluate_calls(flags, entry):
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")
     print(*report.bound_lines(tasks, items), sep="\n")
+    for line in refusal_lines(tasks, replies):
+        print(line)
     stops = count_stops(items)
     print(*report.stop_lines(stops), sep="\n")
     if flags.esm:
@@ -187,7 +265,11 @@ def evaluate_dialogues(flags, entry):
     else:
         tasks = read_tasks(flags, entry)
     execute = entry.serve(flags, tasks)
-    dialogues = dialogue.hold_dialogues(flags, choose_model(flags), tasks, execute)
+    if flags.server:
+        dialogues, replies = serving.hold_dialogues(flags, tasks, execute)
+    else:
+        dialogues = dialogue.hold_dialogues(flags, choose_model(flags), tasks, execute)
+        replies = []
     rank, _ = processes()
     if rank:
         return
@@ -195,6 +277,8 @@ def evaluate_dialogues(flags, entry):
     for task, held in zip(shown, dialogues[:flags.show], strict=True):
         print(*dialogue.dialogue_lines(task, held), sep="\n")
     print(*fault_table(dialogue.make_transcripts(tasks, dialogues)), sep="\n")
+    for line in refusal_lines(tasks, replies):
+        print(line)
     if flags.out:
         dialogue.write_dialogues(Path(flags.out), flags.bench, tasks, dialogues)
 
@@ -215,13 +299,13 @@ def evaluate_transcripts(flags, entry):
 def make_replies(flags, folder, tasks, plain=False):
     """The Reply to each task, in their order: the one place where the flags choose who answers.
 
-    It is a file of predictions, or the model in `folder`. plain: the model reads the content of the
-    last turn as it stands, in no template. Raises InputError.
+    It is a file of predictions, a server, or the model in `folder`. plain: the model reads the
+    content of the last turn as it stands, in no template. Raises InputError.
     """
     if flags.predictions:
-        names = [{task.id, task.own_id} - {""} for task in tasks]
-        texts = predictions.read_predictions(flags.predictions, len(tasks), names)
-        return [Reply(text) for text in texts]
+        return predictions.read_replies(flags.predictions, flags.bench, tasks)
+    if flags.server:
+        return serving.answer_tasks(flags, tasks, plain)
     return predictions.answer_tasks(flags, folder, tasks, plain)
 
 

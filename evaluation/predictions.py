@@ -3,7 +3,7 @@
 A file holds JSON lines `{"index": i, "prediction": "text"}` in any order, with the item's `id` in
 place of its index or beside it; or it is one that BFCL's or RoTBench's own scripts write, with the
 text under `result` or `conversations`. Records with an id go by it. Those with neither must be
-RoTBench's, in the order of the items.
+RoTBench's, in the order of the items. Or it is the output of a batch (evaluation/openai_format.py).
 """
 
 import functools
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import model
+from evaluation.openai_format import Reply, is_batch, read_batch
 from model import warn_of_length
 from plumbing.answers import answer_all, make_batches
 from plumbing.files import InputError, contents, kind_of, read_records, sha256_of
@@ -21,14 +22,19 @@ from plumbing.optimizer import NotFinite
 from plumbing.parallel import leave, own_device, processes
 from tokenizer import Tokenizer
 
-
-class Reply(NamedTuple):
-    """What a model wrote, without `</s>`, and whether that came before the answer was cut off."""
-    text: str
-    ended: bool = True
-
-
 # -------------------------------------------------------------------------------------- from a file
+
+def read_replies(path, bench, tasks):
+    """The Reply to each task in a file of predictions, or in a batch's output. Raises InputError.
+
+    bench: the benchmark's name, which the requests of a batch bear.
+    """
+    records = read_records(path)
+    if is_batch(records):
+        return read_batch(path, records, bench, tasks)
+    names = [{task.id, task.own_id} - {""} for task in tasks]
+    return [Reply(text) for text in read_predictions(path, len(tasks), names)]
+
 
 def read_predictions(path, total, names=()):
     """The texts of a file of predictions for `total` items, in the order of the items.
@@ -189,11 +195,16 @@ def load_model(flags, folder, tokenizer):
 
 def identity(flags, folder, prompts):
     """What the answers depend on, so that a run is never mixed with another's."""
+    return {**run_identity(flags), "dtype": flags.dtype, "batch_size": flags.batch_size,
+            "model": contents(folder)[:16],
+            "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
+
+
+def run_identity(flags):
+    """The part of it that holds for every way to make answers."""
     return {"bench": flags.bench, "level": flags.level, "turn": flags.turn, "limit": flags.limit,
             "tool_library": tree_hash(flags.tool_library), "tool_timeout": flags.tool_timeout,
-            "tool_env": flags.tool_env, "dtype": flags.dtype, "batch_size": flags.batch_size,
-            "max_new_tokens": flags.max_new_tokens, "model": contents(folder)[:16],
-            "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
+            "tool_env": flags.tool_env, "max_new_tokens": flags.max_new_tokens}
 
 
 def tree_hash(folder):

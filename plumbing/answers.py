@@ -9,6 +9,8 @@ where some of them are answered already: so a resumed run computes what an unint
 
 import json
 import os
+import queue
+import threading
 from pathlib import Path
 
 from plumbing.files import (
@@ -25,13 +27,18 @@ from plumbing.parallel import barrier, processes
 from plumbing.progress import progress
 
 
-def answer_all(respond, batches, out, described, is_answer, title):
+class NoAnswer(Exception):
+    """There is no answer to a batch for now; its text says to which items, and why."""
+
+
+def answer_all(respond, batches, out, described, is_answer, title, workers=1):
     """The answers to all items, in order; all processes have them.
 
     respond: function of a batch, a list of places -> the answer at each; batches: of all processes.
     out: the folder to keep them in; "": none, for a single process. described: as in `claim`.
-    is_answer: whether a value that was read back is an answer. title: of the progress bar. Raises
-    InputError.
+    is_answer: whether a value that was read back is an answer. title: of the progress bar.
+    workers: threads that answer batches at once. Where `respond` raises NoAnswer the others go on.
+    Raises InputError, in the end also for batches without an answer.
     """
     rank, ranks = processes()
     if ranks > 1 and not out:
@@ -48,16 +55,72 @@ def answer_all(respond, batches, out, described, is_answer, title):
             raise InputError(f"{folder}: answer {index} is none of this program's; "
                              "remove the directory")
     mine = [batch for batch in batches[rank::ranks] if not done.keys() >= set(batch)]
-    for batch in progress(mine, desc=title, unit="batch", disable=rank > 0):
-        answers = zip(batch, respond(batch), strict=True)
-        new = {i: answer for i, answer in answers if i not in done}
+    unanswered = []
+    results = in_turn(respond, mine) if workers == 1 else in_parallel(respond, mine, workers)
+    for batch, answers in progress(results, total=len(mine), desc=title, unit="batch",
+                                   disable=rank > 0):
+        if isinstance(answers, NoAnswer):
+            unanswered.append(str(answers))
+            continue
+        pairs = zip(batch, answers, strict=True)
+        new = {i: answer for i, answer in pairs if i not in done}
         done |= new
         if out:
             append_answers(folder, rank, new)
+    if unanswered:
+        kept = ("; the same command goes on with these" if out else
+                "; with --out the answers are kept, and the same command goes on")
+        raise InputError(f"no answer to {len(unanswered)} of {len(batches)}: "
+                         f"{'; '.join(unanswered)}{kept}")
     barrier()
     if ranks > 1:
         done = resume_answers(folder, rank)
     return [done[index] for index in range(total)]
+
+
+def in_turn(respond, batches):
+    """Yield (batch, its answers), or (batch, the NoAnswer that was raised), one after the other."""
+    for batch in batches:
+        try:
+            answers = respond(batch)
+        except NoAnswer as error:
+            answers = error
+        yield batch, answers
+
+
+def in_parallel(respond, batches, workers):
+    """The same by `workers` threads, in the order in which the answers come.
+
+    Another exception of `respond` is raised here, and ends the threads after their batch. They are
+    daemons: an interrupted program waits for none.
+    """
+    waiting = queue.SimpleQueue()
+    finished = queue.SimpleQueue()
+    for batch in batches:
+        waiting.put(batch)
+    is_over = threading.Event()
+
+    def work():
+        while not is_over.is_set():
+            try:
+                batch = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                finished.put((batch, respond(batch)))
+            except BaseException as error:  # noqa: BLE001 (raised again by the one who reads)
+                finished.put((batch, error))
+
+    for _ in range(min(workers, len(batches))):
+        threading.Thread(target=work, daemon=True).start()
+    try:
+        for _ in batches:
+            batch, answers = finished.get()
+            if isinstance(answers, BaseException) and not isinstance(answers, NoAnswer):
+                raise answers
+            yield batch, answers
+    finally:
+        is_over.set()
 
 
 def make_batches(prompts, size):
