@@ -48,3 +48,16 @@ def paired_difference(ours, theirs):
         return Difference(mean, None)
     variance = sum((d - mean) ** 2 for d in differences) / (n - 1)
     return Difference(mean, math.sqrt(variance / n))
+
+
+def share_cell(k, n):
+    """A share for a table: the count, the percentage and its interval.
+
+    >>> share_cell(88, 105)
+    '88   83.81%  (75.6-89.6)'
+    """
+    if not n:
+        return f"{k}        -            -"
+    low, high = wilson(k, n)
+    interval = f"({100 * low:.1f}-{100 * high:.1f})"
+    return f"{k}{f'{100 * k / n:.2f}%':>9}{interval:>13}"

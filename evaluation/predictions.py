@@ -153,10 +153,20 @@ def answer_tasks(flags, folder, tasks, plain=False):
     def respond(transformer, batch):
         rows = [prompts[i] for i in batch]
         answers = model.generate(transformer, rows, flags.max_new_tokens, tokenizer.eos_id)
-        return [(tokenizer.decode(answer.ids), answer.ended) for answer in answers]
+        read = zip(rows, answers, strict=True)
+        return [(decode_after(tokenizer, row, answer.ids) if plain
+                 else tokenizer.decode(answer.ids), answer.ended) for row, answer in read]
 
     replies = share_prompts(flags, folder, tokenizer, prompts, respond)
     return [Reply(*reply) for reply in replies]
+
+
+def decode_after(tokenizer, prompt, ids):
+    """The text of ids that go on from a prompt's.
+
+    By themselves they lose the space that they begin with, as indented code does.
+    """
+    return tokenizer.decode([*prompt, *ids])[len(tokenizer.decode(prompt)):]
 
 
 def share_prompts(flags, folder, tokenizer, prompts, respond):

@@ -57,7 +57,8 @@ def test_every_hint_is_a_command_that_runs(remedy):
 
 def test_a_flag_for_some_benchmarks_is_refused_by_all_others():
     values = {"level": "heavy", "turn": "third", "compat": None, "released": None, "show": "1",
-              "format": "json", "errors": None, "tool_library": "x", "queries": "x"}
+              "format": "json", "errors": None, "tool_library": "x", "queries": "x",
+              "execute": None}
     for name, value in values.items():
         assert any(name in entry.own_flags for entry in ENTRIES)
         others = [entry.name for entry in ENTRIES if name not in entry.own_flags]
