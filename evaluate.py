@@ -194,8 +194,9 @@ def check_flags(flags, entry):
     if flags.predictions and (flags.ask or entry.kind == "dialogues"):
         raise InputError("--predictions: a model must answer; "
                          "finished dialogues are for --bench transcripts")
-    if entry.kind == "choices" and (flags.predictions or flags.server or flags.export):
-        raise InputError(f"--bench {flags.bench}: a model of ours must answer: the answer is the "
+    texts = changed(flags, "predictions", "server", "export")
+    if entry.kind == "choices" and texts:
+        raise InputError(f"{texts}: a model must answer here: an answer to {flags.bench} is the "
                          "likeliest letter, no text")
     check_server(flags, entry)
     own = set().union(*(other.own_flags for other in BENCHMARKS.values()))
