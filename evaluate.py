@@ -39,7 +39,7 @@ from evaluation import (
 from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
 from evaluation.dialogue_scores import count_faults, fault_table, released_table
-from evaluation.openai_format import refusal_lines, write_requests
+from evaluation.openai_format import Reply, refusal_lines, write_requests
 from evaluation.scores import count_stops, judge, mean_esm, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from evaluation.templates import TEMPLATES
@@ -232,6 +232,8 @@ def check_server(flags, entry):
     if flags.export and (flags.ask or entry.kind == "dialogues"):
         raise InputError("--export: in a dialogue a request depends on the answer before it; "
                          "--server holds dialogues")
+    if flags.server:
+        serving.open_server(flags)  # a wrong address or key is told before anything is read
 
 
 def changed(flags, *names):
@@ -305,7 +307,7 @@ def evaluate_dialogues(flags, entry):
         dialogues, replies = serving.hold_dialogues(flags, tasks, execute)
     else:
         dialogues = dialogue.hold_dialogues(flags, choose_model(flags), tasks, execute)
-        replies = []
+        replies = [Reply("")] * len(tasks)
     rank, _ = processes()
     if rank:
         return

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from evaluation.templates import TEMPLATES, read_schemas
 from plumbing.client import Unreadable
-from plumbing.files import InputError, replacing
+from plumbing.files import InputError, write_text
 
 
 class Reply(NamedTuple):
@@ -73,12 +73,13 @@ def request_ids(bench, items):
 
 def write_requests(path, form, bench, items):
     """Write the file of requests for a batch. Raises InputError naming the file."""
-    with replacing(path) as aside, open(aside, "w", encoding="utf-8") as file:
-        for id, item in zip(request_ids(bench, items), items, strict=True):
-            request = make_request(form, item.tools, item.turns)
-            line = {"custom_id": id, "method": "POST", "url": f"/v1{request.path}",
-                    "body": request.body}
-            file.write(json.dumps(line) + "\n")
+    lines = []
+    for id, item in zip(request_ids(bench, items), items, strict=True):
+        request = make_request(form, item.tools, item.turns)
+        line = {"custom_id": id, "method": "POST", "url": f"/v1{request.path}",
+                "body": request.body}
+        lines.append(json.dumps(line) + "\n")
+    write_text(path, "".join(lines))
 
 
 # ------------------------------------------------------------------------------------------ answers

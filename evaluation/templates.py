@@ -300,8 +300,8 @@ def llama3_1(tools, turns):
         elif turn.role == "function":
             text += _llama("ipython", to_json(turn.content))
         elif turn.name:
-            call = f'{{"name": "{turn.name}", "parameters": {to_json(turn.arguments)}}}'
-            text += _llama("assistant", call)
+            call = {"name": turn.name, "parameters": turn.arguments}
+            text += _llama("assistant", to_json(call))
         else:
             text += _llama("assistant", turn.content)
     return text + "<|start_header_id|>assistant<|end_header_id|>\n\n"
@@ -323,7 +323,7 @@ def qwen2_5(tools, turns):
                 text += _chatml("user", "\n".join(results))
                 results = []
         elif turn.name:
-            call = f'{{"name": "{turn.name}", "arguments": {to_json(turn.arguments)}}}'
+            call = to_json({"name": turn.name, "arguments": turn.arguments})
             text += _chatml("assistant", f"<tool_call>\n{call}\n</tool_call>")
         else:
             text += _chatml(turn.role, turn.content)

@@ -74,6 +74,8 @@ def is_read(text):
     '**Action:** get_weather\n**Action Input:** {"city": "Oslo", "days": 2}', f"Action: {CALL}",
     f"Thought: a draft\n{DRAFT}\nno.\nAction: get_weather\nAction Input: {json.dumps(ARGUMENTS)}",
     f'Thought: what Action: is it?\nAction: get_weather\nAction Input: {json.dumps(ARGUMENTS)}',
+    f"get_weather\n{json.dumps(ARGUMENTS)}", f"\nget_weather \n {json.dumps(ARGUMENTS)}\nDone.",
+    f"get_weather\n{JSON}",
 ])
 def test_one_call_in_the_form_of_each_model(text):
     is_read(text)
@@ -86,6 +88,7 @@ def test_one_call_in_the_form_of_each_model(text):
     '<function=get_weather>{"city": "Oslo", "days": 2}</function>\n' * 2,
     f"<<function>>{CALL}, <<function>>{CALL}", f"```tool_code\nprint({CALL})\nprint({CALL})\n```",
     f"Action: get_weather\nAction Input: {json.dumps(ARGUMENTS)}\n" * 2,
+    f"get_weather\n{json.dumps(ARGUMENTS)}\n" * 2,
 ])
 def test_several_calls_are_all_read(text):
     """Several objects, or a list, inside one tag were lost."""
@@ -111,6 +114,17 @@ def test_the_text_of_an_xml_parameter_has_the_type_of_the_schema():
     assert value("colours", "red and blue") == "red and blue", "text where the type does not fit"
     tag = "a </parameter> b <parameter=on> c"
     assert value("name", tag) == tag, "a tag inside a value"
+
+
+def test_a_name_above_json_is_a_call_of_an_offered_tool_alone():
+    """ChatGLM's form has no mark: any word may stand above an object."""
+    for text in ('Answer\n{"city": "Oslo"}', 'the get_weather\n{"city": "Oslo"}',
+                 'get_weather\n[{"city": "Oslo"}]', 'get_weather\n{"city": '):
+        assert plain(text) == [], text
+    assert plain('get news\n{"topic": "get_weather\\n{}"}') == [
+        ("get news", {"topic": "get_weather\n{}"})]
+    assert plain('finish\n{"name": "x", "arguments": 1, "b": 2}') == [
+        ("finish", {"name": "x", "arguments": 1, "b": 2})]
 
 
 # ---- structure before surface ----
