@@ -49,7 +49,7 @@ def demo(out, seed, full, ttpa):
     if ttpa:
         train(out, "preferences", "--model", out / "sft", "--seed", seed)
         train(out, "dpo", "--model", out / "sft", "--data", out / "preferences", "--seed", seed,
-              "--num-pairs", 800)
+              "--num-pairs", 400)
         evaluate(out, "dpo", limits)
     run("evaluate.py", "--bench", "embedded", "--level", "all", "--limit", noise_limit,
         "--model", out / "ppo", "--max-new-tokens", 96, "--out", out / "ppo-noise")

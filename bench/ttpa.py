@@ -172,7 +172,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--row", choices=ROWS, help="only this one")
     parser.add_argument("--prompts", type=int, default=600)
-    parser.add_argument("--pairs", type=int, default=800)
+    parser.add_argument("--pairs", type=int, default=400)
     parser.add_argument("--limit", type=int, default=0, help="held-out items a group; 0: all")
     parser.add_argument("--dpo", default="", type=str.split, help="more flags of dpo.py, as a text")
     parser.add_argument("--device", default="cpu")
