@@ -19,6 +19,7 @@ from evaluation.programs import PASSED, run, run_all
 from evaluation.tasks import MissingFile
 from plumbing.files import InputError, sha256_of
 from tests.conftest import ROOT, assert_one_line_error, real
+from tests.evaluation.loopback import Loopback, chat, completion
 from tokenizer import Tokenizer
 
 
@@ -269,6 +270,43 @@ def test_a_model_reads_the_plain_prompt(gsm8k, model_dir, tmp_path):
         ids = [tokenizer.bos_id, *tokenizer.encode(task.turns[-1].content)]
         [answer] = model.generate(transformer, [ids], 5, tokenizer.eos_id)
         assert item["prediction"] == decode_after(tokenizer, ids, answer.ids)
+
+
+def serve(gold_of):
+    """The `respond` of a server; gold_of: function of a prompt -> the answer."""
+    def respond(path, body):
+        if path.endswith("/chat/completions"):
+            [message] = body["messages"]
+            return chat(gold_of(message["content"]))
+        return completion(gold_of(body["prompt"]))
+
+    return respond
+
+
+@pytest.mark.parametrize("template", ["gpt", "tl-codellama2"])
+def test_a_server_answers_gsm8k(gsm8k, tmp_path, template):
+    golds = {task.turns[-1].content: f" #### {task.expected}"
+             for task in read_tasks("gsm8k", gsm8k)}
+    with Loopback(serve(golds.get)) as server:
+        run_bench_of_server("gsm8k", gsm8k, server, tmp_path / "out", "--template", template)
+        assert len(server.seen) == 2
+        run_bench_of_server("gsm8k", gsm8k, server, tmp_path / "out", "--template", template)
+        assert len(server.seen) == 2, "what is answered is not asked again"
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["right"] == 2
+
+
+def run_bench_of_server(bench, folder, server, out, *flags):
+    evaluate.main(["--bench", bench, "--data", str(folder), "--server", server.url,
+                   "--served-model", "m", "--out", str(out), *flags])
+
+
+def test_a_server_answers_humaneval(humaneval, tmp_path):
+    if run("", 20) != PASSED:
+        pytest.skip("no namespaces here")
+    fenced = "```python\ndef double(x):\n    return 2 * x\n```"
+    with Loopback(serve(lambda prompt: fenced)) as server:
+        run_bench_of_server("humaneval", humaneval, server, tmp_path / "out", "--execute")
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["right"] == 2
 
 
 def test_the_requests_of_gsm8k_are_its_prompts(gsm8k, tmp_path):
