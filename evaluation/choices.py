@@ -3,14 +3,18 @@
 No text is generated: the logits after the prompt say which of " A" to " D" would come next.
 """
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 
 from evaluation.openai_format import Reply
 from evaluation.predictions import share_prompts
+from model import read_config, warn_of_length
 from plumbing.cuda import pad_length
 from plumbing.files import InputError
 from plumbing.optimizer import NotFinite
+from plumbing.parallel import processes
 from tokenizer import Tokenizer
 
 LETTERS = ("A", "B", "C", "D")
@@ -31,6 +35,11 @@ def choose_letters(flags, folder, tasks):
             raise InputError(f"{tokenizer.path}: writes the letters A to D in several ways")
         letter_ids = found
         prompts.append(ids)
+
+    rank, _ = processes()
+    if rank == 0:
+        config = read_config(Path(folder, "config.json"))
+        warn_of_length([len(prompt) for prompt in prompts], config, "prompts", folder)
 
     def respond(transformer, batch):
         logits = letter_logits(transformer, [prompts[i] for i in batch], letter_ids)

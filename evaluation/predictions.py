@@ -153,18 +153,19 @@ def answer_tasks(flags, folder, tasks, plain=False):
     def respond(transformer, batch):
         rows = [prompts[i] for i in batch]
         answers = model.generate(transformer, rows, flags.max_new_tokens, tokenizer.eos_id)
-        read = zip(rows, answers, strict=True)
-        return [(decode_after(tokenizer, row, answer.ids) if plain
-                 else tokenizer.decode(answer.ids), answer.ended) for row, answer in read]
+        before = rows if plain else [[]] * len(rows)
+        return [(decode_after(tokenizer, start, answer.ids), answer.ended)
+                for start, answer in zip(before, answers, strict=True)]
 
     replies = share_prompts(flags, folder, tokenizer, prompts, respond)
     return [Reply(*reply) for reply in replies]
 
 
 def decode_after(tokenizer, prompt, ids):
-    """The text of ids that go on from a prompt's.
+    """The text of ids that go on from those of a prompt.
 
-    By themselves they lose the space that they begin with, as indented code does.
+    By themselves they lose the space that they begin with, as indented code does; of a call, after
+    a prompt of no ids, that space is no part.
     """
     return tokenizer.decode([*prompt, *ids])[len(tokenizer.decode(prompt)):]
 
