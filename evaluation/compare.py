@@ -71,7 +71,7 @@ def comparison_table(runs):
     for title, places in level_places(first.ids).items():
         yield f"{title}"
         for run in runs:
-            cells = "".join(f"{share_cell(sum(values[i] for i in places), len(places)):>28}"
+            cells = "".join(f"{share_cell(count(values, places), len(places)):>28}"
                             for values in run.scores.values())
             yield f"  {run.name:<22}{len(places):>6}{cells}"
         for run in others:
@@ -111,14 +111,21 @@ def noise_figure(runs):
     labels = [title.removeprefix("level ") for title in places]
     pictures = []
     for measure in runs[0].scores:
-        series = {run.name: [interval(run.scores[measure], some) for some in places.values()]
-                  for run in runs}
+        series = {}
+        for run in runs:
+            values = run.scores[measure]
+            series[run.name] = [interval(values, some) for some in places.values()]
         pictures.append(lines(series, labels, NAMES[measure], "% of items, 95% interval"))
     return stack(pictures, f"{runs[0].bench}: scores at each level of noise in names")
+
+
+def count(values, places):
+    """How many of a list of 0 and 1 are 1 at some places."""
+    return sum(values[i] for i in places)
 
 
 def interval(values, places):
     """(share, low, high) in % of some places of a list of 0 and 1."""
     n = len(places)
-    k = sum(values[i] for i in places)
+    k = count(values, places)
     return tuple(100 * end for end in (k / n, *wilson(k, n)))

@@ -259,9 +259,11 @@ def shut_in(folder):
 
 def visible_paths():
     """The folders of Python and its libraries, none of which lies in another."""
-    paths = [*VISIBLE, sys.base_prefix]
-    return [path for path in dict.fromkeys(paths)
-            if not any(path.startswith(f"{other}/") for other in paths)]
+    paths = {*VISIBLE, sys.base_prefix}
+    inner = set()
+    for path in paths:
+        inner |= {other for other in paths if other.startswith(f"{path}/")}
+    return sorted(paths - inner)
 
 
 def bind(path, place):
