@@ -118,7 +118,7 @@ def test_letters_of_200_questions_of_mmlu_agree(tmp_path):
     print(f"letters of MMLU: {sum(map(int.__eq__, found, expected))} of {len(expected)} agree, "
           f"{[expected.count(i) for i in range(len(LETTERS))]} of each")
     assert found == expected and len(found) == 200
-    assert len(set(expected)) == len(LETTERS)
+    assert len(set(expected)) >= 3, "a model that always says A would agree with any"
 
 
 def random_pairs(vocabulary):
