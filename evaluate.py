@@ -39,7 +39,7 @@ from evaluation import (
 from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
 from evaluation.dialogue_scores import count_faults, fault_table, released_table
-from evaluation.openai_format import Reply, refusal_lines, write_requests
+from evaluation.openai_format import refusal_lines, write_requests
 from evaluation.scores import count_stops, judge, mean_esm, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from evaluation.templates import TEMPLATES
@@ -232,6 +232,9 @@ def check_server(flags, entry):
     if flags.export and (flags.ask or entry.kind == "dialogues"):
         raise InputError("--export: in a dialogue a request depends on the answer before it; "
                          "--server holds dialogues")
+    given = changed(flags, "out", "errors", "esm", "compat", "show")
+    if flags.export and given:
+        raise InputError(f"{given}: for answers, not for --export")
     if flags.server:
         serving.open_server(flags)  # a wrong address or key is told before anything is read
 
@@ -274,7 +277,8 @@ def evaluate_calls(flags, entry):
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")
     print(*report.bound_lines(tasks, items), sep="\n")
-    for line in refusal_lines(tasks, replies):
+    refused = refused_items(tasks, replies)
+    for line in refusal_lines(refused, len(tasks)):
         print(line)
     stops = count_stops(items)
     print(*report.stop_lines(stops), sep="\n")
@@ -288,6 +292,8 @@ def evaluate_calls(flags, entry):
         scores = map(entry.scorers[way], items)
         summary = {**result[way], "bench": flags.bench, "rule": way, "rules": result,
                    "stops": stops}
+        if refused:
+            summary["refused"] = refused
         if flags.esm:
             means, n = mean_esm(items)
             summary["esm"] = {"n": n, **(means._asdict() if means else {})}
@@ -304,10 +310,10 @@ def evaluate_dialogues(flags, entry):
         tasks = read_tasks(flags, entry)
     execute = entry.serve(flags, tasks)
     if flags.server:
-        dialogues, replies = serving.hold_dialogues(flags, tasks, execute)
+        dialogues, refused = serving.hold_dialogues(flags, tasks, execute)
     else:
         dialogues = dialogue.hold_dialogues(flags, choose_model(flags), tasks, execute)
-        replies = [Reply("")] * len(tasks)
+        refused = {}
     rank, _ = processes()
     if rank:
         return
@@ -315,7 +321,7 @@ def evaluate_dialogues(flags, entry):
     for task, held in zip(shown, dialogues[:flags.show], strict=True):
         print(*dialogue.dialogue_lines(task, held), sep="\n")
     print(*fault_table(dialogue.make_transcripts(tasks, dialogues)), sep="\n")
-    for line in refusal_lines(tasks, replies):
+    for line in refusal_lines(refused, len(tasks)):
         print(line)
     if flags.out:
         dialogue.write_dialogues(Path(flags.out), flags.bench, tasks, dialogues)
@@ -348,17 +354,27 @@ def evaluate_accuracy(flags, entry):
     if rank:
         return
     texts = [reply.text for reply in replies]
-    for line in refusal_lines(tasks, replies):
+    refused = refused_items(tasks, replies)
+    for line in refusal_lines(refused, len(tasks)):
         print(line)
     if "execute" in entry.flags and not flags.execute:
         accuracy.write_answers(Path(flags.out), tasks, texts)
         print(f"not run; score them with --predictions {Path(flags.out, 'items.jsonl')} --execute")
         return
     grades = entry.grade(flags, tasks, texts)
-    counts = accuracy.count_right(tasks, grades)
+    counts = {**accuracy.count_right(tasks, grades), "bench": flags.bench}
+    if refused:
+        counts["refused"] = refused
     print(*accuracy.accuracy_table(counts, flags.bench), sep="\n")
     if flags.out:
-        accuracy.write_accuracy(Path(flags.out), flags.bench, tasks, texts, grades)
+        accuracy.write_answers(Path(flags.out), tasks, texts, grades)
+        write_json(Path(flags.out, "scores.json"), counts)
+
+
+def refused_items(tasks, replies):
+    """{id: the reason} of the items whose request was refused."""
+    pairs = zip(tasks, replies, strict=True)
+    return {task.id: reply.refusal for task, reply in pairs if reply.refusal}
 
 
 def compare_runs(flags):

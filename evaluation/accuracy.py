@@ -4,7 +4,7 @@ import json
 from typing import NamedTuple
 
 from evaluation.intervals import share_cell
-from plumbing.files import replacing, write_json
+from plumbing.files import replacing
 
 
 class Grade(NamedTuple):
@@ -45,9 +45,3 @@ def write_answers(folder, tasks, texts, grades=()):
                 grade = grades[index]
                 record |= {"found": grade.found, "right": int(grade.right)}
             file.write(json.dumps(record) + "\n")
-
-
-def write_accuracy(folder, bench, tasks, texts, grades):
-    """Write items.jsonl, and scores.json with the counts."""
-    write_answers(folder, tasks, texts, grades)
-    write_json(folder / "scores.json", {**count_right(tasks, grades), "bench": bench})

@@ -198,14 +198,15 @@ def _describe(status, error):
     return text if status == 200 else f"HTTP {status}: {text}"
 
 
-def refusal_lines(items, replies):
-    """Lines: how many requests have no answer, and which, by the reason."""
-    refused = {}
-    for item, reply in zip(items, replies, strict=True):
-        if reply.refusal:
-            refused.setdefault(reply.refusal, []).append(item.id)
+def refusal_lines(refused, total):
+    """Lines: how many requests have no answer, and which, by the reason.
+
+    refused: {id of an item: the reason}; total: the number of items.
+    """
     if refused:
-        total = sum(map(len, refused.values()))
-        yield f"  requests without an answer, counted as no prediction: {total} of {len(items)}"
-    for refusal, ids in refused.items():
+        yield f"  requests without an answer, counted as no prediction: {len(refused)} of {total}"
+    by_reason = {}
+    for id, refusal in refused.items():
+        by_reason.setdefault(refusal, []).append(id)
+    for refusal, ids in by_reason.items():
         yield f"    {refusal}: {', '.join(ids)}"

@@ -23,7 +23,7 @@ from plumbing.client import Refused, Server
 from plumbing.files import InputError
 from plumbing.parallel import processes
 
-REFUSED = "refused"  # in place of a role, in kept dialogues: the server refused to go on
+REFUSED = "refused"  # in place of a role: the server refused to go on with the dialogue
 
 
 def make_form(flags, plain=False):
@@ -111,13 +111,15 @@ def identity(flags, form, tasks):
 
 
 def _is_reply(value):
-    return isinstance(value, list) and tuple(map(type, value)) == (str, bool, str)
+    """Whether it is a Reply to keep, as JSON. What was refused may be the server's own fault."""
+    is_reply = isinstance(value, list) and tuple(map(type, value)) == (str, bool, str)
+    return is_reply and not value[2]
 
 
 # ---------------------------------------------------------------------------------------- dialogues
 
 def hold_dialogues(flags, tasks, execute):
-    """The dialogues of the server's model -> (Conversations, a Reply each with its refusal).
+    """The dialogues of the server's model -> (Conversations, {id of a task: why it was refused}).
 
     One that the server refuses to go on with, as too long, ends in an empty turn.
     """
@@ -137,23 +139,24 @@ def hold_dialogues(flags, tasks, execute):
         return [turns]
 
     held = _answer_each(flags, form, tasks, respond, _is_dialogue)
+    firsts = [Reply("", False, new[0][1] if new[0][0] == REFUSED else "") for new in held]
+    must_have_answer(server.title, firsts)
     dialogues = []
-    replies = []
+    refused = {}
     for task, new in zip(tasks, held, strict=True):
-        role, content = new[-1]
-        refusal = content if role == REFUSED else ""
-        turns = [Turn("assistant", "") if role == REFUSED else Turn(role, content)
-                 for role, content in new]
+        turns = [Turn(role, content) for role, content in new]
+        if turns[-1].role == REFUSED:
+            refused[task.id] = turns[-1].content
+            turns[-1] = Turn("assistant", "")
         dialogues.append(Conversation(task.id, task.tools, (*task.turns, *turns)))
-        replies.append(Reply("", not refusal, refusal))
-    must_have_answer(server.title, [reply if len(new) == 1 else Reply("")
-                                    for new, reply in zip(held, replies, strict=True)])
-    return dialogues, replies
+    return dialogues, refused
 
 
 def _is_dialogue(value):
+    """Whether it holds the turns of a dialogue to keep."""
     return isinstance(value, list) and bool(value) and all(map(_is_turn, value))
 
 
 def _is_turn(value):
-    return isinstance(value, list) and tuple(map(type, value)) == (str, str)
+    is_turn = isinstance(value, list) and tuple(map(type, value)) == (str, str)
+    return is_turn and value[0] != REFUSED

@@ -36,7 +36,8 @@ def answer_all(respond, batches, out, described, is_answer, title, workers=1):
 
     respond: function of a batch, a list of places -> the answer at each; batches: of all processes.
     out: the folder to keep them in; "": none, for a single process. described: as in `claim`.
-    is_answer: whether a value that was read back is an answer. title: of the progress bar.
+    is_answer: whether a value is an answer to keep; another one is given back, but asked for again
+    by the next run. title: of the progress bar.
     workers: threads that answer batches at once. Where `respond` raises NoAnswer the others go on.
     Raises InputError, in the end also for batches without an answer.
     """
@@ -66,12 +67,13 @@ def answer_all(respond, batches, out, described, is_answer, title, workers=1):
         new = {i: answer for i, answer in pairs if i not in done}
         done |= new
         if out:
-            append_answers(folder, rank, new)
+            kept = {i: answer for i, answer in new.items() if is_answer(answer)}
+            append_answers(folder, rank, kept)
     if unanswered:
-        kept = ("; the same command goes on with these" if out else
-                "; with --out the answers are kept, and the same command goes on")
+        remedy = ("; the same command goes on with these" if out else
+                  "; with --out the answers are kept, and the same command goes on")
         raise InputError(f"no answer to {len(unanswered)} of {len(batches)}: "
-                         f"{'; '.join(unanswered)}{kept}")
+                         f"{'; '.join(unanswered)}{remedy}")
     barrier()
     if ranks > 1:
         done = resume_answers(folder, rank)

@@ -124,7 +124,7 @@ class Server:
         """The exception of an answer whose status is not 200."""
         message = f"HTTP {status}"
         text = self.hide(_error_text(data))
-        if text:
+        if text and status != 401:  # there servers quote a part of the key
             message += f": {text}"
         if status >= 500 or status in BUSY:
             raise _Failed(message, wait)

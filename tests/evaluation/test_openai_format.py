@@ -226,6 +226,7 @@ def test_failed_requests_are_named_and_count_as_no_prediction(run_main, tmp_path
     (["--export", "x", "--served-model", "m", "--predictions", "y"], ["--predictions and"]),
     (["--server", "http://h/v1", "--export", "x"], ["--server and --export"]),
     (["--server", "http://h/v1"], ["--served-model"]),
+    (["--export", "x", "--served-model", "m", "--esm"], ["--esm", "--export"]),
     (["--server", "http://u:hunter2@h/v1", "--served-model", "m"], ["--key-env"]),
     (["--server", "http://h/v1", "--served-model", "m", "--raw-chat"], ["--template"]),
     (["--server", "http://h/v1", "--served-model", "m", "--model", "d"], ["--model", "--server"]),

@@ -127,17 +127,24 @@ def test_refused_requests_are_named_and_count_as_no_prediction(ask_server, golds
         return golds(path, body)
 
     with Loopback(respond) as loopback:
-        for _ in range(2):  # also in a run that has all answers already
+        for asked in (len(tasks), len(tasks) + 1):  # a second run asks for it again
             done = ask_server(loopback, tmp_path)
             assert f"HTTP 400: too long, ***: {refused.id}" in done.stdout, done.stderr
-    assert scores_in(tmp_path)["CF"] == len(tasks) - 1
+            assert len(loopback.seen) == asked
+    scores = scores_in(tmp_path)
+    assert scores["CF"] == len(tasks) - 1
+    assert scores["refused"] == {refused.id: "HTTP 400: too long, ***"}
 
 
-def test_where_all_requests_are_refused_there_are_no_scores(ask_server, tmp_path):
+def test_where_all_requests_are_refused_there_are_no_scores(
+        ask_server, golds, tasks, tmp_path):
     with Loopback(lambda path, body: (400, {"error": {"message": "no tools here"}})) as loopback:
         done = ask_server(loopback, tmp_path, )
-    assert done.returncode == 2 and "all 15 requests were refused" in done.stderr
+    assert done.returncode == 2 and f"all {len(tasks)} requests were refused" in done.stderr
     assert "no tools here" in done.stderr and not (tmp_path / "scores.json").exists()
+    with Loopback(golds) as loopback:  # the server is mended
+        ask_server(loopback, tmp_path)
+    assert scores_in(tmp_path)["CF"] == len(tasks)
 
 
 @pytest.mark.parametrize("text", [f"the key is {KEY}", f'{{"{KEY}": "{KEY}"}}'])

@@ -69,7 +69,7 @@ def test_after_many_failures_in_a_row_no_other_request_is_tried(monkeypatch):
 
 @pytest.mark.parametrize("status, kind, message", [
     (400, Refused, "HTTP 400: too long"), (422, Refused, "HTTP 422"),
-    (401, InputError, "HTTP 401: too long; --key-env names"), (404, InputError, "HTTP 404"),
+    (401, InputError, "HTTP 401; --key-env names"), (404, InputError, "HTTP 404"),
     (307, InputError, "HTTP 307")])
 def test_what_another_try_would_not_mend_is_not_tried_again(status, kind, message):
     refusal = {"error": {"message": "too long"}}

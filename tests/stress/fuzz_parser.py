@@ -44,7 +44,8 @@ FORM_PIECES = [
     '{"function": ', "'{", "}'", "{'name': 'search', 'parameters': {'n': None,}}", "f(a=1)",
     'search(query="x")', "search", "f", "{", "}", "[", "]", '"', "'", ",", ":", " ", "\\", "a",
     '{"error": ', '"isError": true', '{"message": "not found"', '{"content": [{"type": "text"',
-    "MCP error -32602: ", "Error: ", "<error>", "</error>", "endpoint '", "“", "”", "1", "null"]
+    "MCP error -32602: ", "Error: ", "<error>", "</error>", "endpoint '", "“", "”", "1", "null",
+    "search\n{"]
 READERS = {
     "strict": lambda text: parse_call(text, TOOLS, strict=True),
     "lenient": lambda text: parse_call(text, TOOLS),
