@@ -153,10 +153,21 @@ def answer_tasks(flags, folder, tasks, plain=False):
     def respond(transformer, batch):
         rows = [prompts[i] for i in batch]
         answers = model.generate(transformer, rows, flags.max_new_tokens, tokenizer.eos_id)
-        return [(tokenizer.decode(answer.ids), answer.ended) for answer in answers]
+        before = rows if plain else [[]] * len(rows)
+        return [(decode_after(tokenizer, start, answer.ids), answer.ended)
+                for start, answer in zip(before, answers, strict=True)]
 
     replies = share_prompts(flags, folder, tokenizer, prompts, respond)
     return [Reply(*reply) for reply in replies]
+
+
+def decode_after(tokenizer, prompt, ids):
+    """The text of ids that go on from those of a prompt.
+
+    By themselves they lose the space that they begin with, as indented code does; of a call, after
+    a prompt of no ids, that space is no part.
+    """
+    return tokenizer.decode([*prompt, *ids])[len(tokenizer.decode(prompt)):]
 
 
 def share_prompts(flags, folder, tokenizer, prompts, respond):
@@ -221,13 +232,13 @@ def tree_hash(folder):
 
 def _is_answer(value):
     """Whether it is a reply, [text, ended], or the turns of a dialogue, [[role, text], ...]."""
-    if not isinstance(value, list):
+    if not isinstance(value, (list, tuple)):  # a tuple is one that no file has held yet
         return False
     return _has_types(value, (str, bool)) or (bool(value) and all(map(_is_turn, value)))
 
 
 def _is_turn(value):
-    return isinstance(value, list) and _has_types(value, (str, str))
+    return isinstance(value, (list, tuple)) and _has_types(value, (str, str))
 
 
 def _has_types(values, types):

@@ -8,8 +8,8 @@ A script declares its flags as a dataclass, and its presets as instances of that
 
     flags = parse_flags({"tiny": Flags(lr=5e-5), "codellama-7b": Flags()}, "What the script does.")
 
-The type of a field is the type of its flag (a bool is --name and --no-name). `asdict(flags)` goes
-to flags.json in the run's folder, see plumbing/runs.py.
+The type of a field is the type of its flag (a bool is --name and --no-name, a tuple
+takes several words). `asdict(flags)` goes to flags.json in the run's folder, see plumbing/runs.py.
 """
 
 import argparse
@@ -142,6 +142,8 @@ def add_flag(group, field, help):
     choices = field.metadata["choices"]
     if field.type is bool:
         group.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=help)
+    elif field.type is tuple:
+        group.add_argument(name, nargs="+", metavar="DIR", help=help)
     elif choices:
         group.add_argument(name, type=field.type, choices=choices, help=help)
     else:
@@ -155,7 +157,8 @@ def help_text(field, presets):
     """
     defaults = {name: getattr(preset, field.name) for name, preset in presets.items()}
     if len(set(defaults.values())) == 1:
-        shown = str(next(iter(defaults.values())))
+        value = next(iter(defaults.values()))
+        shown = "" if value == () else str(value)
     else:
         shown = ", ".join(f"{name} {value}" for name, value in defaults.items())
     text = field.metadata["help"]

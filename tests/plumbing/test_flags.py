@@ -45,6 +45,23 @@ def help_of(presets, capsys):
     return capsys.readouterr().out
 
 
+def test_a_flag_of_several_words_is_a_list_and_has_no_default_to_show(capsys):
+    @dataclass(frozen=True)
+    class Several:
+        runs: tuple = flag((), "which")
+        n: int = flag(0, "how many")
+
+    presets = {"": Several()}
+    assert parse_flags(presets, "", []).runs == ()
+    assert list(parse_flags(presets, "", ["--runs", "a", "b", "--n", "1"]).runs) == ["a", "b"]
+    with pytest.raises(InputError, match="--runs"):
+        parse_flags(presets, "", ["--runs"])
+    with pytest.raises(SystemExit):
+        parse_flags(presets, "", ["--help"])
+    shown = capsys.readouterr().out
+    assert "which\n" in shown and "how many (default: 0)" in shown
+
+
 def test_help_tells_the_default_and_where_presets_differ_that_of_each(capsys):
     text = " ".join(help_of(PRESETS, capsys).split())
     assert "of what (default: 0.5)" in text and "or not (default: True)" in text
