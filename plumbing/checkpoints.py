@@ -121,13 +121,16 @@ def remove(folder):
 # ------------------------------------------------------------------------------------------- saving
 
 def tensors_of(state):
-    """{name: tensor} of all parameters and optimizer states. No tensor is a copy.
+    """{name: tensor} of all trained parameters and their optimizer states. No tensor is a copy.
 
-    state: {name: (transformer, optimizer)}.
+    state: {name: (transformer, optimizer)}. What is frozen is that of the files the run reads,
+    whose hashes are in flags.json.
     """
     found = {}
     for part, (transformer, optimizer) in state.items():
-        for name, parameter in transformer.named_parameters():
+        trained = [(name, parameter) for name, parameter in transformer.named_parameters()
+                   if parameter.requires_grad]
+        for name, parameter in trained:
             found[f"{part}.{name}"] = parameter.detach()
             for key, value in optimizer.state[parameter].items():
                 found[f"{part}.{name}.{key}"] = value
