@@ -39,6 +39,7 @@ from plumbing.files import (
     write_json,
 )
 from plumbing.flags import Parser, cli
+from plumbing.memory import check_rank
 from plumbing.optimizer import NotFinite
 from plumbing.parallel import all_rows, barrier, is_writer, whole
 
@@ -523,7 +524,7 @@ class Adapter(nn.Module):
 
     def product(self):
         """(alpha / R) B A, (n_out, n_in). Of shards all processes call it together."""
-        return whole(self.B.detach()) @ whole(self.A.detach()) * self.scale
+        return (whole(self.B.detach()) @ whole(self.A.detach())).mul_(self.scale)
 
 
 def is_adapter(name):
@@ -536,9 +537,7 @@ def adapt(transformer, lora):
 
     Adapters are in fp32 at least; only they and a value head are trained. Raises InputError.
     """
-    D = transformer.config.hidden_size
-    if lora.rank > D:
-        raise InputError(f"--lora-rank {lora.rank}: more than the {D} dimensions of the model")
+    check_rank(transformer.config, lora.rank)
     transformer.requires_grad_(False)
     linears = [m for m in transformer.model.layers.modules() if isinstance(m, Linear)]
     for linear in linears:
@@ -593,8 +592,7 @@ def merged(transformer, name, dtype):
     layer = transformer.get_submodule(name.rpartition(".")[0])
     if getattr(layer, "adapter", None) is None:
         return whole(weight.to(dtype))
-    product = layer.adapter.product()
-    return (whole(weight).to(product.dtype) + product).to(dtype)
+    return layer.adapter.product().add_(whole(weight)).to(dtype)
 
 
 # --------------------------------------------------------------------------------------- generation

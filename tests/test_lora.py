@@ -133,7 +133,7 @@ def test_the_export_is_merged_in_fp32_and_then_cast(model_dir, tmp_path):
         assert (found[name] == expected).double().mean() > 0.99  # but for ties of rounding
 
 
-# ------------------------------------------------------------------------------------- what is trained
+# --------------------------------------------------------------------------------- what is trained
 
 def test_only_adapters_have_gradients_moments_and_a_checkpoint(model_dir, tmp_path):
     flags = sft.Flags(model=str(model_dir), dtype="bf16", lora_rank=4)
@@ -161,7 +161,7 @@ def test_actor_critic_and_reference_stand_on_one_trunk(model_dir):
     add_noise(models.actor)
     add_noise(models.critic, seed=1)
     assert torch.equal(models.reference(IDS), base(IDS))
-    for name, weight in base.named_parameters():
+    for name in base.state_dict():
         places = {one.get_parameter(name).data_ptr() for one in models}
         assert len(places) == 1, name
         assert not any(one.get_parameter(name).requires_grad for one in models)
