@@ -424,4 +424,4 @@ def main():
 
 
 if __name__ == "__main__":
-    cli(main)
+    cli(main, lower="--micro-batch or --max-length, or give --checkpoint-activations")

@@ -258,4 +258,4 @@ def find_model(path, runs=Path("runs"), embedded=HERE / "data" / "tiny"):
 
 
 if __name__ == "__main__":
-    cli(main)
+    cli(main, lower="--batch-tokens, --batch-size or --max-new-tokens")

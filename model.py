@@ -35,6 +35,7 @@ from plumbing.files import (
     make_folder,
     read_bytes,
     read_object,
+    refuse_full,
     replacing,
     write_json,
 )
@@ -996,6 +997,8 @@ def save(transformer, path, dtype=None, shard_bytes=5 * 10**9):
              for name, parameter in parameters.items()}
     shards = _split(sizes, shard_bytes)
     writes = is_writer()
+    if writes:
+        refuse_full(path, sum(sizes.values()), "the model")
     for file, names in shards.items():
         tensors = {}
         for name in names:

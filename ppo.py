@@ -688,4 +688,5 @@ def main():
 
 
 if __name__ == "__main__":
-    cli(main)
+    cli(main, lower=
+        "--micro-batch, --max-prompt or --max-new-tokens, or give --checkpoint-activations")

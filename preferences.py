@@ -482,4 +482,4 @@ def _is_judged(value):
 
 
 if __name__ == "__main__":
-    cli(main)
+    cli(main, lower="--batch-size, --max-prompt or --max-new-tokens")

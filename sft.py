@@ -280,4 +280,4 @@ def main():
 
 
 if __name__ == "__main__":
-    cli(main)
+    cli(main, lower="--micro-tokens or --max-length, or give --checkpoint-activations")

@@ -37,10 +37,11 @@ class Parser(argparse.ArgumentParser):
         raise InputError(message)
 
 
-def cli(main):
+def cli(main, lower=""):
     """Run `main()`; wrong input ends it in one line on stderr, exit status 2.
 
-    So does a file that the system refuses. Any other exception is a bug and keeps its traceback.
+    So does a file that the system refuses, and missing memory. Any other exception is a bug and
+    keeps its traceback. lower: the flags that lower the memory.
     """
     open_output()
     try:
@@ -51,6 +52,21 @@ def cli(main):
         if error.filename is None:
             raise
         fail(f"{error.filename}: {error.strerror}")
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = str(error).strip().partition("\n")[0][:300]
+        fail(f"out of memory{lower and '; lower '}{lower} ({reason or type(error).__name__})")
+
+
+def is_out_of_memory(error):
+    """Whether an exception says that memory is missing, a GPU's or the CPU's.
+
+    torch.OutOfMemoryError is told by its name: many commands need no torch.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
 def fail(message):

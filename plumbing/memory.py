@@ -16,7 +16,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple
 
-from plumbing.files import InputError
+from plumbing.files import InputError, gigabytes
 from plumbing.flags import flag_name
 
 GIB = 2**30
@@ -40,6 +40,8 @@ class Plan(NamedTuple):
     parts: dict[str, float]  # what -> bytes in each process
     peak: float              # bytes at the worst moment; not all parts exist at the same time
     assumed: str             # the work of a process for which this is the memory
+    checkpoint: float        # bytes of one on the disk, of all processes together
+    result: float            # bytes of the model that is written in the end
 
 
 # -------------------------------------------------------------------------------------- parameters
@@ -196,6 +198,12 @@ def worst_moment(config, flags, processes, work, models, accumulates):
     return max(begins, ends)
 
 
+def on_disk(config, flags, models):
+    """(bytes of a checkpoint, bytes of the result): of LoRA adapters, and the merged model."""
+    checkpoint = (1 + MOMENTS) * FP32 * models * count_trained(config, flags)
+    return checkpoint, count(config).total * (BYTES[flags.dtype] if flags.lora_rank else FP32)
+
+
 # ------------------------------------------------------------------------- the plans of the scripts
 
 def plan_sft(config, flags, processes):
@@ -212,7 +220,7 @@ def plan_sft(config, flags, processes):
     assumed = f"{tokens:,} tokens in a forward pass"
     if not flags.max_length:
         assumed += " (see --max-length)"
-    return Plan(state | work, peak, assumed)
+    return Plan(state | work, peak, assumed, *on_disk(config, flags, 1))
 
 
 def plan_ppo(config, flags, processes):
@@ -241,7 +249,7 @@ def plan_ppo(config, flags, processes):
     assumed = f"{rows} prompts of {prompt:,} tokens{known}, {micro} at a time"
     if flags.samples > 1:
         assumed += f", {flags.samples} answers to each"
-    return Plan(state | work | rollout, peak, assumed)
+    return Plan(state | work | rollout, peak, assumed, *on_disk(config, flags, models))
 
 
 def plan_dpo(config, flags, processes):
@@ -257,7 +265,7 @@ def plan_dpo(config, flags, processes):
     peak = held + worst_moment(config, flags, processes, work, 1, accumulates)
     known = "" if flags.max_length else " (see --max-length)"
     assumed = f"{rows} pairs of {length:,} tokens{known}, {micro} at a time"
-    return Plan(state | work, peak, assumed)
+    return Plan(state | work, peak, assumed, *on_disk(config, flags, 1))
 
 
 def rollout_memory(config, flags, processes, rows, prompt, length):
@@ -293,6 +301,9 @@ def report(plan, config, flags):
         if size > 0:
             yield f"{size / GIB:9.2f} GiB  {what}"
     yield f"{planned.peak / GIB:9.2f} GiB  at the worst moment"
+    yield (f"on the disk: a checkpoint {gigabytes(planned.checkpoint)}, "
+           f"{flags.keep + 1} of them while one is written; the result "
+           f"{gigabytes(planned.result)}")
     yield from cards(plan, config, flags, planned.peak)
 
 
