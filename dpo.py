@@ -117,7 +117,9 @@ class Flags:
 PRESETS = {
     # by pilots (docs/LOG.md): at 5e-5 calls of tools that training never showed got worse
     "tiny": Flags(lr=2e-5, alpha=1.0),
-    "codellama-7b": Flags(micro_batch=2, dtype="bf16", checkpoint_activations=True),
+    # prompts of 7,680 tokens, as in preferences.py, and two calls of 512
+    "codellama-7b": Flags(
+        max_length=8704, micro_batch=2, dtype="bf16", checkpoint_activations=True),
 }
 BESIDE = {"lora_rank": {"lr": 2e-5}}
 

@@ -112,7 +112,8 @@ class Flags:
 
 PRESETS = {
     "tiny": Flags(max_new_tokens=96),
-    "codellama-7b": Flags(dtype="bf16", num_prompts=3895),  # [S], second hand: 3,895 instances
+    # [S], second hand: 3,895 instances
+    "codellama-7b": Flags(dtype="bf16", num_prompts=3895, max_prompt=7680),
 }
 
 

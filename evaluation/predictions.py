@@ -161,9 +161,10 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
         except NotFinite as error:
             raise InputError(f"{folder}: {error}, so that no answer is one") from None
 
+    batches = make_batches(prompts, flags.batch_size, flags.batch_tokens, flags.max_new_tokens)
     values = answer_all(
-        respond_once_loaded, make_batches(prompts, flags.batch_size), flags.out,
-        identity(flags, folder, prompts), _is_answer, f"{flags.bench}, {folder}")
+        respond_once_loaded, batches, flags.out, identity(flags, folder, prompts), _is_answer,
+        f"{flags.bench}, {folder}")
     leave()
     return values
 
@@ -185,7 +186,8 @@ def identity(flags, folder, prompts):
     return {"bench": flags.bench, "level": flags.level, "turn": flags.turn, "limit": flags.limit,
             "tool_library": tree_hash(flags.tool_library), "tool_timeout": flags.tool_timeout,
             "tool_env": flags.tool_env, "dtype": flags.dtype, "batch_size": flags.batch_size,
-            "max_new_tokens": flags.max_new_tokens, "model": contents(folder)[:16],
+            "batch_tokens": flags.batch_tokens, "max_new_tokens": flags.max_new_tokens,
+            "model": contents(folder)[:16],
             "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
 
 

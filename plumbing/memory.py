@@ -275,19 +275,53 @@ def rollout_memory(config, flags, processes, rows, prompt, length):
     whole_copy = c * count(config).total if processes > 1 or c != FP32 else 0
     if flags.lora_rank and processes == 1:  # blocks with merged adapters; the rest is shared
         whole_copy = c * config.num_hidden_layers * count(config).block
-    key_width = config.num_key_value_heads * config.head_dim
-    cached_token = 2 * c * config.num_hidden_layers * key_width  # keys and values
-    # Nothing is kept for a backward pass: one block's rows at a time.
-    hidden = (4 * c + FP32) * config.hidden_size
-    swiglu = 3 * c * config.intermediate_size
     return {
         "rollout: whole copy": whole_copy,
-        "rollout: cache": rows * length * cached_token,
-        "rollout: reading prompts": rows * prompt * (hidden + swiglu),
+        "rollout: cache": rows * length * cached_token(config, c),
+        "rollout: reading prompts": rows * prompt * read_token(config, c),
     }
 
 
+def cached_token(config, c):
+    """Bytes of a token's keys and values in all layers."""
+    return 2 * c * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
+
+
+def read_token(config, c):
+    """Bytes of a prompt's token while it is read: one block's rows, none kept for going backward.
+    """
+    hidden = (4 * c + FP32) * config.hidden_size
+    swiglu = 3 * c * config.intermediate_size
+    return hidden + swiglu
+
+
 # ------------------------------------------------------------------------------- what --plan prints
+
+def report_answers(config, flags):
+    """The lines that evaluate.py --plan prints: every process holds the model and a batch."""
+    dtype = "bf16" if flags.dtype == "auto" else flags.dtype
+    c = BYTES[dtype]
+    tokens = flags.batch_tokens or flags.batch_size * (PROMPT + flags.max_new_tokens)
+    batch = {
+        "cache": tokens * cached_token(config, c),
+        "reading prompts": tokens * read_token(config, c),
+    }
+    parts = {"weights": c * count(config).total, **batch}
+    yield (f"{count(config).total / 1e9:.2f} billion parameters in {dtype}; in each process at "
+           f"most {tokens:,} tokens of prompts and answers at once")
+    for what, size in parts.items():
+        yield f"{size / GIB:9.2f} GiB  {what}"
+    total = sum(parts.values())
+    yield f"{total / GIB:9.2f} GiB  in all"
+    for gb, size in CARDS.items():
+        room = int((USABLE * size * GIB - parts["weights"]) / sum(batch.values()) * tokens)
+        if room >= tokens:
+            yield f"fits a card of {gb} GB"
+            return
+        if room > flags.max_new_tokens:
+            yield f"would fit a card of {gb} GB with --batch-tokens {room}"
+    yield f"fits no card of {max(CARDS)} GB"
+
 
 def report(plan, config, flags):
     """The lines that --plan prints. plan: plan_sft, plan_ppo or plan_dpo; config: the model's."""
