@@ -82,7 +82,7 @@ def main():
             **common, batch_size=1, max_length=tokens, micro_tokens=tokens,
             checkpoint_activations=True)),
         ("stage 2", stage_2, memory.plan_ppo, ppo.Flags(
-            **common, batch_size=2, micro_batch=1, max_prompt=tokens // 2, max_new_tokens=8)),
+            **common, batch_size=2, micro_batch=1, max_prompt=tokens // 2, max_new_tokens=4)),
     )
     for name, stage, plan, flags in cases:
         if arguments.stage and f"stage {arguments.stage}" not in name:
