@@ -11,8 +11,12 @@ demo: $(VENV)/installed
 demo-ttpa: $(VENV)/installed
 	$(PYTHON) demo.py --ttpa
 
+# All tests, in two processes of one thread each, whose lines mix; `pytest` alone runs them one after the other.
 test: $(VENV)/installed
-	$(PYTHON) -m pytest
+	$(MAKE) --no-print-directory -j2 test-half-1 test-half-2
+
+test-half-%:
+	$(PYTHON) -m pytest --half $*/2
 
 # In under a minute: style, the import rule, and the tests that are fast.
 FAST = tests/test_imports.py tests/test_losses.py tests/test_ppo_losses.py tests/test_reward.py \

@@ -48,7 +48,8 @@ def demo(out, seed, full, ttpa):
     evaluate(out, "ppo", limits)
     if ttpa:
         train(out, "preferences", "--model", out / "sft", "--seed", seed)
-        train(out, "dpo", "--model", out / "sft", "--data", out / "preferences", "--seed", seed)
+        train(out, "dpo", "--model", out / "sft", "--data", out / "preferences", "--seed", seed,
+              "--num-pairs", 400)
         evaluate(out, "dpo", limits)
     run("evaluate.py", "--bench", "embedded", "--level", "all", "--limit", noise_limit,
         "--model", out / "ppo", "--max-new-tokens", 96, "--out", out / "ppo-noise")
@@ -95,8 +96,12 @@ def read_items(folder):
 
 def stages_of(outs):
     """The stages that all of these demos have run, in order."""
-    return [stage for stage in STAGES
-            if all((out / f"{stage}-embedded" / "scores.json").exists() for out in outs)]
+    stages = []
+    for stage in STAGES:
+        scores = [out / f"{stage}-embedded" / "scores.json" for out in outs]
+        if all(file.exists() for file in scores):
+            stages.append(stage)
+    return stages
 
 
 def table_of(out):
