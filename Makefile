@@ -1,7 +1,7 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: demo demo-ttpa test check parity bench gpu base-model
+.PHONY: demo demo-ttpa ablation test check parity bench gpu base-model
 
 # SFT, PPO and evaluation on the embedded model and data; one table at the end.
 demo: $(VENV)/installed
@@ -10,6 +10,10 @@ demo: $(VENV)/installed
 # The same, and TTPA from the same fine-tuned model: its column beside PPO's.
 demo-ttpa: $(VENV)/installed
 	$(PYTHON) demo.py --ttpa
+
+# Every row of the papers' ablations on five seeds: hours (README). What docs/results/ablation holds is taken over.
+ablation: $(VENV)/installed
+	$(PYTHON) ablation.py --out runs/ablation --jobs 2
 
 # All tests, in two processes of one thread each, whose lines mix; `pytest` alone runs them one after the other.
 test: $(VENV)/installed

@@ -48,8 +48,7 @@ def demo(out, seed, full, ttpa):
     evaluate(out, "ppo", limits)
     if ttpa:
         train(out, "preferences", "--model", out / "sft", "--seed", seed)
-        train(out, "dpo", "--model", out / "sft", "--data", out / "preferences", "--seed", seed,
-              "--num-pairs", 400)
+        train(out, "dpo", "--model", out / "sft", "--data", out / "preferences", "--seed", seed)
         evaluate(out, "dpo", limits)
     run("evaluate.py", "--bench", "embedded", "--level", "all", "--limit", noise_limit,
         "--model", out / "ppo", "--max-new-tokens", 96, "--out", out / "ppo-noise")
