@@ -24,6 +24,7 @@ from pathlib import Path
 
 import plumbing.environment  # noqa: F401 (before torch)
 
+import model
 from data import trajectories
 from evaluation import (
     accuracy,
@@ -43,6 +44,7 @@ from evaluation.openai_format import refusal_lines, write_requests
 from evaluation.scores import count_stops, judge, mean_esm, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from evaluation.templates import TEMPLATES
+from plumbing import memory
 from plumbing.files import InputError, kind_of, make_folder, write_json, write_text
 from plumbing.flags import cli, flag, flag_name, parse_flags
 from plumbing.parallel import own_device, processes
@@ -151,9 +153,14 @@ class Flags:
     device: str = flag(
         "auto", "cpu, cuda, or auto", group="hardware")
     batch_size: int = flag(
-        8, "prompts answered at once", group="hardware", least=1)
+        8, "prompts answered at once, at most", group="hardware", least=1)
+    batch_tokens: int = flag(
+        32768, "tokens of these prompts and their answers, at most; bounds memory (0: no limit)",
+        group="hardware", least=0)
     max_new_tokens: int = flag(
         512, "longest answer", group="hardware", least=1)
+    plan: bool = flag(
+        False, "print the memory that each process will need, and end", group="hardware")
 
 
 def main(argv=None):
@@ -166,6 +173,10 @@ def main(argv=None):
         return
     entry = BENCHMARKS[flags.bench]
     check_flags(flags, entry)
+    if flags.plan:
+        config = model.read_config(Path(choose_model(flags), "config.json"))
+        print(*memory.report_answers(config, flags), sep="\n")
+        return
     flags = replace(flags, level=flags.level or entry.default_level)
     if flags.dtype == "auto" and not (flags.predictions or flags.server or flags.export):
         on_cuda = own_device(flags.device).type == "cuda"
@@ -451,4 +462,4 @@ def find_model(path, runs=Path("runs"), embedded=HERE / "data" / "tiny"):
 
 
 if __name__ == "__main__":
-    cli(main)
+    cli(main, lower="--batch-tokens, --batch-size or --max-new-tokens")

@@ -185,9 +185,10 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
         except NotFinite as error:
             raise InputError(f"{folder}: {error}, so that no answer is one") from None
 
+    batches = make_batches(prompts, flags.batch_size, flags.batch_tokens, flags.max_new_tokens)
     values = answer_all(
-        respond_once_loaded, make_batches(prompts, flags.batch_size), flags.out,
-        identity(flags, folder, prompts), _is_answer, f"{flags.bench}, {folder}")
+        respond_once_loaded, batches, flags.out, identity(flags, folder, prompts), _is_answer,
+        f"{flags.bench}, {folder}")
     leave()
     return values
 
@@ -207,7 +208,7 @@ def load_model(flags, folder, tokenizer):
 def identity(flags, folder, prompts):
     """What the answers depend on, so that a run is never mixed with another's."""
     return {**run_identity(flags), "dtype": flags.dtype, "batch_size": flags.batch_size,
-            "model": contents(folder)[:16],
+            "batch_tokens": flags.batch_tokens, "model": contents(folder)[:16],
             "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
 
 

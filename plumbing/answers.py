@@ -125,14 +125,24 @@ def in_parallel(respond, batches, workers):
         is_over.set()
 
 
-def make_batches(prompts, size):
-    """Lists of `size` places in `prompts`, the longest prompts first: missing memory shows at once.
+def make_batches(prompts, size, tokens=0, longest_answer=0):
+    """Lists of places in `prompts`, the longest prompts first: missing memory shows at once.
 
-    The batches are the same even if some are done, so that a resumed run computes what an
-    uninterrupted one does.
+    A batch has at most `size` prompts, and at most `tokens` tokens of prompts, as long as the
+    longest, with their answers (0: no limit); one prompt alone may be longer. The batches are the
+    same even if some are done, so that a resumed run computes what an uninterrupted one does.
     """
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
-    return [order[i:i + size] for i in range(0, len(order), size)]
+    batches = []
+    start = 0
+    while start < len(order):
+        count = size
+        if tokens:
+            length = len(prompts[order[start]]) + longest_answer
+            count = min(size, max(1, tokens // length))
+        batches.append(order[start:start + count])
+        start += count
+    return batches
 
 
 def claim(folder, described):
