@@ -1,0 +1,213 @@
+r"""Calls, results and tools that stand in the texts of a chat, as a model's template wrote them.
+
+    Hermes, Qwen     system: <tools>[schema]</tools>
+                     assistant: <tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>
+                     tool: <tool_response>...</tool_response>
+    Glaive, Mistral, Llama 3.1    <functioncall> {...}, [TOOL_CALLS] [{...}], <|python_tag|>{...}
+    Llama 3.2, ToolACE            [f(a=1), g(b=2)], which is the whole text; system: ... [schema]
+    a call in JSON                {"name": "f", "arguments": {"a": 1}}, which is the whole text
+
+A value is decoded from where it begins, as JSON or a Python literal, so that a tag inside it is
+part of it. What is written in another way is not read; `hidden_call` names it.
+"""
+
+import re
+
+from data.calls import OPEN, ParseError, Source, any_name, is_bare_word, parse_call
+from data.parameters import JSON_SCHEMAS
+from plumbing.files import InputError
+
+# The mark of a call, and what may end it besides the end of the text.
+CALL_MARKS = {"<tool_call>": r"</tool_call>", "<functioncall>": r"</functioncall>|<\|endoftext\|>",
+              "[TOOL_CALLS]": r"</s>", "<|python_tag|>": r"<\|e(om|ot)_id\|>"}
+OTHER_MARKS = ("<function=", "<tool_code>", "```tool_code", "Action Input:", "<｜tool▁call",
+               "<|tool_call", "<invoke ")
+TOOLS = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
+SCHEMA = re.compile(r"\[\s*+\{\s*+[\"']|^\{\s*+[\"']", re.MULTILINE)
+RESPONSE = re.compile(r"<tool_response>(.*?)</tool_response>", re.DOTALL)
+# Lines of a system message that tell in which form calls are to be written: not in ours.
+ABOUT_FORM = re.compile(r"</?tool|function signatures|json (object|schema)|pydantic", re.IGNORECASE)
+LIST_OPENS = re.compile(r"^[^\S\n]*\[", re.MULTILINE)
+BETWEEN = re.compile(r"[\s,]*")
+FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
+NAMES_AND_ARGUMENTS = ("arguments", "parameters")
+
+
+# -------------------------------------------------------------------------------------------- tools
+
+def tools_in(text, where):
+    """(the schemas that a system message holds, the text without them); (None, text) without any.
+
+    Raises InputError that starts with `where` for <tools> that cannot be read.
+    """
+    tagged = [found for found in TOOLS.finditer(text) if found[1].strip()]
+    if tagged:
+        try:
+            schemas = [schema for found in tagged for schema in _values(found[1])]
+        except ParseError as error:
+            raise InputError(f"{where}: <tools> of the system message: {error}") from None
+        rest = re.sub(r"<tool_call>.*?</tool_call>", "<tool_call>", TOOLS.sub("<tools>", text),
+                      flags=re.DOTALL)
+        lines = [line for line in rest.split("\n") if not ABOUT_FORM.search(line)]
+        return schemas, "\n".join(lines).strip()
+    try:
+        source = Source(text)
+    except ParseError:  # too long
+        return None, text
+    for found in SCHEMA.finditer(text):
+        try:
+            schemas, end = _values_at(source, found.start())
+        except ParseError:
+            continue
+        if schemas and all(map(_is_schema, schemas)):
+            return schemas, (text[:found.start()] + text[end:]).strip()
+    return None, text
+
+
+def _is_schema(value):
+    """Whether a value describes a tool: a name beside parameters, and not a thing with a name."""
+    function = value.get("function", value) if isinstance(value, dict) else None
+    return (isinstance(function, dict) and isinstance(function.get("name"), str)
+            and any(isinstance(function.get(key), dict) for key in JSON_SCHEMAS))
+
+
+def _values(text):
+    """The values that a whole text is, one after the other or in a list. Raises ParseError."""
+    source = Source(text)
+    values, end = _values_at(source, re.match(r"\s*", text).end())
+    if end < len(text):
+        raise ParseError(f"text after the value at character {end}")
+    return values
+
+
+def _values_at(source, start):
+    """(values one after the other, or those of one list; the place after them and white space)."""
+    values = []
+    end = start
+    while source.text.startswith(("{", "["), end):
+        try:
+            value, end = source.value_at(end)
+        except ParseError:
+            if not values:
+                raise
+            break
+        values += value if isinstance(value, list) else [value]
+        end = BETWEEN.match(source.text, end).end()
+    return values, end
+
+
+# ------------------------------------------------------------------------------------------ results
+
+def results_in(text):
+    """The texts inside <tool_response>, if a text holds nothing else; None for another."""
+    found = RESPONSE.findall(text)
+    return [inner.strip() for inner in found] if not RESPONSE.sub("", text).strip() else None
+
+
+# -------------------------------------------------------------------------------------------- calls
+
+def calls_in(text, tools):
+    """(the text beside calls, the calls as {"name", "arguments"}); (text, []) for a text alone.
+
+    tools: the Tools that are offered. Raises ParseError for a call that cannot be read.
+    """
+    after_thought = text.rfind("</think>") + 1
+    marks = [(place, mark) for mark in CALL_MARKS
+             if (place := text.find(mark, after_thought)) >= 0]
+    if marks:
+        return _marked_calls(text, min(marks)[1], after_thought)
+    thought, closing, answer = text.rpartition("</think>")
+    whole = FENCED.fullmatch(answer.strip())
+    whole = whole[1].strip() if whole else answer.strip()
+    calls = _json_calls(whole, tools) or _listed_calls(whole, tools)
+    return (thought + closing, calls) if calls else (text, [])
+
+
+def _marked_calls(text, mark, start):
+    """The calls behind a mark that may come several times, and the text before and between."""
+    source = Source(text)
+    ends = re.compile(rf"\s*({CALL_MARKS[mark]})?", re.DOTALL)
+    beside = [text[:start]]
+    calls = []
+    pos = start
+    while (found := text.find(mark, pos)) >= 0:
+        beside.append(text[pos:found])
+        inside = found + len(mark)
+        values, end = _values_at(source, BETWEEN.match(text, inside).end())
+        closing = ends.match(text, end)
+        if not values or not all(map(_is_call, values)):
+            raise ParseError(f"no JSON object with name and arguments after {mark}")
+        if not closing[1] and closing.end() < len(text):
+            raise ParseError(f"{mark} is not closed")
+        calls += values
+        pos = closing.end()
+    beside.append(text[pos:])
+    return "\n".join(part.strip() for part in beside if part.strip()), calls
+
+
+def _is_call(value):
+    function = value.get("function", value) if isinstance(value, dict) else None
+    return (isinstance(function, dict) and isinstance(function.get("name"), str)
+            and any(key in function for key in NAMES_AND_ARGUMENTS))
+
+
+def _json_calls(text, tools):
+    """The calls that a whole text is in JSON, of tools that are offered; [] for another text."""
+    if not text.startswith(("{", "[")):
+        return []
+    try:
+        values = _values(text)
+    except ParseError:
+        return []
+    offered = {tool.name for tool in tools}
+    if not values or not all(map(_is_call, values)):
+        return []
+    names = [value.get("function", value)["name"].strip() for value in values]
+    return values if offered.issuperset(names) else []
+
+
+def _listed_calls(text, tools):
+    """The calls that a whole text is in Python's form, in a list; [] for another text."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return []
+    try:
+        source = Source(text, tools, strict=True)
+    except ParseError:  # too long
+        return []
+    pattern = re.compile(rf"[\s,]*({any_name(source.offered)}){OPEN}")
+    calls = []
+    pos = 1
+    while found := pattern.match(text, pos):
+        try:
+            call, pos = source.call_at(found[1], found.start(1), found.end())
+        except ParseError:
+            return []
+        if call.name not in source.offered:
+            return []
+        calls.append({"name": call.name, "arguments": call.arguments})
+    return calls if text[pos:].strip() == "]" else []
+
+
+def hidden_call(text, tools):
+    """The mark or name with which a call begins in a text whose calls were not read; or ""."""
+    text = text.rpartition("</think>")[2]
+    for mark in (*CALL_MARKS, *OTHER_MARKS):
+        if mark in text:
+            return mark
+    names = {tool.name for tool in tools}
+    first, _, rest = text.strip().partition("\n")
+    if first.strip() in names and rest.lstrip().startswith("{"):
+        return first.strip()
+    try:
+        call = parse_call(LIST_OPENS.sub("", text), tools)
+    except ParseError:
+        call = None
+    if call and call.name in names and not any(map(is_bare_word, call.arguments.values())):
+        return f"{call.name}("
+    try:
+        values = _values(text.strip()) if text.lstrip().startswith(("{", "[")) else []
+    except ParseError:
+        values = []
+    if values and all(map(_is_call, values)):
+        return str(values[0].get("function", values[0])["name"])
+    return ""
