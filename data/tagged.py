@@ -28,6 +28,7 @@ RESPONSE = re.compile(r"<tool_response>(.*?)</tool_response>", re.DOTALL)
 # Lines of a system message that tell in which form calls are to be written: not in ours.
 ABOUT_FORM = re.compile(r"</?tool|function signatures|json (object|schema)|pydantic", re.IGNORECASE)
 LIST_OPENS = re.compile(r"^[^\S\n]*\[", re.MULTILINE)
+THOUGHT_END = "</think>"
 BETWEEN = re.compile(r"[\s,]*")
 FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 NAMES_AND_ARGUMENTS = ("arguments", "parameters")
@@ -111,12 +112,11 @@ def calls_in(text, tools):
 
     tools: the Tools that are offered. Raises ParseError for a call that cannot be read.
     """
-    after_thought = text.rfind("</think>") + 1
-    marks = [(place, mark) for mark in CALL_MARKS
-             if (place := text.find(mark, after_thought)) >= 0]
+    thought, closing, answer = text.rpartition(THOUGHT_END)
+    start = len(thought + closing)
+    marks = [(place, mark) for mark in CALL_MARKS if (place := text.find(mark, start)) >= 0]
     if marks:
-        return _marked_calls(text, min(marks)[1], after_thought)
-    thought, closing, answer = text.rpartition("</think>")
+        return _marked_calls(text, min(marks)[1], start)
     whole = FENCED.fullmatch(answer.strip())
     whole = whole[1].strip() if whole else answer.strip()
     calls = _json_calls(whole, tools) or _listed_calls(whole, tools)
@@ -190,7 +190,7 @@ def _listed_calls(text, tools):
 
 def hidden_call(text, tools):
     """The mark or name with which a call begins in a text whose calls were not read; or ""."""
-    text = text.rpartition("</think>")[2]
+    text = text.rpartition(THOUGHT_END)[2]
     for mark in (*CALL_MARKS, *OTHER_MARKS):
         if mark in text:
             return mark

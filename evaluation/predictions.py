@@ -8,6 +8,7 @@ RoTBench's, in the order of the items.
 
 import functools
 import hashlib
+import json
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -75,6 +76,8 @@ class Record(NamedTuple):
         is_rotbench = text is None and bool({"conversations", "result"} & record.keys())
         if is_rotbench:
             text = _rotbench_text(record)
+        if isinstance(text, list) and text and all(isinstance(part, dict) for part in text):
+            text = json.dumps(text, ensure_ascii=False)  # calls, as BFCL keeps those of an API
         index = record.get("index")
         id = record.get("id")
         if isinstance(index, bool) or not isinstance(index, (int, type(None))):

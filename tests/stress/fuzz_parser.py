@@ -32,6 +32,7 @@ PIECES = [
     "\r", "\0", "“", "”", "é", "😀", "\ud800", "#", ";", "**{}", "lambda x: x"]
 # Pieces of the forms of calls that models write, and of feedback.
 FORM_PIECES = [
+    "✿FUNCTION✿: ", "✿ARGS✿: ", ">>>", "functions.", "<|message|>", '"args": ', '"tool": ',
     "<tool_call>", "</tool_call>", "<think>", "</think>", "[THINK]", "[/THINK]", "<plan>",
     "</plan>", "◁think▷", "<|begin_of_thought|>", "<|end_of_thought|>", "[TOOL_CALLS]", "[ARGS]",
     "[CALL_ID]", "<|python_tag|>", "<<function>>", "<functioncall>", "<function=",
