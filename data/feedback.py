@@ -120,6 +120,7 @@ SERVICE_FAILED = _any_of(
     r"curl: \(\d+\)",
     r"[\w.-]+: .*: connection (refused|reset|timed out)",
     r"\w+ time-?out of \S+( ms)? exceeded",
+    r"[\w.]{1,60}: time-?out \S+ exceeded",
     r"(\S+ ){0,3}timed out",
     r"time-?out( error)?(\W*$|:| (while|waiting|after|exceeded|of \S+ exceeded)\b)",
     r"(\S+ ){1,4}is not authorized$",
@@ -127,7 +128,11 @@ SERVICE_FAILED = _any_of(
     r"rate limit",
     r"exceeded \d+ ")
 
-# A database, a shell, a compiler or a browser complains as only it does.
+# The names of commands that put them before what they say.
+COMMAND = (r"(apt|apt-get|aws|awk|az|bash|cargo|cat|cd|chmod|chown|cp|find|gcloud|git|go|grep|java"
+           r"|kubectl|ls|make|mkdir|mv|mysql|node|npm|ping|pip3?|psql|python3?|rm|rmdir|scp|sed|ssh|sudo"
+           r"|systemctl|tar|terraform|unzip|wget|yarn)")
+# A database, a shell, a language or a browser complains as only it does.
 PROGRAM_FAILED = _any_of(
     r"\((sqlite3|psycopg|pymysql|mysql|oracledb|pyodbc|\w*db\w*\.)[\w.]*\) ",
     r"(ora|pls|tns)-\d{5}: ",
@@ -148,9 +153,15 @@ PROGRAM_FAILED = _any_of(
     r"error( \[\w+\]|\[\w+\]):",
     r"(ba|z|da|k|fi)?sh: .*not found",
     r"'[^'\n]{1,60}' is not recognized as ",
-    r"segmentation fault",
+    rf"{COMMAND}(\[\d+\])?: ([^\n]{{0,80}}: )?(fatal |\*\*\* )?"
+    r"(error|cannot|can't|unable to|could not|no such|no rule|not a |invalid|unrecognized|unknown"
+    r"|name or service)",
+    r"(segmentation fault|panic: |thread '[^'\n]*' panicked)",
+    r"near [\"'][^\n]{1,60}: syntax error",
+    r"(duplicate key value|ambiguous column) ",
     r"conflict \(",
     r"(protocol error|execution context was destroyed|target closed)",
+    r"no (node|element) found for selector",
     r"element .{0,80}is not (visible|clickable|attached|interactable)")
 
 # The tool turned the call down and says so in words of its own.
@@ -160,8 +171,12 @@ TURNED_DOWN = _any_of(
     # but not the measures of statistics: Standard error: 0.5
     r"([\w.-]+ ){1,3}(error|exception)( -?\d+)?:(?!\s*[-+±\d.])",
     r"error code( is)?\s*[:=]",
-    r"error (calling|executing|running|invoking|while|when|during|fetching|getting|processing"
-    r"|parsing|retrieving|response|from|\(|\d)",
+    # "Error 404" and "Error (x)", but no line of a log and no article
+    r"error (while|when|during|response|from|in \w+\(|\d{1,5}\b(?![-/])"
+    r"|\((?!.{0,80}\b(is|was) an? )|(?!handl|report|logg|track|monitor|correct|check)\w+ing\b)",
+    r"(i'm sorry, )?(the |an? )?\w+ (returned|encountered|raised|threw) an? (error|exception)\b",
+    r"(tool|function) \S{1,80} is (disabled|unavailable)",
+    r"max(imum)? [\w ]{1,40} (exceeded|reached)",
     r"(the )?(request|call) to [^\n]{1,60}? (failed|was refused)\b",
     r"(an? )?(\w+ )?errors? (has |have )?(occurred|happened)\b",
     r"\d+ validation errors? for ",
@@ -172,7 +187,7 @@ TURNED_DOWN = _any_of(
     r"([\w.'-]+ ){0,3}(call|request|execution|invocation|operation|command|query|validation|lookup"
     r"|authentication|authorization) failed\b",
     r"(access|permission|request|authentication|authorization) (is |was |has been )?"
-    r"(denied|refused|rejected|required)\b",
+    r"(denied|refused|rejected|required)\b(?! (is|was) an? )",
     # not "could not find": there was nothing to find
     r"(could not|couldn't|cannot|can't|can not|unable to) (get|fetch|retrieve|access|read|write"
     r"|load|open|create|parse|resolve|complete|execute|process|perform|call|validate|authenticate|update"
@@ -227,7 +242,7 @@ class Member(NamedTuple):
     wrong: re.Pattern  # values that are an error
 
 
-ERROR = (r"(non_field_)?errors?([ _-]?(message|msg|description|detail|type|reason|summary)s?)?"
+ERROR = (r"(non_field_)?err(ors?)?([ _-]?(message|msg|description|detail|type|reason|summary)s?)?"
          r"|fault(string)?"
          r"|exception")
 
@@ -235,7 +250,7 @@ ERROR = (r"(non_field_)?errors?([ _-]?(message|msg|description|detail|type|reaso
 ERROR_TEXT = Member(_any_of(ERROR),
                     _any_of(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)[\s\S]+"))
 # A code of an error, but for the codes of success.
-ERROR_CODE = Member(_any_of(r"error_?(code|no)|errno"),
+ERROR_CODE = Member(_any_of(r"err(or)?_?(code|no)"),
                     _any_of(r"(?!(0+|200|none|null|ok|success)$).+"))
 # The opposite of a success.
 SUCCESS_FLAG = Member(_any_of(r"(is_?)?(success(ful)?|ok)"),
@@ -499,8 +514,10 @@ def _own_complaint(value):
         if INVALID.fullmatch(key) and _are_invalid(member):
             return _texts([part.get("msg") or part.get("message") for part in member])
         error = _error_in_member(key, member, is_report)
-        if error:
+        if error and not _is_count(key, member, value):
             return _reasons(value) or [error]
+    if value.get("status") == "error" and isinstance(value.get("message"), str):
+        return [value["message"]] if REFUSAL.search(value["message"]) else []
     if _has_failed(value):
         return _texts([value["stderr"]])
     if _is_named_error(value):
@@ -512,6 +529,12 @@ def _own_complaint(value):
         texts = _texts(value)
         return texts if all(FORM.match(text) for text in texts) else []
     return []
+
+
+def _is_count(key, member, value):
+    """Whether a member counts errors in an object of numbers: {"errors": 3, "lines": 90}."""
+    return key.lower() == "errors" and type(member) is int and len(value) > 1 and all(
+        isinstance(other, (int, float)) for other in value.values())
 
 
 def _has_failed(value):

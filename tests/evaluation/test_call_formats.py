@@ -257,7 +257,7 @@ def test_the_reader_of_json_calls_agrees_with_python_s_json(value):
     ("<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value></tool_call>",
      "<arg_key>"),
     ("<tool_call>get_weather city=Oslo</tool_call>", "<tool_call>"),
-    ('>>>get_weather\n{"city": "Oslo"}', ">>>"), ("<think><call></think>I cannot.", ""),
+    ('>>>get_weather\n{city: Oslo', ">>>"), ("<think><call></think>I cannot.", ""),
     ('{"city": "Oslo"}', "a JSON object"), ("I <b>cannot</b> do that (yet).", ""), ("", ""),
     ("I would call get_weather(city=", "a broken or unfinished call")])
 def test_the_mark_of_a_form_that_is_not_read(text, mark):
