@@ -16,7 +16,7 @@ import re
 
 from data.calls import ParseError
 from data.tagged import calls_in, hidden_call, results_in, tools_in
-from data.tools import read_tools
+from data.tools import read_tool, read_tools
 from data.turns import Label, Turn, checked, make_call_turn
 from plumbing.files import InputError, parse_json
 
@@ -60,7 +60,7 @@ def chat_form(item):
 
 
 def read_chat(item, where):
-    """An item of a chat format -> (schemas of its tools, turns, their Labels).
+    """An item of a chat format -> (its Tools, turns, their Labels).
 
     Raises InputError that starts with `where` and names the turn.
     """
@@ -81,11 +81,12 @@ def read_chat(item, where):
             labels.append(part_label)
     if turns and turns[-1].role == "assistant" and not turns[-1].name:
         turns[-1] = make_call_turn("finish", {"answer": turns[-1].content}, where)
-        if "finish" not in map(_name_of, schemas):
+        if "finish" not in {tool.name for tool in tools}:
             schemas = [*schemas, FINISH]
+            tools = (*tools, read_tool(FINISH))
     _put_before_question(turns, labels, system)
     first = Turn("system", json.dumps(schemas, ensure_ascii=False))
-    return schemas, [first, *turns], [Label(0), *labels]
+    return tools, [first, *turns], [Label(0), *labels]
 
 
 def _read_messages(item, where):
@@ -293,12 +294,6 @@ def _read_schemas(item, system, where):
 def _bare(schema):
     """A schema without OpenAI's wrapper."""
     return schema.get("function", schema) if isinstance(schema, dict) else schema
-
-
-def _name_of(schema):
-    """The name of a tool, in a schema that nobody has checked yet."""
-    function = _bare(schema)
-    return function.get("name") if isinstance(function, dict) else None
 
 
 def _parts_of(turn, label, tools, where):

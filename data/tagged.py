@@ -11,6 +11,7 @@ A value is decoded from where it begins, as JSON or a Python literal, so that a 
 part of it. What is written in another way is not read; `hidden_call` names it.
 """
 
+import json
 import re
 
 from data.calls import OPEN, ParseError, Source, any_name, is_bare_word, parse_call
@@ -22,9 +23,7 @@ CALL_MARKS = {"<tool_call>": r"</tool_call>", "<functioncall>": r"</functioncall
               "[TOOL_CALLS]": r"</s>", "<|python_tag|>": r"<\|e(om|ot)_id\|>"}
 OTHER_MARKS = ("<function=", "<tool_code>", "```tool_code", "Action Input:", "<｜tool▁call",
                "<|tool_call", "<invoke ")
-TOOLS = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 SCHEMA = re.compile(r"\[\s*+\{\s*+[\"']|^\{\s*+[\"']", re.MULTILINE)
-RESPONSE = re.compile(r"<tool_response>(.*?)</tool_response>", re.DOTALL)
 # Lines of a system message that tell in which form calls are to be written: not in ours.
 ABOUT_FORM = re.compile(r"</?tool|function signatures|json (object|schema)|pydantic", re.IGNORECASE)
 LIST_OPENS = re.compile(r"^[^\S\n]*\[", re.MULTILINE)
@@ -41,14 +40,16 @@ def tools_in(text, where):
 
     Raises InputError that starts with `where` for <tools> that cannot be read.
     """
-    tagged = [found for found in TOOLS.finditer(text) if found[1].strip()]
+    tagged, rest = _elements(text, "tools")
+    tagged = [inner for inner in tagged if inner.strip()]
     if tagged:
         try:
-            schemas = [schema for found in tagged for schema in _values(found[1])]
+            schemas = []
+            for inner in tagged:
+                schemas += _values(inner)
         except ParseError as error:
             raise InputError(f"{where}: <tools> of the system message: {error}") from None
-        rest = re.sub(r"<tool_call>.*?</tool_call>", "<tool_call>", TOOLS.sub("<tools>", text),
-                      flags=re.DOTALL)
+        _, rest = _elements(rest, "tool_call")
         lines = [line for line in rest.split("\n") if not ABOUT_FORM.search(line)]
         return schemas, "\n".join(lines).strip()
     try:
@@ -56,6 +57,8 @@ def tools_in(text, where):
     except ParseError:  # too long
         return None, text
     for found in SCHEMA.finditer(text):
+        if source.left < 0:  # nothing but beginnings
+            break
         try:
             schemas, end = _values_at(source, found.start())
         except ParseError:
@@ -72,8 +75,29 @@ def _is_schema(value):
             and any(isinstance(function.get(key), dict) for key in JSON_SCHEMAS))
 
 
+def _elements(text, name):
+    """(what stands inside the elements of a name, the text with <name> in place of each)."""
+    begin = f"<{name}>"
+    end = f"</{name}>"
+    inside = []
+    outside = []
+    pos = 0
+    start = text.find(begin)
+    while start >= 0 and (stop := text.find(end, start)) >= 0:
+        inside.append(text[start + len(begin):stop])
+        outside.append(text[pos:start])
+        pos = stop + len(end)
+        start = text.find(begin, pos)
+    return inside, begin.join([*outside, text[pos:]])
+
+
 def _values(text):
     """The values that a whole text is, one after the other or in a list. Raises ParseError."""
+    try:
+        value = json.loads(text)  # fast; what it cannot read may be a Python literal, or several
+        return value if isinstance(value, list) else [value]
+    except (ValueError, RecursionError):
+        pass
     source = Source(text)
     values, end = _values_at(source, re.match(r"\s*", text).end())
     if end < len(text):
@@ -101,8 +125,10 @@ def _values_at(source, start):
 
 def results_in(text):
     """The texts inside <tool_response>, if a text holds nothing else; None for another."""
-    found = RESPONSE.findall(text)
-    return [inner.strip() for inner in found] if not RESPONSE.sub("", text).strip() else None
+    inside, outside = _elements(text, "tool_response")
+    if outside.replace("<tool_response>", "").strip():
+        return None
+    return [inner.strip() for inner in inside]
 
 
 # -------------------------------------------------------------------------------------------- calls
@@ -152,7 +178,10 @@ def _is_call(value):
 
 
 def _json_calls(text, tools):
-    """The calls that a whole text is in JSON, of tools that are offered; [] for another text."""
+    """The calls that a whole text is in JSON; [] for another text.
+
+    Raises ParseError where one calls a tool that is not offered: it may be a call or data.
+    """
     if not text.startswith(("{", "[")):
         return []
     try:
@@ -162,8 +191,11 @@ def _json_calls(text, tools):
     offered = {tool.name for tool in tools}
     if not values or not all(map(_is_call, values)):
         return []
-    names = [value.get("function", value)["name"].strip() for value in values]
-    return values if offered.issuperset(names) else []
+    for value in values:
+        name = value.get("function", value)["name"].strip()
+        if name not in offered:
+            raise ParseError(f"{name[:60]} is not offered")
+    return values
 
 
 def _listed_calls(text, tools):
@@ -198,16 +230,11 @@ def hidden_call(text, tools):
     first, _, rest = text.strip().partition("\n")
     if first.strip() in names and rest.lstrip().startswith("{"):
         return first.strip()
+    if not any(name in text for name in names):
+        return ""
     try:
         call = parse_call(LIST_OPENS.sub("", text), tools)
     except ParseError:
-        call = None
-    if call and call.name in names and not any(map(is_bare_word, call.arguments.values())):
-        return f"{call.name}("
-    try:
-        values = _values(text.strip()) if text.lstrip().startswith(("{", "[")) else []
-    except ParseError:
-        values = []
-    if values and all(map(_is_call, values)):
-        return str(values[0].get("function", values[0])["name"])
-    return ""
+        return ""
+    is_prose = any(map(is_bare_word, call.arguments.values()))
+    return f"{call.name}(" if call.name in names and not is_prose else ""

@@ -86,8 +86,7 @@ def read_unpaired(item, where):
         raise InputError(f"{where}: must be a JSON object")
     if not chat_form(item):
         return _read_raw(item, where)
-    schemas, turns, labels = read_chat(item, where)
-    return read_tools(schemas, where), turns, labels
+    return read_chat(item, where)
 
 
 def _read_raw(item, where):
