@@ -1,7 +1,7 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: demo demo-ttpa test check parity bench gpu base-model
+.PHONY: demo demo-ttpa ablation test check parity bench gpu base-model
 
 # SFT, PPO and evaluation on the embedded model and data; one table at the end.
 demo: $(VENV)/installed
@@ -11,8 +11,16 @@ demo: $(VENV)/installed
 demo-ttpa: $(VENV)/installed
 	$(PYTHON) demo.py --ttpa
 
+# Every row of the papers' ablations on five seeds: hours (README). What docs/results/ablation holds is taken over.
+ablation: $(VENV)/installed
+	$(PYTHON) ablation.py --out runs/ablation --jobs 2
+
+# All tests, in two processes of one thread each, whose lines mix; `pytest` alone runs them one after the other.
 test: $(VENV)/installed
-	$(PYTHON) -m pytest
+	$(MAKE) --no-print-directory -j2 test-half-1 test-half-2
+
+test-half-%:
+	$(PYTHON) -m pytest --half $*/2
 
 # In under a minute: style, the import rule, and the tests that are fast.
 FAST = tests/test_imports.py tests/test_losses.py tests/test_ppo_losses.py tests/test_reward.py \

@@ -174,14 +174,15 @@ def follow_branches(transformer, cache, paths, places, max_new_tokens, eos_id):
     transformer = gather(transformer)
     K = max(len(places[b]) for b in rows)
     device = cache.keys.device
-    padding = [[0] * (K - len(places[b])) for b in rows]
-    is_branch = torch.tensor([[k < len(places[b]) for k in range(K)] for b in rows], device=device)
-    place = torch.tensor([places[b] + more for b, more in zip(rows, padding, strict=True)],
-                         device=device)  # (rows, K)
-    seconds = [[paths[b].runners_up[step] for step in places[b]] for b in rows]
-    token = torch.tensor([ids + more for ids, more in zip(seconds, padding, strict=True)],
-                         device=device)
-    steps = max_new_tokens - min(min(places[b]) for b in rows)
+    place = torch.zeros(len(rows), K, dtype=torch.long, device=device)
+    token = torch.zeros(len(rows), K, dtype=torch.long, device=device)
+    is_branch = torch.zeros(len(rows), K, dtype=torch.bool, device=device)
+    for row, b in enumerate(rows):
+        n = len(places[b])
+        place[row, :n] = torch.tensor(places[b])
+        token[row, :n] = torch.tensor([paths[b].runners_up[step] for step in places[b]])
+        is_branch[row, :n] = True
+    steps = max_new_tokens - int(place[is_branch].min())
     cache.branch(torch.tensor(rows, device=device), place, steps)
     tails = _decode_tails(transformer, cache, token, place, is_branch, (max_new_tokens, eos_id))
     for b, row in zip(rows, tails.tolist(), strict=True):

@@ -95,8 +95,12 @@ def read_items(folder):
 
 def stages_of(outs):
     """The stages that all of these demos have run, in order."""
-    return [stage for stage in STAGES
-            if all((out / f"{stage}-embedded" / "scores.json").exists() for out in outs)]
+    stages = []
+    for stage in STAGES:
+        scores = [out / f"{stage}-embedded" / "scores.json" for out in outs]
+        if all(file.exists() for file in scores):
+            stages.append(stage)
+    return stages
 
 
 def table_of(out):

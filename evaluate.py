@@ -151,14 +151,8 @@ def evaluate_calls(flags, entry):
     tasks = read_tasks(flags, entry)
     folder = choose_model(flags) if flags.errors or not flags.predictions else None
     tokenizer = Tokenizer(flags.tokenizer or folder) if flags.errors else None
-    if flags.predictions:
-        names = [{task.id, task.own_id} - {""} for task in tasks]
-        texts = predictions.read_predictions(flags.predictions, len(tasks), names)
-        replies = [Reply(text) for text in texts]
-        call_format = flags.format
-    else:
-        replies = predictions.answer_tasks(flags, folder, tasks)
-        call_format = "call"
+    replies = make_replies(flags, folder, tasks)
+    call_format = flags.format if flags.predictions else "call"
     rank, _ = processes()
     if rank:
         return  # one process scores
@@ -216,6 +210,19 @@ def evaluate_transcripts(flags, entry):
     if flags.out:
         scores = {**count_faults(transcripts), "bench": flags.bench}
         write_json(Path(flags.out, "scores.json"), scores)
+
+
+def make_replies(flags, folder, tasks, plain=False):
+    """The Reply to each task, in their order: the one place where the flags choose who answers.
+
+    It is a file of predictions, or the model in `folder`. plain: the model reads the content of the
+    last turn as it stands, in no template. Raises InputError.
+    """
+    if flags.predictions:
+        names = [{task.id, task.own_id} - {""} for task in tasks]
+        texts = predictions.read_predictions(flags.predictions, len(tasks), names)
+        return [Reply(text) for text in texts]
+    return predictions.answer_tasks(flags, folder, tasks, plain)
 
 
 def read_tasks(flags, entry):

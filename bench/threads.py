@@ -4,8 +4,8 @@
     python -m bench.threads --seconds 3 --rounds 2
 
 Stage 1 and a rollout with the embedded model, two threads, alone and beside one process that keeps
-a core busy, for several settings of the OpenMP runtime (see plumbing/threads.py). A run is a new
-process, since the runtime reads its settings as it is loaded. In each round every setting runs
+a core busy, for several settings of the OpenMP runtime (see plumbing/environment.py). A run is a
+new process, since the runtime reads its settings as it is loaded. In each round every setting runs
 once, alone and beside; a cell is the median of the rounds, over the median of the default alone.
 Not measured: other runtimes than GNU's, more than two cores. Needs no other package.
 """
@@ -18,6 +18,8 @@ import sys
 import time
 from itertools import product
 from pathlib import Path
+
+import plumbing.environment  # noqa: F401 (before torch)
 
 import torch
 
@@ -35,6 +37,7 @@ SETTINGS = {
     "spin 10,000": {"GOMP_SPINCOUNT": "10000"},
     "spin 30,000": {"GOMP_SPINCOUNT": "30000"},
     "one thread": {"OMP_NUM_THREADS": "1"},
+    "ours": {},  # plumbing/environment.py chooses as the process starts
 }
 PLACES = ("alone", "beside one busy process")
 

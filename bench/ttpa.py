@@ -29,12 +29,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAIRS = {  # folder of pairs -> flags of preferences.py
-    "corrupt": ["--sampler", "corrupt", "--gold-unless-perfect"],
+    "corrupt": ["--sampler", "corrupt"],
     "ancestral-binary": ["--sampler", "ancestral", "--score", "binary"],
     "ancestral-esm": ["--sampler", "ancestral"],
     "branch-binary": ["--sampler", "branch", "--score", "binary"],
     "branch-esm": ["--sampler", "branch"],
-    "branch-no-gold": ["--sampler", "branch", "--no-gold-fallback"],
+    "branch-no-gold": [
+        "--sampler", "branch", "--no-gold-fallback", "--no-gold-unless-perfect"],
 }
 DPO = {  # row -> (folder of pairs, flags of dpo.py)
     "golds": ("corrupt", ["--beta", 0, "--alpha", 1]),
@@ -128,8 +129,10 @@ def report(folder):
     """
     found = read_outcomes(folder)
     base = found.get("sft", {})
-    groups = sorted({item["group"] for items in base.values() for item in items.values()})
-    for group in groups:
+    groups = set()
+    for items in base.values():
+        groups.update(item["group"] for item in items.values())
+    for group in sorted(groups):
         print(f"\n{group}, in % but the reward; rows below SFT: difference to it\n")
         print("| | seeds | " + " | ".join(MEASURES) + " |\n|" + "---|" * (len(MEASURES) + 2))
         for row in [row for row in ROWS if row in found]:
@@ -168,8 +171,8 @@ def main():
     parser.add_argument("--out", type=lambda path: Path(path).resolve(), required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--row", choices=ROWS, help="only this one")
-    parser.add_argument("--prompts", type=int, default=1194)
-    parser.add_argument("--pairs", type=int, default=600)
+    parser.add_argument("--prompts", type=int, default=600)
+    parser.add_argument("--pairs", type=int, default=400)
     parser.add_argument("--limit", type=int, default=0, help="held-out items a group; 0: all")
     parser.add_argument("--dpo", default="", type=str.split, help="more flags of dpo.py, as a text")
     parser.add_argument("--device", default="cpu")

@@ -131,10 +131,17 @@ def _rotbench_text(record):
 
 # ------------------------------------------------------------------------------------- from a model
 
-def answer_tasks(flags, folder, tasks):
-    """The Reply with which the model in `folder` answers each task."""
+def answer_tasks(flags, folder, tasks, plain=False):
+    """The Reply with which the model in `folder` answers each task.
+
+    plain: it reads the content of the task's last turn as it stands.
+    """
     tokenizer = Tokenizer(flags.tokenizer or folder, flags.enums)
-    prompts = [tokenizer.prompt(task.tools, task.turns) for task in tasks]
+    if plain:
+        texts = [task.turns[-1].content for task in tasks]
+        prompts = [[tokenizer.bos_id, *tokenizer.encode(text)] for text in texts]
+    else:
+        prompts = [tokenizer.prompt(task.tools, task.turns) for task in tasks]
     rank, _ = processes()
     if rank == 0:
         config = model.read_config(Path(folder, "config.json"))

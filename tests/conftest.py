@@ -23,6 +23,23 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
 
 
+def pytest_addoption(parser):
+    """--half: `make test` runs both halves side by side, one thread each."""
+    parser.addoption("--half", choices=("1/2", "2/2"), help="only this half of the files of tests")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep every second file, so that a module's fixtures are made in one process only."""
+    half = config.getoption("--half")
+    if half is None:
+        return
+    files = list(dict.fromkeys(item.path for item in items))
+    mine = files[int(half[0]) - 1::2]
+    dropped = [item for item in items if item.path not in mine]
+    items[:] = [item for item in items if item.path in mine]
+    config.hook.pytest_deselected(items=dropped)
+
+
 def real(name):
     """Path of a real file under shared/; skips the test where it is absent."""
     if not (SHARED / name).exists():

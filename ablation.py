@@ -1,0 +1,515 @@
+"""The ablation (TL-Training, section 5.2, Table 5): what does each part of the method change?
+
+    python ablation.py --out runs/ablation                     # all rows, five seeds: hours
+    python ablation.py --rows none mae-pkt-irm --seeds 0 1     # some of them
+    python ablation.py --report                                # the tables of what is there
+    python ablation.py --paper                                 # the paper's Table 5 beside ours
+    python ablation.py --model DIR --data raw_data.json --bench toolalpaca rotbench \\
+        --preset codellama-7b --max-new-tokens 512 --device cuda        # a real checkpoint
+
+A row is the parts that train its model, a seed is the order of its data and its sampling; together
+they are a cell. A cell is the commands that a user would type, each a process of one thread; what
+several cells need is run once, in a folder of its own under OUT. Killed at any moment, the same
+command goes on. OUT/outcomes/ROW-SEED.json holds what became of every held-out item, some bytes an
+item; those in docs/results/ablation/ are taken over, where they are about the same model and data.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from dataclasses import fields, replace
+from pathlib import Path
+
+import plumbing.environment  # noqa: F401 (before torch)
+
+import torch
+
+import dpo
+import evaluate
+import ppo
+import preferences
+import sft
+from evaluation import effects, plot
+from evaluation.benchmarks import BENCHMARKS
+from evaluation.effects import Claim
+from evaluation.outcomes import call_outcomes, dialogue_outcomes, pack
+from plumbing.answers import claim
+from plumbing.files import (
+    InputError,
+    contents,
+    kind_of,
+    lock,
+    make_folder,
+    read_object,
+    write_json,
+    write_text,
+)
+from plumbing.flags import Parser, cli
+from plumbing.progress import progress
+from plumbing.stages import Stage, is_finished, run_stages, typed
+from tokenizer import Tokenizer
+
+ROOT = Path(__file__).resolve().parent
+COMMITTED = ROOT / "docs" / "results" / "ablation"
+ROWS = {  # the parts that train a row's model, in order -> its title
+    "none": "none",
+    "mae": "MAE",
+    "pkt": "PKT",
+    "irm": "IRM",
+    "mae-pkt": "MAE + PKT",
+    "mae-irm": "MAE + IRM",
+    "pkt-irm": "PKT + IRM",
+    "mae-pkt-irm": "all",
+    "mae-pkt-ttpa": "MAE + PKT, TTPA",
+    "mae-pkt-irm-ttpa": "all, TTPA",
+    # the dose: stage 1 on data in which so many percent of the trajectories hold an error
+    "errors0": "0% errors",  # there MAE has nothing to drop: both rows are this one
+    "errors35": "35% errors",
+    "mae-errors35": "35% errors, MAE",
+    "errors60": "60% errors",
+    "mae-errors60": "60% errors, MAE",
+}
+BENCHES = ("embedded", "no_tool", "toolbox")
+SCRIPTS = {"sft": sft, "ppo": ppo, "preferences": preferences, "dpo": dpo}
+RESULTS = {  # the file that a script writes last
+    "sft": "config.json", "ppo": "config.json", "preferences": "pairs.jsonl", "dpo": "config.json"}
+MINUTES = {  # on one core: only for the time left
+    "errors": 0.5, "sft": 5, "ppo": 27, "preferences": 3, "dpo": 5,
+    "embedded": 1.4, "no_tool": 0.3, "toolbox": 4}
+PAPER = {  # Table 5: TS, PI, CF of ToolAlpaca and of RoTBench; DE, CE, VA of ToolEyes
+    "none": (74.56, 70.18, 42.98, 76.19, 55.24, 38.10, 0.72, 9.08, 59.32),
+    "mae": (73.68, 64.91, 43.68, 78.10, 57.14, 40.95, 1.22, 5.53, 68.85),
+    "pkt": (77.78, 71.72, 43.86, 82.86, 63.81, 48.57, 1.07, 7.52, 63.61),
+    "irm": (88.60, 84.21, 57.02, 79.05, 59.05, 44.76, 0.65, 6.80, 57.33),
+    "mae-pkt": (73.68, 64.91, 43.86, 80.95, 56.19, 40.00, 0.71, 10.07, 75.13),
+    "mae-irm": (87.72, 78.95, 57.89, 82.86, 56.19, 45.71, 0.96, 5.03, 71.20),
+    "pkt-irm": (86.84, 79.82, 57.02, 82.86, 63.81, 48.57, 0.88, 7.11, 65.18),
+    "mae-pkt-irm": (87.72, 78.07, 57.89, 83.81, 54.29, 42.86, 0.82, 4.84, 77.75),
+}
+DOSES = {  # erroneous trajectories in % -> the rows without and with MAE
+    0: ("errors0", "errors0"),
+    17: ("none", "mae"),
+    35: ("errors35", "mae-errors35"),
+    60: ("errors60", "mae-errors60"),
+}
+PREFIX_PAIRS = (("none", "pkt"), ("mae", "mae-pkt"))
+MANY_TOKENS = 4  # of a shared prefix; longer ones are counted together
+ERROR_PAIRS = (("none", "irm"), ("mae-pkt", "mae-pkt-irm"), ("mae-pkt", "mae-pkt-ttpa"),
+               ("mae-pkt-irm", "mae-pkt-irm-ttpa"))
+PICTURED = {"CF": "CF of single calls", "VA": "VA of dialogues"}
+MAE = {"mae": 1, "none": -1}
+PKT = {"pkt": 1, "none": -1}
+IRM = {"irm": 1, "none": -1}
+ALL = {"mae-pkt-irm": 1, "none": -1}
+CLAIMS = (  # TL-Training, section 5.2 and appendix A; TTPA, abstract
+    Claim("MAE lowers the errors in dialogues", MAE, "DE + CE", -1),
+    Claim("MAE brings more valid answers", MAE, "VA", 1),
+    Claim("MAE with IRM betters single calls", {"mae-irm": 1, "none": -1}, "CF", 1),
+    Claim("MAE saves more, the more errors are in the data: at 60% more than at 17%",
+          {"mae-errors60": 1, "errors60": -1, "mae": -1, "none": 1}, "DE + CE", -1),
+    Claim("errors in the data teach errors: 60% against none", {"errors60": 1, "errors0": -1},
+          "DE + CE", 1),
+    Claim("PKT betters tool selection", PKT, "TS", 1),
+    Claim("PKT tells apart tools with alike names", PKT, "TS, shared prefix", 1),
+    Claim("PKT betters calls as a whole", PKT, "CF", 1),
+    Claim("IRM betters tool selection", IRM, "TS", 1),
+    Claim("IRM betters calls as a whole", IRM, "CF", 1),
+    Claim("IRM lowers the errors in dialogues", IRM, "DE + CE", -1),
+    Claim("all parts better single calls", ALL, "CF", 1),
+    Claim("all parts lower the errors in dialogues", ALL, "DE + CE", -1),
+    Claim("all parts bring more valid answers", ALL, "VA", 1),
+    Claim("all parts are better than IRM alone", {"mae-pkt-irm": 1, "irm": -1}, "CF", 1),
+    Claim("all parts are better than MAE and PKT", {"mae-pkt-irm": 1, "mae-pkt": -1}, "CF", 1),
+    Claim("TTPA betters calls after MAE and PKT", {"mae-pkt-ttpa": 1, "mae-pkt": -1}, "CF", 1),
+    Claim("TTPA betters calls after all parts",
+          {"mae-pkt-irm-ttpa": 1, "mae-pkt-irm": -1}, "CF", 1),
+)
+
+
+# --------------------------------------------------------------------------------- rows and stages
+
+def training_stages(row, seed, flags):
+    """The Stages that make the model of a row, in order: it is the folder of the last one."""
+    parts = row.split("-")
+    stages = []
+    data = flags.data or str(ROOT / "data" / "train.json")
+    for part in parts:
+        if part.startswith("errors"):
+            share = int(part.removeprefix("errors")) / 100
+            stages.append(Stage(
+                part, ("-m", "toolbox.synthesize", "--error-share", str(share)), "train.json",
+                minutes=MINUTES["errors"], device=False))
+            data = str(flags.out / part / "train.json")
+    off = [f"--no-{part}" for part in ("mae", "pkt") if part not in parts]
+    tuned = [part for part in parts if part not in ("irm", "ttpa")] or ["none"]
+    add(stages, "sft", tuned, seed, (*common(flags, seed), "--model", flags.model, "--data", data,
+                                     *off))
+    prompts = ("--data", flags.data or str(ROOT / "data" / "rl.json"))
+    if flags.prompts:
+        prompts += ("--num-prompts", str(flags.prompts))
+    if "irm" in parts:
+        before = ("--model", str(flags.out / stages[-1].name))
+        add(stages, "ppo", [part for part in parts if part != "ttpa"], seed,
+            (*common(flags, seed), *before, *prompts, "--show-every", "0", "--save-every", "10"))
+    if "ttpa" in parts:
+        before = ("--model", str(flags.out / stages[-1].name))
+        add(stages, "preferences", parts, seed, (*common(flags, seed), *before, *prompts))
+        pairs = ("--data", str(flags.out / stages[-1].name))
+        add(stages, "dpo", parts, seed, (*common(flags, seed), *before, *pairs))
+    return stages
+
+
+def common(flags, seed):
+    """The flags of every training script."""
+    preset = () if flags.preset == "tiny" else ("--preset", flags.preset)
+    return (*preset, "--seed", str(seed))
+
+
+def add(stages, script, parts, seed, arguments):
+    """Add the Stage of a training script, which needs the one before it, to a list of them."""
+    stages.append(Stage(
+        f"seed-{seed}/{script}-{'-'.join(parts)}", (f"{script}.py", *arguments), RESULTS[script],
+        stages[-1].name if stages else "", MINUTES[script]))
+
+
+def stages_of(row, seed, flags):
+    """All Stages of a cell: those that train its model, then an evaluation on each benchmark."""
+    stages = training_stages(row, seed, flags)
+    trained = stages[-1].name
+    for bench in flags.bench:
+        command = ("evaluate.py", "--bench", bench, "--model", str(flags.out / trained), "--limit",
+                   str(flags.items), "--batch-size", "32", "--max-new-tokens",
+                   str(flags.max_new_tokens))
+        stages.append(Stage(f"seed-{seed}/{bench}-{row}", command, "scores.json", trained,
+                            MINUTES.get(bench, 2)))
+    return stages
+
+
+# ----------------------------------------------------------------------------------------- running
+
+def run_cells(cells, flags):
+    """Run what is missing of all cells, --jobs stages at once; write the outcome of each cell."""
+    left = {}  # cell without an outcome -> its stages
+    stages = {}
+    for cell in cells:
+        if not kind_of(outcome_file(cell, flags)):
+            left[cell] = stages_of(*cell, flags)
+            stages |= {stage.name: stage for stage in left[cell]}
+    bar = progress(total=len(cells), initial=len(cells) - len(left), desc="cells", unit="cell",
+                   bar_format="{desc} {n_fmt}/{total_fmt} |{bar:20}| {elapsed}{postfix}")
+    for state in run_stages(stages, flags.out, flags.jobs, flags.device):
+        for cell in [cell for cell in left if is_done(left[cell], flags.out)]:
+            write_outcome(cell, left.pop(cell), flags)
+            bar.update()
+        bar.set_postfix_str(state)
+    bar.close()
+
+
+def is_done(stages, out):
+    """Whether all stages of a cell are finished."""
+    return all(is_finished(stage, out) for stage in stages)
+
+
+# ---------------------------------------------------------------------------------------- outcomes
+
+def outcome_file(cell, flags):
+    """OUT/outcomes/ROW-SEED.json."""
+    row, seed = cell
+    return flags.out / "outcomes" / f"{row}-{seed}.json"
+
+
+def write_outcome(cell, stages, flags):
+    """Write what became of all items of a cell, and what made it."""
+    row, seed = cell
+    tokenizer = Tokenizer(flags.model)
+    tables = {}
+    for bench, stage in zip(flags.bench, stages[-len(flags.bench):], strict=True):
+        tasks = bench_tasks(bench, flags)
+        if BENCHMARKS[bench].kind == "calls":
+            table = call_outcomes(flags.out / stage.name, tasks, tokenizer)
+        else:
+            table = dialogue_outcomes(flags.out / stage.name, tasks)
+        tables[bench] = {name: pack(column) for name, column in table.items()}
+    file = flags.out / "seconds.json"
+    seconds = read_object(file) if kind_of(file) else {}
+    hours = sum(seconds.get(stage.name, 0) for stage in stages) / 3600
+    file = outcome_file(cell, flags)
+    make_folder(file.parent)
+    write_json(file, {
+        "row": row, "seed": seed, "inputs": inputs_of(stages, inputs(flags)),
+        "commands": [typed(stage.command, flags.out) for stage in stages],
+        "made": {**machine(flags.device), "hours": round(hours, 3)},
+        "outcomes": tables})
+
+
+def bench_tasks(bench, flags):
+    """The items of a benchmark that evaluate.py is asked for."""
+    entry = BENCHMARKS[bench]
+    asked = replace(evaluate.Flags(), bench=bench, limit=flags.items, level=entry.default_level)
+    return evaluate.read_tasks(asked, entry)
+
+
+def inputs(flags):
+    """{what: hash or number} of what all outcomes depend on besides their commands."""
+    described = {
+        "model": contents(flags.model)[:16],
+        "data": contents(flags.data or ROOT / "data" / "train.json")[:16],
+        "prompts": contents(flags.data or ROOT / "data" / "rl.json")[:16],
+    }
+    for name, script in SCRIPTS.items():
+        described[f"preset of {name}.py"] = digest(preset_values(script.PRESETS[flags.preset]))
+    for bench in flags.bench:
+        tasks = [(task.id, task.turns, task.golds) for task in bench_tasks(bench, flags)]
+        described[bench] = digest(tasks)
+    return described
+
+
+def inputs_of(stages, described):
+    """Those of the inputs that a cell depends on: no preset of a script that it does not run."""
+    scripts = {stage.command[0] for stage in stages}
+    return {what: value for what, value in described.items()
+            if not what.startswith("preset") or what.removeprefix("preset of ") in scripts}
+
+
+def preset_values(preset):
+    """The values of a preset that make a run what it is."""
+    return {field.name: getattr(preset, field.name) for field in fields(preset)
+            if field.metadata["on_resume"] == "run"}
+
+
+def digest(value):
+    """A short SHA-256 of JSON values."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def machine(device):
+    """{what: text} of the commit and the machine that outcomes come from."""
+    name = platform.processor() or platform.machine()
+    if kind_of("/proc/cpuinfo"):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        name = models[0] if models else name
+    if device != "cpu" and torch.cuda.is_available():
+        name = torch.cuda.get_device_name()
+    found = subprocess.run(["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"],
+                           cwd=ROOT, capture_output=True, text=True)
+    return {"commit": found.stdout.strip() or "unknown", "machine": name, "cores": os.cpu_count(),
+            "torch": torch.__version__}
+
+
+def take_over(cells, flags, described):
+    """Copy committed outcomes of these cells that are about the same inputs and commands."""
+    others = []
+    for cell in cells:
+        committed = COMMITTED / outcome_file(cell, flags).name
+        if kind_of(outcome_file(cell, flags)) or not kind_of(committed):
+            continue
+        outcome = read_object(committed)
+        stages = stages_of(*cell, flags)
+        commands = [typed(stage.command, flags.out) for stage in stages]
+        same = outcome.get("inputs") == inputs_of(stages, described)
+        if same and outcome.get("commands") == commands:
+            make_folder(outcome_file(cell, flags).parent)
+            write_text(outcome_file(cell, flags), committed.read_text(encoding="utf-8"))
+        else:
+            others.append(committed.name)
+    if others:
+        print(f"{len(others)} outcomes in {COMMITTED} are about another model, other data or "
+              f"commands, and are not taken over: {others[0]}, ...")
+
+
+# ---------------------------------------------------------------------------------------- report
+
+def report(flags):
+    """Print the tables of all outcomes, and write them to OUT with two figures.
+
+    Committed outcomes count where OUT has none of that cell and they are about the same inputs.
+    """
+    run_file = flags.out / "run.json"
+    described = read_object(run_file) if kind_of(run_file) else inputs(flags)
+    found, made = effects.read_outcomes([flags.out / "outcomes", COMMITTED], described)
+    if not found:
+        print("no cell has been run yet")
+        return
+    if flags.paper:
+        print(*paper_table(found), sep="\n")
+        return
+    make_folder(flags.out)
+    text = "\n".join(tables(found))
+    write_text(flags.out / "table.md", text + "\n")
+    for name, picture in pictures(found).items():
+        write_text(flags.out / name, picture)
+    print(text)
+    hours = sum(each["hours"] for each in made)
+    print(f"\n{len(made)} cells of {len(ROWS) * 5} planned, {hours:.1f} hours of one core; commits "
+          f"{distinct(made, 'commit')}; seeds {distinct(made, 'seed')}; "
+          f"{distinct(made, 'machine')}; torch {distinct(made, 'torch')}")
+
+
+def distinct(made, key):
+    """The distinct values of a key, as a text."""
+    return ", ".join(sorted({str(each[key]) for each in made}))
+
+
+def tables(found):
+    """Lines of all tables, with a title each."""
+    measures = effects.measures_of(found)
+    shown = {row: title for row, title in ROWS.items() if row in found and "errors" not in row}
+    yield "Mean ± standard deviation over seeds, in %, but the reward:\n"
+    yield from effects.value_table(found, shown)
+    if "none" in found and len(shown) > 1:
+        yield "\nDifference to none ± standard error over items and seeds; * outside 95%:\n"
+        yield from effects.difference_table(found, shown, "none")
+    yield "\nThe papers' claims:\n"
+    yield from effects.claim_table(found, CLAIMS)
+    calls = calls_bench(found)
+    pairs = there(found, PREFIX_PAIRS)
+    if calls and pairs:
+        yield "\nTool selection by the tokens that the right name shares with another's, in %:\n"
+        yield from effects.pair_table(found, pairs, prefix_measures(found, calls), ROWS)
+    pairs = there(found, ERROR_PAIRS)
+    if calls and pairs:
+        yield "\nNamed errors of single calls, as a number of all of them:\n"
+        yield from effects.pair_table(found, pairs, effects.error_measures(found, calls), ROWS)
+    doses = there(found, DOSES.values())
+    if "DE + CE" in measures and doses:
+        names = {**ROWS, **{rows[0]: f"{dose}%" for dose, rows in DOSES.items()}}
+        yield "\nErrors in dialogues, in % of calls, by the share of erroneous trajectories:\n"
+        yield from effects.pair_table(
+            found, doses, [measures[name] for name in ("DE", "CE", "DE + CE")], names)
+
+
+def there(found, pairs):
+    """The pairs (before, after) of rows that are both there."""
+    return [pair for pair in pairs if all(row in found for row in pair)]
+
+
+def calls_bench(found):
+    """The first benchmark of single calls whose named errors are known, or None."""
+    cell = next(iter(next(iter(found.values())).values()))
+    benches = [bench for bench, table in cell.items() if "errors" in table and bench != "no_tool"]
+    return benches[0] if benches else None
+
+
+def prefix_measures(found, bench):
+    """TS by the length of the shared prefix, a Measure for each length; the longest in one."""
+    cell = next(iter(next(iter(found.values())).values()))
+    lengths = sorted(set(cell[bench]["prefix"]))
+    few = [length for length in lengths if length < MANY_TOKENS]
+    many = tuple(length for length in lengths if length >= MANY_TOKENS)
+    kinds = {str(length): (length,) for length in few}
+    if many:
+        kinds[f"{MANY_TOKENS} or more"] = many
+    return [effects.Measure(f"{title} tokens", bench, ("TS",), only=("prefix", values))
+            for title, values in kinds.items()]
+
+
+def interval(found, rows, measure):
+    """(mean, low, high) of a sum of rows; None where it is not run, or has one seed alone."""
+    effect = effects.contrast(found, rows, measure)
+    return None if effect is None or effect.seeds < 2 else (effect.mean, effect.low, effect.high)
+
+
+def pictures(found):
+    """{file name: SVG} of what every row adds to none, and of the dose; where there are values."""
+    measures = effects.measures_of(found)
+    made = {}
+    values = {}
+    for row, title in ROWS.items():
+        if row != "none" and "errors" not in row:
+            points = {name: interval(found, {row: 1, "none": -1}, measures[name])
+                      for name in ("CF", "VA") if name in measures}
+            values[title] = {PICTURED[name]: point for name, point in points.items() if point}
+    values = {title: points for title, points in values.items() if points}
+    if values:
+        made["rows.svg"] = plot.rows(values, "What each part adds to plain fine-tuning",
+                                     "percentage points, with 95% intervals")
+    if "DE + CE" in measures:
+        series = {}
+        for place, name in enumerate(("without MAE", "with MAE")):
+            series[name] = [interval(found, {pair[place]: 1}, measures["DE + CE"])
+                            for pair in DOSES.values()]
+        if any(filter(None, series["without MAE"])):
+            made["dose.svg"] = plot.lines(
+                series, [f"{dose}%" for dose in DOSES],
+                "Errors in dialogues by erroneous trajectories in the training data",
+                "errors, % of calls")
+    return made
+
+
+def paper_table(found):
+    """Lines: the eight rows of the paper's Table 5, and ours beside them."""
+    measures = effects.measures_of(found)
+    ours = [name for name in ("TS seen", "PI seen", "CF seen", "TS unseen", "PI unseen",
+                              "CF unseen", "TS", "PI", "CF", "DE", "CE", "VA") if name in measures]
+    if "TS seen" in ours:
+        ours = [name for name in ours if name not in ("TS", "PI", "CF")]
+    theirs = [f"{name} {bench}" for bench in ("ToolAlpaca", "RoTBench")
+              for name in ("TS", "PI", "CF")] + ["DE", "CE", "VA"]
+    body = []
+    for row, values in PAPER.items():
+        cells = [effects.value_cell(found, row, measures[name]) for name in ours]
+        body.append([ROWS[row], *(f"{value:.2f}" for value in values), *cells])
+    head = ["", *(f"paper: {name}" for name in theirs), *(f"ours: {name}" for name in ours)]
+    return effects.markdown(head, body)
+
+
+# ------------------------------------------------------------------------------------ command line
+
+def read_flags():
+    """The command line. Raises InputError."""
+    parser = Parser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="folder of all")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS, metavar="ROW",
+                        help="of " + ", ".join(ROWS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], metavar="N")
+    parser.add_argument("--jobs", type=int, default=2, help="stages at once, a thread each")
+    parser.add_argument("--model", default=str(ROOT / "data" / "tiny"),
+                        help="checkpoint to start from, a directory in HF layout")
+    parser.add_argument("--data", default="", help="trajectories for both stages, in place of "
+                        "data/train.json and data/rl.json")
+    parser.add_argument("--preset", choices=sft.PRESETS, default="tiny", help="of the scripts")
+    parser.add_argument("--bench", nargs="+", default=list(BENCHES), metavar="NAME",
+                        choices=[name for name, entry in BENCHMARKS.items()
+                                 if entry.kind != "transcripts" and not entry.needs])
+    parser.add_argument("--items", type=int, default=0, help="of a benchmark's groups; 0: all")
+    parser.add_argument("--prompts", type=int, default=0,
+                        help="of stage 2 and of TTPA; 0: as many as the preset says")
+    parser.add_argument("--max-new-tokens", type=int, default=96, help="longest answer evaluated")
+    parser.add_argument("--device", default="cpu", help="of all commands")
+    parser.add_argument("--report", action="store_true", help="only print the tables")
+    parser.add_argument("--paper", action="store_true", help="only print the paper's Table 5, "
+                        "and ours beside it")
+    flags = parser.parse_args()
+    flags.out = flags.out.resolve()
+    flags.model = str(Path(flags.model).resolve())
+    flags.data = flags.data and str(Path(flags.data).resolve())
+    if flags.jobs < 1 or min(flags.items, flags.prompts, *flags.seeds) < 0:
+        raise InputError("--jobs: at least 1; --items, --prompts, --seeds: not negative")
+    if flags.data:
+        flags.rows = [row for row in flags.rows if "errors" not in row]
+    return flags
+
+
+def main():
+    """The command line; see the top of this file."""
+    flags = read_flags()
+    if flags.report or flags.paper:
+        report(flags)
+        return
+    described = inputs(flags)
+    make_folder(flags.out)
+    held = lock(flags.out)  # noqa: F841 (for as long as this program runs)
+    claim(flags.out, described)
+    cells = []
+    for seed in dict.fromkeys(flags.seeds):
+        cells += [(row, seed) for row in dict.fromkeys(flags.rows)]
+    take_over(cells, flags, described)
+    run_cells(cells, flags)
+    report(flags)
+
+
+if __name__ == "__main__":
+    cli(main)

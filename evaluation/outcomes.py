@@ -1,0 +1,88 @@
+"""What became of every item of a benchmark, a letter each: small enough to be committed.
+
+A table of outcomes is {column: list of values, one an item}. Of a benchmark of single calls the
+columns are `group`, TS, PI and CF (0 or 1), `errors` (their names, joined by "; "), `reward` where
+the benchmark has one, and `prefix`: how many tokens the right tool's name shares with that of
+another offered tool, at the most. Of dialogues they are `calls`, DE and CE (numbers), VA, and
+VA_paper where an expected value is known.
+"""
+
+import string
+
+from evaluation.tasks import gold_names
+from losses import common_prefix
+from plumbing.files import InputError, parse_json, read_json, read_text
+
+LETTERS = string.digits + string.ascii_letters
+
+
+# ------------------------------------------------------------------------------- a letter a value
+
+def pack(values):
+    """A column as {"values": the distinct ones, "items": a letter for each item}.
+
+    Raises ValueError where there are more distinct values than letters.
+
+    >>> pack([1.0, -2.0, 1.0])
+    {'values': [-2.0, 1.0], 'items': '101'}
+    """
+    distinct = sorted(set(values))
+    if len(distinct) > len(LETTERS):
+        raise ValueError(f"{len(distinct)} distinct values, but {len(LETTERS)} letters")
+    letter_of = dict(zip(distinct, LETTERS, strict=False))
+    return {"values": distinct, "items": "".join(letter_of[value] for value in values)}
+
+
+def unpack(column, where):
+    """What `pack` was given. Raises InputError, led by `where`."""
+    try:
+        value_of = dict(zip(LETTERS, column["values"], strict=False))
+        return [value_of[letter] for letter in column["items"]]
+    except (KeyError, TypeError):
+        raise InputError(f"{where}: no column of outcomes") from None
+
+
+# --------------------------------------------------------------------- from evaluate.py's folders
+
+def call_outcomes(folder, tasks, tokenizer):
+    """The table of an evaluation of single calls, whose `--out` is `folder`. Raises InputError."""
+    path = folder / "items.jsonl"
+    lines = read_text(path).rstrip("\n").split("\n")
+    records = [parse_json(line, f"{path}: line {i}") for i, line in enumerate(lines, 1)]
+    _must_match(path, [record["id"] for record in records], [task.id for task in tasks])
+    table = {"group": [task.group for task in tasks]}
+    for name in ("TS", "PI", "CF"):
+        table[name] = [record[name] for record in records]
+    table["errors"] = ["; ".join(record["errors"]) for record in records]
+    table["prefix"] = [shared_prefix(task, tokenizer) for task in tasks]
+    if all("reward" in record for record in records):
+        table["reward"] = [round(record["reward"], 6) for record in records]
+    return table
+
+
+def dialogue_outcomes(folder, tasks):
+    """The table of an evaluation of dialogues, whose `--out` is `folder`. Raises InputError."""
+    path = folder / "dialogues.json"
+    records = read_json(path)
+    _must_match(path, [record["id"] for record in records], [task.id for task in tasks])
+    names = ("calls", "DE", "CE", "VA", "VA_paper")
+    return {name: [record[name] for record in records] for name in names if name in records[0]}
+
+
+def _must_match(path, ids, expected):
+    if ids != expected:
+        raise InputError(f"{path}: is not about the items that are asked for; remove its folder")
+
+
+def shared_prefix(task, tokenizer):
+    """How many tokens the name of a gold shares with that of another offered tool, at the most.
+
+    Where the other is a beginning of it, or it of the other, that is the whole of the shorter.
+    """
+    right = gold_names(task)
+    others = [tokenizer.name_ids(tool.name) for tool in task.tools if tool.name not in right]
+    longest = 0
+    for name in right:
+        ids = tokenizer.name_ids(name)
+        longest = max([longest, *(common_prefix(ids, other) for other in others)])
+    return longest
