@@ -173,7 +173,7 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
 
     values = answer_all(
         respond_once_loaded, make_batches(prompts, flags.batch_size), flags.out,
-        identity(flags, folder, prompts), _is_answer, f"{flags.bench}, {folder}")
+        identity(flags, folder, prompts), _is_answer, f"{flags.bench}, {folder}", load_once)
     leave()
     return values
 

@@ -25,13 +25,14 @@ from plumbing.parallel import barrier, processes
 from plumbing.progress import progress
 
 
-def answer_all(respond, batches, out, described, is_answer, title):
+def answer_all(respond, batches, out, described, is_answer, title, prepare=None):
     """The answers to all items, in order; all processes have them.
 
     respond: function of a batch, a list of places -> the answer at each; batches: of all processes.
     out: the folder to keep them in; "": none, for a single process. described: as in `claim`.
-    is_answer: whether a value that was read back is an answer. title: of the progress bar. Raises
-    InputError.
+    is_answer: whether a value that was read back is an answer. title: of the progress bar. prepare:
+    called before the first batch that is not answered yet, and before the bar, which an error would
+    follow. Raises InputError.
     """
     rank, ranks = processes()
     if ranks > 1 and not out:
@@ -48,6 +49,8 @@ def answer_all(respond, batches, out, described, is_answer, title):
             raise InputError(f"{folder}: answer {index} is none of this program's; "
                              "remove the directory")
     mine = [batch for batch in batches[rank::ranks] if not done.keys() >= set(batch)]
+    if mine and prepare:
+        prepare()
     for batch in progress(mine, desc=title, unit="batch", disable=rank > 0):
         answers = zip(batch, respond(batch), strict=True)
         new = {i: answer for i, answer in answers if i not in done}
