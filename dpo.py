@@ -108,8 +108,8 @@ class Flags:
 
 PRESETS = {
     # by pilots (docs/LOG.md): at beta 0.1 a pair pulls until its margin is some ten nats, which a
-    # model of this size pays for with other calls; at 1 it is settled at two or three
-    # more pairs cost calls of tools that are seen
+    # model of this size pays for with other calls; at 1 it is settled at two or three. More pairs
+    # spoil calls of tools that training shows.
     "tiny": Flags(num_pairs=400, lr=5e-5, beta=1.0, alpha=5.0),
     "codellama-7b": Flags(micro_batch=2, dtype="bf16", checkpoint_activations=True),
 }
