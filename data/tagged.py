@@ -11,12 +11,11 @@ A value is decoded from where it begins, as JSON or a Python literal, so that a 
 part of it. What is written in another way is not read; `hidden_call` names it.
 """
 
-import json
 import re
 
 from data.calls import OPEN, ParseError, Source, any_name, is_bare_word, parse_call
 from data.parameters import JSON_SCHEMAS
-from plumbing.files import InputError
+from plumbing.files import InputError, parse_json
 
 # The mark of a call, and what may end it besides the end of the text.
 CALL_MARKS = {"<tool_call>": r"</tool_call>", "<functioncall>": r"</functioncall>|<\|endoftext\|>",
@@ -94,11 +93,10 @@ def _elements(text, name):
 def _values(text):
     """The values that a whole text is, one after the other or in a list. Raises ParseError."""
     try:
-        value = json.loads(text)  # fast; what it cannot read may be a Python literal, or several
+        value = parse_json(text, "")  # fast; what it refuses may be a Python literal, or several
         return value if isinstance(value, list) else [value]
-    except (ValueError, RecursionError):
-        pass
-    source = Source(text)
+    except InputError:
+        source = Source(text)
     values, end = _values_at(source, re.match(r"\s*", text).end())
     if end < len(text):
         raise ParseError(f"text after the value at character {end}")

@@ -198,6 +198,9 @@ def test_sharegpt_with_two_calls_in_one_turn():
      r"turn 1: a call in the text of the assistant \(get_weather\("),
     (messages(ASK, ANSWER | {"content": '{"name": "get_wether", "arguments": {}}'}),
      "turn 1: a call in the text of the assistant: get_wether is not offered"),
+    (messages(ASK, ANSWER | {
+        "content": '<tool_call>{"name": "get_weather", "arguments": {"city": NaN}}</tool_call>'}),
+     "turn 1: a call in the text of the assistant: "),
     (messages(ASK, ANSWER | {"loss": False}), "turn 1: loss False is not read"),
     (messages(ASK, CALL, {"role": "user", "content": "So: <tool_response>1</tool_response>"}),
      "turn 2: text beside <tool_response>"),
