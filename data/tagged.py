@@ -4,7 +4,7 @@ r"""Calls, results and tools that stand in the texts of a chat, as a model's tem
                      assistant: <tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>
                      tool: <tool_response>...</tool_response>
     Glaive, Mistral, Llama 3.1    <functioncall> {...}, [TOOL_CALLS] [{...}], <|python_tag|>{...}
-    Llama 3.2, ToolACE            [f(a=1), g(b=2)], which is the whole text; system: ... [schema]
+    Llama 3.2, ToolACE, ours      [f(a=1), g(b=2)], which is the whole text; system: ... [schema]
     a call in JSON                {"name": "f", "arguments": {"a": 1}}, which is the whole text
 
 A value is decoded from where it begins, as JSON or a Python literal, so that a tag inside it is
@@ -21,7 +21,8 @@ from plumbing.files import InputError, parse_json
 CALL_MARKS = {"<tool_call>": r"</tool_call>", "<functioncall>": r"</functioncall>|<\|endoftext\|>",
               "[TOOL_CALLS]": r"</s>", "<|python_tag|>": r"<\|e(om|ot)_id\|>"}
 OTHER_MARKS = ("<function=", "<tool_code>", "```tool_code", "Action Input:", "<｜tool▁call",
-               "<|tool_call", "<invoke ")
+               "<|tool_call", "<invoke ", "<function_call", "<arg_key>", "<|channel|>", "[ARGS]",
+               "✿FUNCTION✿", "functools[", "<tool_response>")
 SCHEMA = re.compile(r"\[\s*+\{\s*+[\"']|^\{\s*+[\"']", re.MULTILINE)
 # Lines of a system message that tell in which form calls are to be written: not in ours.
 ABOUT_FORM = re.compile(r"</?tool|function signatures|json (object|schema)|pydantic", re.IGNORECASE)
@@ -197,8 +198,8 @@ def _json_calls(text, tools):
 
 
 def _listed_calls(text, tools):
-    """The calls that a whole text is in Python's form, in a list; [] for another text."""
-    if not (text.startswith("[") and text.endswith("]")):
+    """The calls that a whole text is in Python's form, bare or in a list; [] for another text."""
+    if not text.endswith((")", "]")):
         return []
     try:
         source = Source(text, tools, strict=True)
@@ -206,7 +207,8 @@ def _listed_calls(text, tools):
         return []
     pattern = re.compile(rf"[\s,]*({any_name(source.offered)}){OPEN}")
     calls = []
-    pos = 1
+    pos = int(text.startswith("["))
+    closing = "]" * pos
     while found := pattern.match(text, pos):
         try:
             call, pos = source.call_at(found[1], found.start(1), found.end())
@@ -215,7 +217,7 @@ def _listed_calls(text, tools):
         if call.name not in source.offered:
             return []
         calls.append({"name": call.name, "arguments": call.arguments})
-    return calls if text[pos:].strip() == "]" else []
+    return calls if text[pos:].strip() == closing else []
 
 
 def hidden_call(text, tools):

@@ -201,6 +201,10 @@ def test_sharegpt_with_two_calls_in_one_turn():
     (messages(ASK, ANSWER | {
         "content": '<tool_call>{"name": "get_weather", "arguments": {"city": NaN}}</tool_call>'}),
      "turn 1: a call in the text of the assistant: "),
+    *((messages(ASK, ANSWER | {"content": text}), "is not read; write it as") for text in (
+        '<|channel|>commentary to=functions.get_weather<|message|>{"city": "Oslo"}<|call|>',
+        "✿FUNCTION✿: get_weather", 'functools[{"name": "get_weather"}]',
+        "<tool_response>1</tool_response> It is clear.")),
     (messages(ASK, ANSWER | {"loss": False}), "turn 1: loss False is not read"),
     (messages(ASK, CALL, {"role": "user", "content": "So: <tool_response>1</tool_response>"}),
      "turn 2: text beside <tool_response>"),
@@ -273,7 +277,8 @@ def asked(call, tools=(WEATHER,), system=()):
     """<functioncall> {"name": "get_weather", "arguments": '{"city": "Oslo"}'} <|endoftext|>""",
     '[TOOL_CALLS] [{"name": "get_weather", "arguments": {"city": "Oslo"}}]</s>',
     '<|python_tag|>{"name": "get_weather", "parameters": {"city": "Oslo"}}<|eom_id|>',
-    '[get_weather(city="Oslo")]', "[get_weather(city='Oslo')]", '[get_weather("Oslo")]',
+    'get_weather(city="Oslo")', '[get_weather(city="Oslo")]',
+    "[get_weather(city='Oslo')]", '[get_weather("Oslo")]',
     '{"name": "get_weather", "arguments": {"city": "Oslo"}}',
     '```json\n[{"name": "get_weather", "arguments": {"city": "Oslo"}}]\n```',
 ])
