@@ -8,6 +8,7 @@ RoTBench's, in the order of the items. Or it is the output of a batch (evaluatio
 
 import functools
 import hashlib
+import json
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -81,6 +82,8 @@ class Record(NamedTuple):
         is_rotbench = text is None and bool({"conversations", "result"} & record.keys())
         if is_rotbench:
             text = _rotbench_text(record)
+        if isinstance(text, list) and text and all(isinstance(part, dict) for part in text):
+            text = json.dumps(text, ensure_ascii=False)  # calls, as BFCL keeps those of an API
         index = record.get("index")
         id = record.get("id")
         if isinstance(index, bool) or not isinstance(index, (int, type(None))):
@@ -188,7 +191,7 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
     batches = make_batches(prompts, flags.batch_size, flags.batch_tokens, flags.max_new_tokens)
     values = answer_all(
         respond_once_loaded, batches, flags.out, identity(flags, folder, prompts), _is_answer,
-        f"{flags.bench}, {folder}")
+        f"{flags.bench}, {folder}", prepare=load_once)
     leave()
     return values
 

@@ -104,7 +104,12 @@ def is_own(folder):
     """Whether a folder holds nothing but what a checkpoint does; a link is the user's."""
     if folder.is_symlink() or not folder.is_dir():
         return False
-    return all(OWN.fullmatch(name) for name in os.listdir(folder))
+    return all(_is_own_file(folder / name) for name in os.listdir(folder))
+
+
+def _is_own_file(path):
+    """Whether it has the name of a checkpoint's file and is no folder."""
+    return bool(OWN.fullmatch(path.name)) and (path.is_symlink() or not path.is_dir())
 
 
 def remove(folder):
@@ -113,7 +118,7 @@ def remove(folder):
         return
     # state.json first: without it, what a kill leaves is seen to be no checkpoint
     for name in sorted(os.listdir(folder), reverse=True):
-        if OWN.fullmatch(name):
+        if _is_own_file(folder / name):
             (folder / name).unlink()
     with suppress(OSError):  # not empty
         folder.rmdir()
