@@ -10,10 +10,13 @@
     torchrun --nproc_per_node 8 evaluate.py --bench rotbench --model DIR --out DIR
     python evaluate.py --bench bfcl --server http://localhost:8000/v1 --served-model NAME --out DIR
     python evaluate.py --bench bfcl --export requests.jsonl --served-model NAME --template qwen2.5
+    python evaluate.py --bench mmlu           # or gsm8k, or humaneval with --execute: Figure 5
+    python evaluate.py --compare scores/sft scores/ppo --out scores                # also Figure 4
 
 The benchmarks stand in one list, evaluation/benchmarks/. Those of kind "calls" are scored by TS, PI
 and CF (evaluation/scores.py), those of kind "dialogues" and "transcripts" by DE, CE and VA
-(evaluation/dialogue_scores.py). The tools of ToolEyes need keys.
+(evaluation/dialogue_scores.py), those of "answers" and "choices" by accuracy. The tools of ToolEyes
+need keys.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -21,8 +24,19 @@ from pathlib import Path
 
 import plumbing.environment  # noqa: F401 (before torch)
 
+import model
 from data import trajectories
-from evaluation import call_formats, dialogue, predictions, report, serving, tool_library
+from evaluation import (
+    accuracy,
+    call_formats,
+    choices,
+    compare,
+    dialogue,
+    predictions,
+    report,
+    serving,
+    tool_library,
+)
 from evaluation.benchmarks import BENCHMARKS
 from evaluation.benchmarks.rotbench import TURNS
 from evaluation.dialogue_scores import count_faults, fault_table, released_table
@@ -30,7 +44,8 @@ from evaluation.openai_format import refusal_lines, write_requests
 from evaluation.scores import count_stops, judge, mean_esm, summarise
 from evaluation.tasks import LEVELS, first_of_groups
 from evaluation.templates import TEMPLATES
-from plumbing.files import InputError, kind_of, make_folder, write_json
+from plumbing import memory
+from plumbing.files import InputError, kind_of, make_folder, write_json, write_text
 from plumbing.flags import cli, flag, flag_name, parse_flags
 from plumbing.parallel import own_device, processes
 from plumbing.runs import newest_run
@@ -81,6 +96,18 @@ class Flags:
     predictions: str = flag(
         "", "file of predictions to score in place of a model; see evaluation/predictions.py",
         group="files")
+    compare: tuple = flag(
+        (), "finished evaluations, by their --out: print their paired differences, and with --out "
+        "draw their scores at each level", group="files")
+    execute: bool = flag(
+        False, "humaneval: run the programs that the model wrote, in processes of their own",
+        group="benchmark")
+    unsafe: bool = flag(
+        False, "humaneval: also where the system grants no namespaces, with limits alone",
+        group="benchmark", needs="execute")
+    program_timeout: float = flag(
+        10.0, "humaneval: seconds that a program may take", group="hardware", least=0.1,
+        most=86400, needs="execute")
     format: str = flag(
         "auto", "form of the predictions",
         group="benchmark", choices=call_formats.FORMATS, needs="predictions")
@@ -126,9 +153,14 @@ class Flags:
     device: str = flag(
         "auto", "cpu, cuda, or auto", group="hardware")
     batch_size: int = flag(
-        8, "prompts answered at once", group="hardware", least=1)
+        8, "prompts answered at once, at most", group="hardware", least=1)
+    batch_tokens: int = flag(
+        32768, "tokens of these prompts and their answers, at most; bounds memory (0: no limit)",
+        group="hardware", least=0)
     max_new_tokens: int = flag(
         512, "longest answer", group="hardware", least=1)
+    plan: bool = flag(
+        False, "print the memory that each process will need, and end", group="hardware")
 
 
 def main(argv=None):
@@ -136,8 +168,15 @@ def main(argv=None):
     flags = parse_flags({"": Flags()}, __doc__.splitlines()[0], argv)
     if flags.tool_library and flags.bench == "toolbox":
         flags = replace(flags, bench="tooleyes")  # the same loop with other tools
+    if flags.compare:
+        compare_runs(flags)
+        return
     entry = BENCHMARKS[flags.bench]
     check_flags(flags, entry)
+    if flags.plan:
+        config = model.read_config(Path(choose_model(flags), "config.json"))
+        print(*memory.report_answers(config, flags), sep="\n")
+        return
     flags = replace(flags, level=flags.level or entry.default_level)
     if flags.dtype == "auto" and not (flags.predictions or flags.server or flags.export):
         on_cuda = own_device(flags.device).type == "cuda"
@@ -154,6 +193,8 @@ def main(argv=None):
         evaluate_dialogues(flags, entry)
     elif entry.kind == "transcripts":
         evaluate_transcripts(flags, entry)
+    elif entry.kind in ("answers", "choices"):
+        evaluate_accuracy(flags, entry)
 
 
 def check_flags(flags, entry):
@@ -164,6 +205,10 @@ def check_flags(flags, entry):
     if flags.predictions and (flags.ask or entry.kind == "dialogues"):
         raise InputError("--predictions: a model must answer; "
                          "finished dialogues are for --bench transcripts")
+    texts = changed(flags, "predictions", "server", "export")
+    if entry.kind == "choices" and texts:
+        raise InputError(f"{texts}: a model must answer here: an answer to {flags.bench} is the "
+                         "likeliest letter, no text")
     check_server(flags, entry)
     own = set().union(*(other.own_flags for other in BENCHMARKS.values()))
     names = [field.name for field in fields(Flags) if field.name in own - set(entry.own_flags)]
@@ -222,7 +267,8 @@ def ask(flags):
 def export_requests(flags, entry):
     """Write the requests of all items, and say how their answers are scored."""
     tasks = read_tasks(flags, entry)
-    write_requests(flags.export, serving.make_form(flags), flags.bench, tasks)
+    form = serving.make_form(flags, plain=entry.kind == "answers")
+    write_requests(flags.export, form, flags.bench, tasks)
     print(f"{flags.export}: {len(tasks)} requests; score the batch's output with --predictions")
 
 
@@ -242,8 +288,7 @@ def evaluate_calls(flags, entry):
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")
     print(*report.bound_lines(tasks, items), sep="\n")
-    refused = {task.id: reply.refusal for task, reply in zip(tasks, replies, strict=True)
-               if reply.refusal}
+    refused = refused_items(tasks, replies)
     for line in refusal_lines(refused, len(tasks)):
         print(line)
     stops = count_stops(items)
@@ -264,6 +309,7 @@ def evaluate_calls(flags, entry):
             means, n = mean_esm(items)
             summary["esm"] = {"n": n, **(means._asdict() if means else {})}
         report.write_scores(Path(flags.out), items, scores, summary, flags)
+        draw_levels([flags.out], flags.out)
 
 
 def evaluate_dialogues(flags, entry):
@@ -303,6 +349,64 @@ def evaluate_transcripts(flags, entry):
     if flags.out:
         scores = {**count_faults(transcripts), "bench": flags.bench}
         write_json(Path(flags.out, "scores.json"), scores)
+
+
+def evaluate_accuracy(flags, entry):
+    """Answers that are right or wrong, without tools (the paper's Figure 5)."""
+    tasks = read_tasks(flags, entry)
+    if entry.check:
+        entry.check(flags)
+    folder = None if flags.predictions or flags.server else choose_model(flags)
+    if entry.kind == "choices":
+        replies = choices.choose_letters(flags, folder, tasks)
+    else:
+        replies = make_replies(flags, folder, tasks, plain=True)
+    rank, _ = processes()
+    if rank:
+        return
+    texts = [reply.text for reply in replies]
+    refused = refused_items(tasks, replies)
+    for line in refusal_lines(refused, len(tasks)):
+        print(line)
+    if "execute" in entry.flags and not flags.execute:
+        accuracy.write_answers(Path(flags.out), tasks, texts)
+        print(f"not run; score them with --predictions {Path(flags.out, 'items.jsonl')} --execute")
+        return
+    grades = entry.grade(flags, tasks, texts)
+    counts = {**accuracy.count_right(tasks, grades), "bench": flags.bench}
+    if refused:
+        counts["refused"] = refused
+    print(*accuracy.accuracy_table(counts, flags.bench), sep="\n")
+    if flags.out:
+        accuracy.write_answers(Path(flags.out), tasks, texts, grades)
+        write_json(Path(flags.out, "scores.json"), counts)
+
+
+def refused_items(tasks, replies):
+    """{id: the reason} of the items whose request was refused."""
+    pairs = zip(tasks, replies, strict=True)
+    return {task.id: reply.refusal for task, reply in pairs if reply.refusal}
+
+
+def compare_runs(flags):
+    """Print what runs differ in, and draw their scores at each level of noise."""
+    given = changed(flags, *(field.name for field in fields(Flags)
+                             if field.name not in ("compare", "out")))
+    if given:
+        raise InputError(f"{given}: not with --compare, which reads finished evaluations")
+    print(*compare.comparison_table(compare.read_runs(flags.compare)), sep="\n")
+    if flags.out:
+        make_folder(Path(flags.out))
+        draw_levels(flags.compare, flags.out)
+
+
+def draw_levels(folders, out):
+    """Write the paper's Figure 4 of the evaluations in `folders`, if they have several levels."""
+    picture = compare.noise_figure([compare.read_run(folder) for folder in folders])
+    if picture:
+        path = Path(out, compare.FIGURE)
+        write_text(path, picture)
+        print(f"figure: {path}")
 
 
 def make_replies(flags, folder, tasks, plain=False):
@@ -358,4 +462,4 @@ def find_model(path, runs=Path("runs"), embedded=HERE / "data" / "tiny"):
 
 
 if __name__ == "__main__":
-    cli(main)
+    cli(main, lower="--batch-tokens, --batch-size or --max-new-tokens")

@@ -41,7 +41,7 @@ def load(path, tokenizer, max_prompt=0, free_text=False):
     """The prompts that `read` gives; prints the format that was found, and what was left out.
 
     It also prints which tool the golds call most, how many only stop, and the golds that do not fit
-    their own schema.
+    their own schema. Raises InputError where most call what is not offered.
     """
     items = _read_items(path)
     print(f"{path}: {_formats(items)}")
@@ -54,7 +54,19 @@ def load(path, tokenizer, max_prompt=0, free_text=False):
     for line in left_out:
         if OWN_SCHEMA in line:
             print(f"  {line}")
+    _refuse_misfits(path, prompts, left_out)
     return prompts
+
+
+def _refuse_misfits(path, prompts, left_out):
+    """Raises InputError if most golds call a tool, or a parameter, that is not offered."""
+    odd = [line for line in left_out if OWN_SCHEMA in line]
+    if odd:
+        what = (f"{path}: {len(odd):,} of {len(prompts) + len(odd):,} gold calls do not fit the "
+                "tools that are offered")
+        if len(odd) > len(prompts):
+            raise InputError(f"{what}; {odd[0]}")
+        print(what)
 
 
 def read(path, tokenizer, max_prompt=0, free_text=False):

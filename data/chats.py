@@ -1,39 +1,51 @@
-"""Readers of the two chat formats: OpenAI's messages, and ShareGPT.
+"""Readers of the chat formats: OpenAI's messages, ShareGPT, and xLAM's questions with calls.
 
     {"messages": [{"role", "content", "tool_calls", "tool_call_id"}], "tools": [schema]}
     {"conversations": [{"from", "value"}], "tools": "[schema]"}
+    {"query": text, "answers": "[{name, arguments}]", "tools": "[schema]"}
 
-Both become the turns of data/trajectories.py. A call is a turn of its own. Text that stands beside
+They become the turns of data/trajectories.py. A call is a turn of its own. Text that stands beside
 calls or between questions is context: a turn that is not trained. The text that ends a conversation
 is its answer, and becomes `finish(answer=...)`, with a schema where the item offers no `finish`. A
-system message goes before the first question: the system turn holds the tools alone.
+system message goes before the first question: the system turn holds the tools alone. What a
+template wrote into texts (<tool_call>, <tools>) is read by data/tagged.py.
 """
 
 import json
 import re
 
+from data.calls import ParseError
+from data.tagged import calls_in, hidden_call, results_in, tools_in
+from data.tools import read_tool, read_tools
 from data.turns import Label, Turn, checked, make_call_turn
 from plumbing.files import InputError, parse_json
 
 OPENAI = "OpenAI messages"
 SHAREGPT = "ShareGPT"
+XLAM = "xLAM's format"
 OPENAI_ROLES = {"system": "system", "developer": "system", "user": "user",
-                "assistant": "assistant", "tool": "function", "function": "function"}
+                "assistant": "assistant", "tool": "function", "function": "function",
+                "tool_call": "assistant", "tool_response": "function"}
 SHAREGPT_ROLES = {"system": "system", "human": "user", "user": "user", "gpt": "assistant",
                   "assistant": "assistant", "function_call": "assistant",
-                  "observation": "function", "tool": "function", "function": "function"}
+                  "observation": "function", "tool": "function", "function": "function",
+                  "tool_call": "assistant", "tool_response": "function",
+                  "function_response": "function"}
+ARGUMENTS = ("arguments", "parameters", "input")  # OpenAI's, Llama's and Anthropic's key
+CALL_ROLES = ("function_call", "tool_call")  # whose text is a call in JSON
+# Keys by which a file's writer leaves a message out of training, and the value that does not.
+LEFT_OUT = {"weight": 1, "loss": True, "train": True, "trainable": True}
 FINISH = {"type": "function", "function": {
     "name": "finish", "description": "End the task and give the answer.",
     "parameters": {"type": "object", "required": ["answer"], "properties": {
         "answer": {"type": "string", "description": "the answer to the task"}}}}}
-# In the text of an assistant they mean calls that the file's writer did not take out of it.
-CALL_MARKS = ("<tool_call>", "[TOOL_CALLS]", "<functioncall>", "<|python_tag|>", "<function=",
-              "Action Input:")
 
 
 def chat_form(item):
-    """OPENAI or SHAREGPT, or "" for another item. item: a JSON object."""
+    """OPENAI, SHAREGPT or XLAM, or "" for another item. item: a JSON object."""
     messages = item.get("messages") or item.get("conversations")
+    if messages is None and {"query", "answers", "tools"} <= item.keys():
+        return XLAM
     if not isinstance(messages, list):
         return OPENAI if "messages" in item else ""
     messages = [message for message in messages if isinstance(message, dict)]
@@ -48,10 +60,40 @@ def chat_form(item):
 
 
 def read_chat(item, where):
-    """An item of a chat format -> (schemas of its tools, turns, their Labels).
+    """An item of a chat format -> (its Tools, turns, their Labels).
 
     Raises InputError that starts with `where` and names the turn.
     """
+    system = [item["system"]] if isinstance(item.get("system"), str) else []
+    spoken = []  # (Turn, Label)
+    for turn, label in _read_messages(item, where):
+        if turn.role == "system":
+            system.append(turn.content)
+        else:
+            spoken.append((turn, label))
+    schemas, system = _read_schemas(item, system, where)
+    tools = read_tools(schemas, where)
+    turns = []
+    labels = []
+    for turn, label in spoken:
+        for part, part_label in _parts_of(turn, label, tools, where):
+            turns.append(part)
+            labels.append(part_label)
+    if turns and turns[-1].role == "assistant" and not turns[-1].name:
+        turns[-1] = make_call_turn("finish", {"answer": turns[-1].content}, where)
+        if "finish" not in {tool.name for tool in tools}:
+            schemas = [*schemas, FINISH]
+            tools = (*tools, read_tool(FINISH))
+    _put_before_question(turns, labels, system)
+    first = Turn("system", json.dumps(schemas, ensure_ascii=False))
+    return tools, [first, *turns], [Label(0), *labels]
+
+
+def _read_messages(item, where):
+    """Yield (Turn, Label) of the messages of an item, system messages included."""
+    if chat_form(item) == XLAM:
+        yield from _read_xlam(item, where)
+        return
     key = "messages" if item.get("messages") or "conversations" not in item else "conversations"
     messages = item[key]
     if item.get("messages") and item.get("conversations"):
@@ -59,69 +101,119 @@ def read_chat(item, where):
     if not isinstance(messages, list) or not messages:
         raise InputError(f"{where}: has no {key}")
     read_message = _read_openai if chat_form(item) == OPENAI else _read_sharegpt
-    turns = []
-    labels = []
-    system = [item["system"]] if isinstance(item.get("system"), str) else []
     for i, message in enumerate(messages):
         here = f"{where}, turn {i}"
         if not isinstance(message, dict):
             raise InputError(f"{here}: must be a JSON object")
+        for name, value in LEFT_OUT.items():
+            if message.get(name, value) not in (value, None):
+                raise InputError(f"{here}: {name} {message[name]!r:.20} is not read")
         for turn, id, tool in read_message(message, here):
-            if turn.role == "system":
-                system.append(turn.content)
-            else:
-                turns.append(turn)
-                labels.append(Label(i, id, tool))
-    schemas = _read_schemas(item, system, where)
-    _refuse_hidden_calls(turns, labels, schemas, where)
-    if turns and turns[-1].role == "assistant" and not turns[-1].name:
-        turns[-1] = make_call_turn("finish", {"answer": turns[-1].content}, where)
-        if "finish" not in map(_name_of, schemas):
-            schemas = [*schemas, FINISH]
-    _put_before_question(turns, labels, system)
-    first = Turn("system", json.dumps(schemas, ensure_ascii=False))
-    return schemas, [first, *turns], [Label(0), *labels]
+            yield turn, Label(i, id, tool)
 
 
 # ------------------------------------------------------------------------------------- one message
 
 def _read_openai(message, where):
     """Yield (Turn, id, tool) of a message: of its text first, then of its calls."""
-    role = OPENAI_ROLES.get(message.get("role"))
-    if role is None:
-        raise InputError(f"{where}: unknown role {message.get('role')!r:.60}")
-    if message.get("weight", 1) != 1:
-        raise InputError(f"{where}: weight {message['weight']!r:.20} is not read")
-    text = _text_of(message.get("content"), f"{where}: content")
-    calls = _list_of(message.get("tool_calls"), f"{where}: tool_calls")
+    role = message.get("role")
+    if role is None and message.get("type") in ("function_call", "function_call_output"):
+        yield _read_response_item(message, where)
+        return
+    if not isinstance(role, str) or role not in OPENAI_ROLES:
+        raise InputError(f"{where}: unknown role {role!r:.60}")
+    content, calls, results = _without_blocks(message.get("content"), where)
+    text = _text_of(content, f"{where}: content")
+    calls += _list_of(message.get("tool_calls"), f"{where}: tool_calls")
     if message.get("function_call"):
-        calls = [*calls, message["function_call"]]
+        calls.append(message["function_call"])
+    if role in CALL_ROLES and text:
+        calls += _listed(parse_json(text, f"{where}: {role}"))
+        text = None
+    role = OPENAI_ROLES[role]
     if calls and role != "assistant":
         raise InputError(f"{where}: calls in a message of the role {message['role']}")
-    if text is None and not calls:
+    if results and role != "user":
+        raise InputError(f"{where}: results in a message of the role {message['role']}")
+    if text is None and not calls and not results:
         raise InputError(f"{where}: content is missing or not text")
+    for part in results:
+        yield Turn("function", _result_of(part, where)), _id_of(part, "tool_use_id"), ""
     if role == "function":
         yield Turn(role, text), _id_of(message, "tool_call_id"), _id_of(message, "name")
-    elif text or not calls:
+    elif text or not (calls or results):
         yield Turn(role, text), "", ""
     for call in calls:
         yield _read_call(call, where)
 
 
+def _read_response_item(message, where):
+    """A call or a result among the items of OpenAI's Responses -> (Turn, id, "")."""
+    id = _id_of(message, "call_id")
+    if message["type"] == "function_call":
+        turn, _, _ = _read_call(message, where)
+        return turn, id, ""
+    return Turn("function", _text_of(message.get("output"), f"{where}: output") or ""), id, ""
+
+
+def _without_blocks(content, where):
+    """Anthropic's content -> (what is left of it, its calls, its results).
+
+    {"type": "tool_use", "id", "name", "input"}, {"type": "tool_result", "tool_use_id", "content"};
+    thoughts are left out.
+    """
+    if not isinstance(content, list):
+        return content, [], []
+    kinds = [part.get("type") if isinstance(part, dict) else None for part in content]
+    calls = [part for part, kind in zip(content, kinds, strict=True) if kind == "tool_use"]
+    results = [part for part, kind in zip(content, kinds, strict=True) if kind == "tool_result"]
+    if results and kinds[:len(results)] != ["tool_result"] * len(results):
+        raise InputError(f"{where}: text before a tool_result")
+    left = [part for part, kind in zip(content, kinds, strict=True)
+            if kind not in ("tool_use", "tool_result", "thinking", "redacted_thinking")]
+    return left or (None if kinds else content), calls, results
+
+
+def _result_of(part, where):
+    """The text of Anthropic's tool_result; one that is an error says so in JSON."""
+    text = _text_of(part.get("content"), f"{where}: content of a tool_result") or ""
+    if part.get("is_error"):
+        return json.dumps({"is_error": True, "content": text}, ensure_ascii=False)
+    return text
+
+
 def _read_sharegpt(message, where):
     """Yield (Turn, id, tool) of a message."""
-    role = SHAREGPT_ROLES.get(message.get("from"))
-    if role is None:
-        raise InputError(f"{where}: unknown speaker {message.get('from')!r:.60}")
+    speaker = message.get("from")
+    if not isinstance(speaker, str) or speaker not in SHAREGPT_ROLES:
+        raise InputError(f"{where}: unknown speaker {speaker!r:.60}")
     text = message.get("value")
     if not isinstance(text, str):
         raise InputError(f"{where}: value is missing or not text")
-    if message["from"] != "function_call":
-        yield Turn(role, checked(text, where)), "", ""
+    if speaker not in CALL_ROLES:
+        yield Turn(SHAREGPT_ROLES[speaker], checked(text, where)), "", ""
         return
-    calls = parse_json(text, f"{where}: function_call")
-    for call in calls if isinstance(calls, list) and calls else [calls]:
+    for call in _listed(parse_json(text, f"{where}: {speaker}")):
         yield _read_call(call, where)
+
+
+def _read_xlam(item, where):
+    """Yield (Turn, Label) of an item of xLAM: its question, and the calls that answer it."""
+    query = item["query"]
+    answers = item["answers"]
+    if not isinstance(query, str):
+        raise InputError(f"{where}: query is not text")
+    if isinstance(answers, str):
+        answers = parse_json(answers, f"{where}: answers")
+    yield Turn("user", checked(query, f"{where}: query")), Label(0)
+    for call in _list_of(answers, f"{where}: answers"):
+        turn, id, _ = _read_call(call, f"{where}: answers")
+        yield turn, Label(1, id)
+
+
+def _listed(value):
+    """A list that is not empty as it is, and any other value in a list."""
+    return value if isinstance(value, list) and value else [value]
 
 
 def _read_call(call, where):
@@ -130,7 +222,10 @@ def _read_call(call, where):
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str) or not name.strip() or "\n" in name.strip():
         raise InputError(f"{where}: a call without the name of a tool")
-    arguments = function.get("arguments")
+    given = [key for key in ARGUMENTS if key in function]
+    if len(given) > 1:
+        raise InputError(f"{where}: a call of {name} with {' and '.join(given)}")
+    arguments = function[given[0]] if given else None
     if isinstance(arguments, str):
         arguments = parse_json(arguments, f"{where}: arguments of {name}") if arguments else {}
     if not isinstance(arguments, dict):
@@ -167,46 +262,81 @@ def _id_of(message, key):
 # ---------------------------------------------------------------------------------- the whole item
 
 def _read_schemas(item, system, where):
-    """The schemas of the tools: of `tools` or `functions`, else of a system message that is a list.
+    """(schemas of the tools, texts of system messages without those that only list them).
 
-    system: the texts of the system messages; one that lists the tools is taken out.
+    They stand in `tools` or `functions`, else in a system message. system: its texts.
     """
     given = item.get("tools")
     if given is None:
         given = item.get("functions")
     if isinstance(given, str):
         given = parse_json(given, f"{where}: tools") if given.strip() else []
-    listed = [text for text in system if re.match(r"\s*\[\s*[{\]]", text)]
-    for text in listed:
-        system.remove(text)
-        schemas = parse_json(text, f"{where}: tools of the system message")
-        if given is not None and given != schemas:
-            raise InputError(f"{where}: its tools and its system message list different tools")
-        given = schemas
     if not isinstance(given, (list, type(None))):
         raise InputError(f"{where}: the tools must be a JSON list")
-    return given or []
+    rest = []
+    for text in system:
+        if re.match(r"\s*\[\s*[{\]]", text):
+            schemas = parse_json(text, f"{where}: tools of the system message")
+            text = ""
+        elif given and "<tools>" not in text:
+            schemas = None
+        else:
+            schemas, text = tools_in(text, where)
+        if schemas is not None:
+            if given and [*map(_bare, given)] != [*map(_bare, schemas)]:
+                raise InputError(
+                    f"{where}: its tools and its system message list different tools")
+            given = schemas
+        rest.append(text)
+    return given or [], rest
 
 
-def _name_of(schema):
-    """The name of a tool, in a schema that nobody has checked yet."""
-    function = schema.get("function", schema) if isinstance(schema, dict) else None
-    return function.get("name") if isinstance(function, dict) else None
+def _bare(schema):
+    """A schema without OpenAI's wrapper."""
+    return schema.get("function", schema) if isinstance(schema, dict) else schema
 
 
-def _refuse_hidden_calls(turns, labels, schemas, where):
-    """Raises InputError for a text of the assistant that holds a call: it would not be trained."""
-    names = set(map(str, map(_name_of, schemas)))
-    for turn, label in zip(turns, labels, strict=True):
-        if turn.role != "assistant" or turn.name:
-            continue
-        found = [mark for mark in CALL_MARKS if mark in turn.content]
-        first, _, rest = turn.content.strip().partition("\n")
-        if first.strip() in names and rest.lstrip().startswith("{"):
-            found.append(first)
-        if found:
-            raise InputError(f"{where}, turn {label.message}: a call in the text of the assistant "
-                             f"({found[0]}) is not read; write it as tool_calls")
+def _parts_of(turn, label, tools, where):
+    """Yield (Turn, Label) of what a turn's text holds: the text, calls, results.
+
+    Raises InputError for a text of the assistant with a call that is not read.
+    """
+    where = f"{where}, turn {label.message}"
+    if turn.role in ("user", "function") and "<tool_response>" in turn.content:
+        results = results_in(turn.content)
+        if results is None and turn.role == "user":
+            raise InputError(f"{where}: text beside <tool_response>")
+        for text in results or [turn.content]:
+            yield Turn("function", text), _label_in(text, label)
+        return
+    if turn.role != "assistant" or turn.name:
+        yield turn, label
+        return
+    try:
+        text, calls = calls_in(turn.content, tools)
+    except ParseError as error:
+        raise InputError(f"{where}: a call in the text of the assistant: {error}") from None
+    hidden = hidden_call(text, tools)
+    if hidden:
+        raise InputError(f"{where}: a call in the text of the assistant ({hidden}) is not read; "
+                         "write it as tool_calls")
+    if text or not calls:
+        yield Turn("assistant", text), label
+    for call in calls:
+        turn, id, _ = _read_call(call, where)
+        yield turn, label._replace(id=id)
+
+
+def _label_in(text, label):
+    """The Label of a result that names its call: {"name", "content"}, {"tool_call_id", ...}."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return label
+    if not isinstance(value, dict) or "content" not in value:
+        return label
+    return label._replace(id=label.id or _id_of(value, "tool_call_id"),
+                          tool=label.tool or _id_of(value, "name"))
 
 
 def _put_before_question(turns, labels, system):

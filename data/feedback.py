@@ -69,8 +69,9 @@ UNKNOWN_TOOL = _any_of(
     r"(mcp error -32601|method not found|no such (tool|function)\b)",
     r"unknown tool \S+$",
     r"unknown (tool|function|method)\s*[:'\"`]",
-    r"(tool|function|method) \S{1,80} (was |is )?(not (found|available|defined|registered)"
-    r"|does not exist|unknown)")
+    r"\S{1,80} is not a valid (tool|function)\b",
+    r"(the )?(tool|function|method|action) \S{1,80} (was |is )?"
+    r"(not (found|available|defined|registered)|do(es)?(n't| not) exist|unknown)")
 
 # The text is str() of an exception inside the tool: the tool's own code broke.
 EXCEPTION_IN_TOOL = _any_of(
@@ -107,10 +108,19 @@ SERVICE_FAILED = _any_of(
     r"\[?[45]\d\d\]?[\s:-]*(bad|un(?!i)|forbidden|internal|gateway|invalid"
     r"|(not|method|too|service|error)\b)",
     r"(bad request|forbidden|unauthorized|internal server error|service unavailable)\W*$",
-    r"http(/[\d.]+)?( error| status)?( code)?:? [45]\d\d\b(?! (is|means))",
+    r"<?http(/[\d.]+)?( ?error| status)?( code)?:? [45]\d\d\b(?! (is|means))",
+    r"[45]\d\d (get|post|put|patch|delete|head) https?://",
+    r"[^\n]{1,80}\(http [45]\d\d\)\W*$",
+    r"\([45]\d\d, b?['\"]",  # of SMTP
     r"(\S+ ){0,3}status code:? [45]\d\d\b",
     r"(\S+\s+){0,4}(could not|can't) connect\b",
     r"connection (error|refused|reset)",
+    r"the connection to .{1,80} (is|was) (refused|reset|closed|lost)",
+    r"net::err_",
+    r"curl: \(\d+\)",
+    r"[\w.-]+: .*: connection (refused|reset|timed out)",
+    r"\w+ time-?out of \S+( ms)? exceeded",
+    r"[\w.]{1,60}: time-?out \S+ exceeded",
     r"(\S+ ){0,3}timed out",
     r"time-?out( error)?(\W*$|:| (while|waiting|after|exceeded|of \S+ exceeded)\b)",
     r"(\S+ ){1,4}is not authorized$",
@@ -118,15 +128,56 @@ SERVICE_FAILED = _any_of(
     r"rate limit",
     r"exceeded \d+ ")
 
+# The names of commands that put them before what they say.
+COMMAND = (r"(apt|apt-get|aws|awk|az|bash|cargo|cat|cd|chmod|chown|cp|find|gcloud|git|go|grep|java"
+           r"|kubectl|ls|make|mkdir|mv|mysql|node|npm|ping|pip3?|psql|python3?|rm|rmdir|scp|sed|ssh|sudo"
+           r"|systemctl|tar|terraform|unzip|wget|yarn)")
+# A database, a shell, a language or a browser complains as only it does.
+PROGRAM_FAILED = _any_of(
+    r"\((sqlite3|psycopg|pymysql|mysql|oracledb|pyodbc|\w*db\w*\.)[\w.]*\) ",
+    r"(ora|pls|tns)-\d{5}: ",
+    r"msg \d+, level \d+",
+    r"sqlstate\b",
+    r"[\w ]{1,20} constraint failed: ",
+    r"(wrongtype|noauth) [a-z]",
+    r"no such [\w -]{1,40}: ",
+    r"(the )?(column|relation|table|view|procedure|database|schema|role|index|file|folder|directory"
+    r"|path|key|bucket|object|resource|record|project|channel|container|branch)\b"
+    r".{0,80} do(es)?(n't| not) exist\b",
+    r"file \"[^\"\n]+\", line \d+",
+    r"-{20,}\n\w+(error|exception)\b",  # IPython
+    r"\S+:\d+\n[\s\S]{0,500}?\n\w*error: ",  # Node
+    r"([\w$]+\.)+\w*(error|exception)\b",
+    r"exception in thread ",
+    r"(\(error\)|fatal:|npm err(!|or)|e:) ",
+    r"error( \[\w+\]|\[\w+\]):",
+    r"(ba|z|da|k|fi)?sh: .*not found",
+    r"'[^'\n]{1,60}' is not recognized as ",
+    rf"{COMMAND}(\[\d+\])?: ([^\n]{{0,80}}: )?(fatal |\*\*\* )?"
+    r"(error|cannot|can't|unable to|could not|no such|no rule|not a |invalid|unrecognized|unknown"
+    r"|name or service)",
+    r"(segmentation fault|panic: |thread '[^'\n]*' panicked)",
+    r"near [\"'][^\n]{1,60}: syntax error",
+    r"(duplicate key value|ambiguous column) ",
+    r"conflict \(",
+    r"(protocol error|execution context was destroyed|target closed)",
+    r"no (node|element) found for selector",
+    r"element .{0,80}is not (visible|clickable|attached|interactable)")
+
 # The tool turned the call down and says so in words of its own.
 TURNED_DOWN = _any_of(
-    r"(fatal )?(error|exception)\s*([:!]|-(?![a-z]))",
+    r"(fatal )?(error|exception)\s*([:!]|-(?![a-z>]))",
     # MCP error -32602: ..., rpc error: ..., Input validation error: ...
     # but not the measures of statistics: Standard error: 0.5
     r"([\w.-]+ ){1,3}(error|exception)( -?\d+)?:(?!\s*[-+±\d.])",
     r"error code( is)?\s*[:=]",
-    r"error (calling|executing|running|invoking|while|when|during|fetching|getting|processing"
-    r"|parsing|retrieving|from|\(|\d)",
+    # "Error 404" and "Error (x)", but no line of a log and no article
+    r"error (while|when|during|response|from|in \w+\(|\d{1,5}\b(?![-/])"
+    r"|\((?!.{0,80}\b(is|was) an? )|(?!handl|report|logg|track|monitor|correct|check)\w+ing\b)",
+    r"(i'm sorry, )?(the |an? )?\w+ (returned|encountered|raised|threw) an? (error|exception)\b",
+    r"(tool|function) \S{1,80} is (disabled|unavailable)",
+    r"max(imum)? [\w ]{1,40} (exceeded|reached)",
+    r"(the )?(request|call) to [^\n]{1,60}? (failed|was refused)\b",
     r"(an? )?(\w+ )?errors? (has |have )?(occurred|happened)\b",
     r"\d+ validation errors? for ",
     r"traceback \(most",
@@ -136,7 +187,7 @@ TURNED_DOWN = _any_of(
     r"([\w.'-]+ ){0,3}(call|request|execution|invocation|operation|command|query|validation|lookup"
     r"|authentication|authorization) failed\b",
     r"(access|permission|request|authentication|authorization) (is |was |has been )?"
-    r"(denied|refused|rejected|required)\b",
+    r"(denied|refused|rejected|required)\b(?! (is|was) an? )",
     # not "could not find": there was nothing to find
     r"(could not|couldn't|cannot|can't|can not|unable to) (get|fetch|retrieve|access|read|write"
     r"|load|open|create|parse|resolve|complete|execute|process|perform|call|validate|authenticate|update"
@@ -145,8 +196,11 @@ TURNED_DOWN = _any_of(
     r"the \w+ (could|was|has) not (be |been )?found\W*$",
     r"(symbol|value|parameter|argument|query|id|the input)\b"
     r".{0,80} is not (supported|valid|an? |for )",
-    # a short line only: a film may be called "Missing Link" too
-    r"(wrong|invalid|illegal|improperly|malformed|missing|unknown|unsupported) (?=.{1,100}(\n|$))",
+    # a short line only, which does not speak of a work of that name: "Missing Link is a film",
+    # "Missing Link (2019)", "Missing Link - Someone (3:10)"
+    r"(wrong|invalid|illegal|improperly|malformed|missing|unknown|unsupported) "
+    r"(?=.{1,100}(\n|$))(?!.{0,80}\b(is|was|are) (an?|the) )"
+    r"(?!.{0,80}\(((1[89]|20)\d\d|\d+:\d\d)\))",
     r"[\w ]{1,40}( error\.?$| has incorrect format)",
     r"please (specify|provide|enter|input|check) ",
     r"/bin/\w+: ",
@@ -161,6 +215,7 @@ TEXT_RULES = (
     (UNKNOWN_TOOL, Feedback.TOOL_HALLUCINATION),
     (EXCEPTION_IN_TOOL, Feedback.TOOL_CALL_FAILURE),
     (SERVICE_FAILED, Feedback.TOOL_INSTABILITY),
+    (PROGRAM_FAILED, Feedback.OTHERS),
     (TURNED_DOWN, Feedback.OTHERS),
 )
 
@@ -187,7 +242,7 @@ class Member(NamedTuple):
     wrong: re.Pattern  # values that are an error
 
 
-ERROR = (r"(non_field_)?errors?([ _-]?(message|msg|description|detail|type|reason|summary)s?)?"
+ERROR = (r"(non_field_)?err(ors?)?([ _-]?(message|msg|description|detail|type|reason|summary)s?)?"
          r"|fault(string)?"
          r"|exception")
 
@@ -195,7 +250,7 @@ ERROR = (r"(non_field_)?errors?([ _-]?(message|msg|description|detail|type|reaso
 ERROR_TEXT = Member(_any_of(ERROR),
                     _any_of(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)[\s\S]+"))
 # A code of an error, but for the codes of success.
-ERROR_CODE = Member(_any_of(r"error_?(code|no)|errno"),
+ERROR_CODE = Member(_any_of(r"err(or)?_?(code|no)"),
                     _any_of(r"(?!(0+|200|none|null|ok|success)$).+"))
 # The opposite of a success.
 SUCCESS_FLAG = Member(_any_of(r"(is_?)?(success(ful)?|ok)"),
@@ -217,12 +272,17 @@ HTTP_STATUS = Member(_any_of(r"(http_?)?(status|code|cod)(_?code)?"),
 # A word of failure. In an object of data it may be what was asked for: an order may have failed.
 STATUS_WORD = Member(_any_of(r"(query_)?status|type|result|object"),
                      _any_of(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden",
+                             r"over_\w*limit|\w+_(denied|exceeded)|unknown_error",
                              r"bad request.*",
                              r"(invalid|illegal|unknown)_.*"))
 
 # The name of an error as its code.
 CODE_WORD = Member(_any_of(r"code"), _any_of(*ERROR_WORD))
 FAILED = Member(_any_of(r"failed"), _any_of(r"true"))
+# The name of an error beside its message: PayPal, MongoDB, JavaScript.
+ERROR_NAME = Member(_any_of(r"name"), _any_of(*ERROR_WORD))
+# What a program that failed came to; one without a word of error may only have found nothing.
+EXIT_CODE = Member(_any_of(r"(exit|return)_?(code|status)"), _any_of(r"-?0*[1-9]\d*"))
 # GitHub's errors say where they are documented.
 DOCUMENTED = Member(_any_of(r"documentation_url"), _any_of(r".+"))
 
@@ -253,8 +313,8 @@ REPORT = _any_of(*(member.name.pattern for member in IN_A_REPORT), REASON.patter
 # message turns something down.
 NOTE = _any_of(r"message|msg|message_?detail|detail|reason|information|note")
 # Members beside a message that neither say that it is an error nor are data.
-BESIDE_NOTE = _any_of(r"details|more_?info|(request|trace|correlation)_?id|timestamp|path",
-                      r"instance|help(_?(url|link))?|retry_?after")
+BESIDE_NOTE = _any_of(r"details|more_?info|(request|trace|correlation|debug)_?id|timestamp|path",
+                      r"instance|help(_?(url|link))?|retry_?after|stack(_?trace)?|links")
 NOTE_CODE = _any_of(r"(status_?)?code|cod")
 SUCCESS_CODE = _any_of(r"0+|[123]\d\d|ok|success")
 REFUSAL = _any_of(
@@ -373,7 +433,8 @@ def _complaint_of_text(text, depth):
         name = element["name"] or element["label"]
         content = text[element.end():].strip()
         content = content.removesuffix(f"</{name}>").removesuffix(f"[/{name}]").strip()
-        if ERROR_ELEMENT.fullmatch(name):
+        is_repr = element.end() == len(text)  # <HttpError 404 when requesting ...>
+        if ERROR_ELEMENT.fullmatch(name) and not is_repr:
             return [content] if content else []
         if TOOL_ELEMENT.fullmatch(name):
             return _complaint(content, depth + 1)
@@ -453,8 +514,14 @@ def _own_complaint(value):
         if INVALID.fullmatch(key) and _are_invalid(member):
             return _texts([part.get("msg") or part.get("message") for part in member])
         error = _error_in_member(key, member, is_report)
-        if error:
+        if error and not _is_count(key, member, value):
             return _reasons(value) or [error]
+    if value.get("status") == "error" and isinstance(value.get("message"), str):
+        return [value["message"]] if REFUSAL.search(value["message"]) else []
+    if _has_failed(value):
+        return _texts([value["stderr"]])
+    if _is_named_error(value):
+        return _texts([value["message"], value["name"]])
     if _is_note(value):
         texts = _texts([member for key, member in value.items() if NOTE.fullmatch(key)])
         return [text for text in texts if REFUSAL.search(text)]
@@ -462,6 +529,28 @@ def _own_complaint(value):
         texts = _texts(value)
         return texts if all(FORM.match(text) for text in texts) else []
     return []
+
+
+def _is_count(key, member, value):
+    """Whether a member counts errors in an object of numbers: {"errors": 3, "lines": 90}."""
+    return key.lower() == "errors" and type(member) is int and len(value) > 1 and all(
+        isinstance(other, (int, float)) for other in value.values())
+
+
+def _has_failed(value):
+    """Whether an object tells of a program that ended with a status and wrote to stderr."""
+    return bool(value.get("stderr")) and any(
+        EXIT_CODE.name.fullmatch(key) and EXIT_CODE.wrong.fullmatch(str(member).strip())
+        for key, member in value.items())
+
+
+def _is_named_error(value):
+    """Whether an object holds the name of an error and its message, and no data."""
+    names = [key for key, member in value.items()
+             if ERROR_NAME.name.fullmatch(key) and ERROR_NAME.wrong.fullmatch(str(member))]
+    return names == ["name"] and bool(value.get("message")) and all(
+        NOTE.fullmatch(key) or NOTE_CODE.fullmatch(key) or BESIDE_NOTE.fullmatch(key)
+        for key in value if key != "name")
 
 
 def _is_note(value):
@@ -540,6 +629,9 @@ def _texts(value):
 
 # What MCP's clients put before the message of an error that has no kind of its own.
 MCP_ERROR = _any_of(r"^(mcp ?error: )?mcp error -3(?!2601)\d+: ")
+# What others put before it: a stream's name, a request's, a frame, "Encountered error".
+BEFORE_ERROR = _any_of(r"^(stderr|message|request [\w-]{4,}|(encountered|got)( an)? error"
+                       r"|docker)\s*:\s*", r"^[│╷╵\s]+")
 
 
 def _without_declaration(text):
@@ -550,6 +642,7 @@ def _without_declaration(text):
 def _text_kind(text):
     """The kind of error that a text which is no JSON reports; None for a success."""
     text = MCP_ERROR.sub("", text) or text
+    text = BEFORE_ERROR.sub("", text) or text
     if PAGE.match(text):
         return Feedback.TOOL_INSTABILITY if PAGE_ERROR.search(text) else None
     for beginning, kind in TEXT_RULES:

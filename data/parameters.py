@@ -2,7 +2,8 @@
 
     parameters: {properties, required}            OpenAI, TL-Training
     parameters: {NAME: {type, description}}       xLAM's flat map; "int, optional" marks an option
-    inputSchema, input_schema                     MCP, Anthropic: as OpenAI's
+    parameters: [{name, type, required}]          Qwen-Agent; OpenAPI, with {schema}
+    inputSchema, input_schema                     MCP, Anthropic: as OpenAI's; Bedrock: in {json}
     parametersJsonSchema                          Google: as OpenAI's
     required_parameters, optional_parameters      ToolBench: lists of {name, type, description}
 
@@ -51,7 +52,12 @@ class Found(NamedTuple):
 
 def read(function, where):
     """The schema of a tool -> its Parameters, required ones first. Raises InputError."""
-    schemas = [member(function, key, dict, where) for key in JSON_SCHEMAS if key in function]
+    if isinstance(function.get("parameters"), list) and function["parameters"]:
+        if any(function.get(key) for key in (*JSON_SCHEMAS[1:], *LISTS)):
+            raise InputError(f"{where}: two keys hold parameters; keep one of them")
+        return _in_order(_of_list(function["parameters"], where), where)
+    schemas = [_unwrapped(member(function, key, dict, where))
+               for key in JSON_SCHEMAS if key in function]
     lists = {key: member(function, key, list, where) for key in LISTS if key in function}
     schemas = [schema for schema in schemas if schema]
     is_listed = any(lists.values())
@@ -66,6 +72,10 @@ def read(function, where):
     schema = schemas[0]
     if "properties" not in schema and _is_flat(schema, where):
         return _in_order(_of_flat_map(schema, where), where)
+    composed = [key for key in ("$ref", "allOf", "anyOf", "oneOf") if key in schema]
+    if composed and not schema.get("properties"):
+        raise InputError(f"{where}: parameters under {composed[0]!r} are not read; "
+                         "write them as properties")
     required = member(schema, "required", list, where)
     if not all(isinstance(name, str) for name in required):
         raise InputError(f"{where}: required must list names of parameters")
@@ -155,6 +165,24 @@ def _without_mark(kind):
     """
     match = re.fullmatch(r"(.*?)\s*,\s*optional", kind) if isinstance(kind, str) else None
     return (match[1], True) if match else (kind, False)
+
+
+def _unwrapped(schema):
+    """A schema without Bedrock's {"json": schema} around it."""
+    inner = schema.get("json")
+    is_wrapped = len(schema) == 1 and isinstance(inner, dict) and "properties" in inner
+    return inner if is_wrapped else schema
+
+
+def _of_list(entries, where):
+    """A list of {name, type, description, required}, or of OpenAPI's {name, schema} -> Found."""
+    found = _of_lists({"parameters": entries}, where)
+    properties = {}
+    for name, entry in found.properties.items():
+        schema = entry.get("schema")
+        properties[name] = {**schema, **entry} if isinstance(schema, dict) else entry
+    required = [name for name, entry in properties.items() if entry.get("required") is True]
+    return Found(properties, required, {})
 
 
 def _of_lists(lists, where):

@@ -1,8 +1,9 @@
 """Tool schemas, and the Python signature that the model reads in their place.
 
 A schema is `{"name", "description", "parameters": {"properties", "required"}}`, bare or wrapped as
-`{"type": "function", "function": schema}`. A missing `required`, type or description is read as
-empty. Other ways to write the parameters are read by data/parameters.py.
+`{"type": "function", "function": schema}`, `{"toolSpec": schema}` (Bedrock), or in a list under
+`functionDeclarations` (Gemini). A missing `required`, type or description is read as empty. Other
+ways to write the parameters are read by data/parameters.py.
 """
 
 import json
@@ -23,7 +24,10 @@ class Tool(NamedTuple):
 
 def read_tool(schema, where="tool"):
     """One schema -> Tool. Raises InputError, led by `where`, for all but a schema with a name."""
-    function = schema.get("function", schema) if isinstance(schema, dict) else schema
+    function = schema
+    for key in ("function", "toolSpec"):  # OpenAI's and Bedrock's wrapper
+        if isinstance(schema, dict) and key in schema:
+            function = schema[key]
     if not isinstance(function, dict):
         raise InputError(f"{where}: a tool must be a JSON object, not {type(function).__name__}")
     name = function.get("name")
@@ -44,8 +48,19 @@ def read_tools(schemas, where="tools"):
     """
     if not isinstance(schemas, (list, tuple)):
         raise InputError(f"{where}: the tools must be a JSON list")
-    return tuple(schema if isinstance(schema, Tool) else read_tool(schema, where)
-                 for schema in schemas)
+    tools = []
+    for schema in schemas:
+        for one in _declarations(schema):
+            tools.append(one if isinstance(one, Tool) else read_tool(one, where))
+    return tuple(tools)
+
+
+def _declarations(schema):
+    """The schemas in an entry of a list of tools: itself, or Gemini's functionDeclarations."""
+    for key in ("functionDeclarations", "function_declarations"):
+        if isinstance(schema, dict) and isinstance(schema.get(key), list):
+            return schema[key]
+    return [schema]
 
 
 def signature(tool, enums=False):

@@ -1,6 +1,6 @@
 r"""Reader of tool-use conversations as they were recorded: TL-Training's raw format, and chats.
 
-A file such as raw_data.json is a JSON list of items, or has an item a line. Items of the two chat
+A file such as raw_data.json is a JSON list of items, or has an item a line. Items of the chat
 formats are read by data/chats.py; docs/data.md shows one of each. In the raw format the system
 turn comes first and holds the JSON list of tools, as text. An assistant turn is a tool's name, a
 newline and the arguments as a JSON object; this reader makes a call of it, as the model writes
@@ -86,8 +86,7 @@ def read_unpaired(item, where):
         raise InputError(f"{where}: must be a JSON object")
     if not chat_form(item):
         return _read_raw(item, where)
-    schemas, turns, labels = read_chat(item, where)
-    return read_tools(schemas, where), turns, labels
+    return read_chat(item, where)
 
 
 def _read_raw(item, where):
@@ -97,7 +96,8 @@ def _read_raw(item, where):
         keys = ", ".join(map(str, item))[:100] or "nothing"
         raise InputError(f"{where}: has no conversations, but {keys}; a file must be a JSON list, "
                          f"or lines, of items in {RAW} (conversations with role and content), of "
-                         "OpenAI's messages, or of ShareGPT (conversations with from and value)")
+                         "OpenAI's messages, of ShareGPT (conversations with from and value), or "
+                         "of xLAM (query, answers, tools)")
     turns = []
     labels = []
     for i, message in enumerate(messages):

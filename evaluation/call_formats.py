@@ -4,7 +4,8 @@ r"""The calls in what a model wrote, in every format in which models write calls
                                                print(search(query="x"))
     json       {"name": "search", "arguments": {"query": "x"}}     several; in a list; in tags or
                                                behind a mark; in {"tool_calls": [...]}
-    react      Thought: ...  Action: search  Action Input: {"query": "x"}
+               or after the name of an offered tool: search, a line break, {"query": "x"}
+    react      Thought: ...  Action: search  Action Input: {"query": "x"}; Qwen-Agent's ✿FUNCTION✿
     xml        <function=search><parameter=query>x</parameter></function>
     deepseek   <｜tool▁call▁begin｜>function<｜tool▁sep｜>search, a line break and JSON
     mistral    [TOOL_CALLS]search[ARGS]{"query": "x"}
@@ -60,8 +61,8 @@ MISTRAL_CALL = (r"(?P<mistral>\[TOOL_CALLS\]\s*+(?P<mistral_name>\w[\w.-]{0,200}
 # Where else a call, a thought or feedback may begin. The most special mark comes first.
 BEGINNINGS = "|".join((
     r"(?P<json>\{(?=\s*+[\"'}]))", XML_CALL, DEEPSEEK_CALL, MISTRAL_CALL, TAG,
-    r"(?<!\w)(?P<input>Action[ _]?Input:)", r"(?<!\w)(?P<action>Action:)",
-    r"^(?P<thought>Thought:)", r"^(?P<feedback>Observation:|Output:)"))
+    r"(?<!\w)(?P<input>Action[ _]?Input:|✿ARGS✿:)", r"(?<!\w)(?P<action>Action:|✿FUNCTION✿:)",
+    r"^(?P<thought>Thought:)", r"^(?P<feedback>Observation:|Output:|✿RESULT✿)"))
 # What may stand between the start of a line, or a mark, and a call in Python's form.
 LABEL = r"(?>(?:[^\S\n]|`|\[|(?:Assistant|Call):)*+)"
 WRAP = r"(?P<wrap>print\(\s*+|[A-Za-z_]\w{0,60}+[ \t]*+=[ \t]*+)?"
@@ -87,6 +88,14 @@ GLAIVE_END = re.compile(r"\s*+'\s*+\}")
 # The keys of a call's name and arguments in JSON; the last two are Anthropic's and LangChain's.
 KEYS = (("name", "arguments"), ("name", "parameters"), ("tool_name", "arguments"),
         ("tool_name", "parameters"), ("name", "input"), ("action", "action_input"))
+# Other such keys, where the name is that of a tool that is offered: of data they may be anything.
+NAME_KEYS = ("name", "tool_name", "function_name", "tool", "function", "action")
+ARGUMENT_KEYS = ("arguments", "parameters", "args", "kwargs", "input", "tool_input", "action_input")
+HOLDERS = ("tool_calls", "function_call", "functionCall", "function")
+# A tool's name right before its arguments: f, >>>f, functions.f:0<|..begin|>, to=functions.f ...
+NAME_BEFORE = re.compile(
+    r"(?:^|>>>|functions\.|<tool_call>|\|>)[^\S\n]*+(?P<name>[^\s<>{}:]{1,100}+)(?::\d{1,4})?\s*+"
+    r"(?:<\|\w{1,40}\|>\s*+(?:json(?=<))?)*+$", re.MULTILINE)
 
 
 class Group(NamedTuple):
@@ -102,8 +111,9 @@ class Group(NamedTuple):
 
 NO_CALL = "no name with a bracket where a call may begin"
 SURE = 0
-IN_ELEMENT = 1  # stands in an element whose meaning is not known: <idea>f(a=1)</idea>
-PROSE = 2
+IN_SENTENCE = 1  # JSON amid a line: For example, {"name": "f", "arguments": {}}
+IN_ELEMENT = 2   # stands in an element whose meaning is not known: <idea>f(a=1)</idea>
+PROSE = 3
 
 
 class Reading(NamedTuple):
@@ -297,7 +307,9 @@ class _Scan:
         answers = _Spans(self.feedbacks)
         visible = []
         for group in self.groups:
-            if group.doubt == SURE and unknown.hold(group.start):
+            if group.doubt == IN_SENTENCE and self.feedback is not None:
+                group = group._replace(doubt=SURE)  # it was carried out
+            if group.doubt <= IN_SENTENCE and unknown.hold(group.start):
                 group = group._replace(doubt=IN_ELEMENT)
             if not hidden.hold(group.start) and not answers.hold(group.start):
                 visible.append(group)
@@ -410,15 +422,23 @@ def _read_json(scan, found):
     xLAM:         {"tool_calls": [{"name": "f", "arguments": {"a": 1}}]}
     OpenAI:       {"tool_calls": [{"function": {"name": "f", "arguments": "{\\"a\\": 1}"}}]}
     Glaive:       <functioncall> {"name": "f", "arguments": '{"a": 1}'}
+    Gemini:       {"functionCall": {"name": "f", "args": {"a": 1}}}
+    BFCL:         [{"f": {"a": 1}}]
 
     What cannot be read after the first one is ignored.
     """
     start = found.start()
     value, end = _json_at(scan.source, start)
+    named = _name_before(scan, start)
+    if named and not _is_call_of_its_own(value, scan.source.offered):
+        return Group(start, end, "json", [_make_call(named, value)], SURE, True)
     calls = _calls_in(value, scan.source.offered)
     is_marked = scan.marked == start
-    is_sure = (is_marked or scan.begins_line(start) or "name" not in value
-               or bool(calls) and calls[0].name in scan.source.offered)
+    doubt = PROSE
+    if is_marked or scan.begins_line(start) or "name" not in value:
+        doubt = SURE
+    elif calls and calls[0].name in scan.source.offered:
+        doubt = IN_SENTENCE
     while calls and len(calls) < MAX_CALLS:
         following = LISTED.match(scan.text, end).end()
         if not scan.text.startswith("{", following):
@@ -432,7 +452,29 @@ def _read_json(scan, found):
             break
         calls += more
         end = end_of_next
-    return Group(start, end, "json", calls, SURE if is_sure else PROSE, is_marked)
+    return Group(start, end, "json", calls, doubt, is_marked)
+
+
+def _name_before(scan, start):
+    """The offered tool whose name stands right before a value, in a form that puts it there; or "".
+
+    GLM, ours:    f, a line break, {"a": 1}
+    Functionary:  >>>f, a line break, {"a": 1}
+    Kimi:         functions.f:0<|tool_call_argument_begin|>{"a": 1}
+    gpt-oss:      to=functions.f <|constrain|>json<|message|>{"a": 1}
+    """
+    found = NAME_BEFORE.search(scan.text, max(0, start - 200), start)
+    name = found["name"].removeprefix("functions.") if found else ""
+    return name if name in scan.source.offered else ""
+
+
+def _is_call_of_its_own(value, offered):
+    """Whether a value is a call of an offered tool by its own keys."""
+    try:
+        calls = _calls_in(value, offered)
+    except ParseError:
+        return False
+    return bool(calls) and calls[0].name in offered
 
 
 def _json_at(source, start):
@@ -467,7 +509,7 @@ def _calls_in(value, offered):
         return [call for part in value for call in _calls_in(part, offered)]
     if not isinstance(value, dict):
         raise ParseError("a call must be a JSON object")
-    for key in ("tool_calls", "function_call", "function"):
+    for key in HOLDERS:
         if isinstance(value.get(key), (dict, list)):
             return _calls_in(value[key], offered)
     for name, key in KEYS:
@@ -475,6 +517,14 @@ def _calls_in(value, offered):
             return [] if _is_schema(value) else [_make_call(value[name], value[key])]
     if value.keys() == {"name"} and value["name"] in offered:
         return [_make_call(value["name"], {})]
+    for key in NAME_KEYS:
+        found = [value[other] for other in ARGUMENT_KEYS if other in value and other != key]
+        if isinstance(value.get(key), str) and value[key] in offered and len(found) == 1:
+            return [_make_call(value[key], found[0])]
+    if len(value) == 1:  # {"f": {"a": 1}}, of BFCL
+        [(name, arguments)] = value.items()
+        if name in offered and isinstance(arguments, (dict, str)):
+            return [_make_call(name, arguments)]
     raise ParseError("a call must have arguments")  # under another key they would be lost
 
 

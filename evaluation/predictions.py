@@ -8,6 +8,7 @@ RoTBench's, in the order of the items. Or it is the output of a batch (evaluatio
 
 import functools
 import hashlib
+import json
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -81,6 +82,8 @@ class Record(NamedTuple):
         is_rotbench = text is None and bool({"conversations", "result"} & record.keys())
         if is_rotbench:
             text = _rotbench_text(record)
+        if isinstance(text, list) and text and all(isinstance(part, dict) for part in text):
+            text = json.dumps(text, ensure_ascii=False)  # calls, as BFCL keeps those of an API
         index = record.get("index")
         id = record.get("id")
         if isinstance(index, bool) or not isinstance(index, (int, type(None))):
@@ -153,10 +156,21 @@ def answer_tasks(flags, folder, tasks, plain=False):
     def respond(transformer, batch):
         rows = [prompts[i] for i in batch]
         answers = model.generate(transformer, rows, flags.max_new_tokens, tokenizer.eos_id)
-        return [(tokenizer.decode(answer.ids), answer.ended) for answer in answers]
+        before = rows if plain else [[]] * len(rows)
+        return [(decode_after(tokenizer, start, answer.ids), answer.ended)
+                for start, answer in zip(before, answers, strict=True)]
 
     replies = share_prompts(flags, folder, tokenizer, prompts, respond)
     return [Reply(*reply) for reply in replies]
+
+
+def decode_after(tokenizer, prompt, ids):
+    """The text of ids that go on from those of a prompt.
+
+    By themselves they lose the space that they begin with, as indented code does; of a call, after
+    a prompt of no ids, that space is no part.
+    """
+    return tokenizer.decode([*prompt, *ids])[len(tokenizer.decode(prompt)):]
 
 
 def share_prompts(flags, folder, tokenizer, prompts, respond):
@@ -174,9 +188,10 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
         except NotFinite as error:
             raise InputError(f"{folder}: {error}, so that no answer is one") from None
 
+    batches = make_batches(prompts, flags.batch_size, flags.batch_tokens, flags.max_new_tokens)
     values = answer_all(
-        respond_once_loaded, make_batches(prompts, flags.batch_size), flags.out,
-        identity(flags, folder, prompts), _is_answer, f"{flags.bench}, {folder}")
+        respond_once_loaded, batches, flags.out, identity(flags, folder, prompts), _is_answer,
+        f"{flags.bench}, {folder}", prepare=load_once)
     leave()
     return values
 
@@ -196,7 +211,7 @@ def load_model(flags, folder, tokenizer):
 def identity(flags, folder, prompts):
     """What the answers depend on, so that a run is never mixed with another's."""
     return {**run_identity(flags), "dtype": flags.dtype, "batch_size": flags.batch_size,
-            "model": contents(folder)[:16],
+            "batch_tokens": flags.batch_tokens, "model": contents(folder)[:16],
             "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
 
 
@@ -221,13 +236,13 @@ def tree_hash(folder):
 
 def _is_answer(value):
     """Whether it is a reply, [text, ended], or the turns of a dialogue, [[role, text], ...]."""
-    if not isinstance(value, list):
+    if not isinstance(value, (list, tuple)):  # a tuple is one that no file has held yet
         return False
     return _has_types(value, (str, bool)) or (bool(value) and all(map(_is_turn, value)))
 
 
 def _is_turn(value):
-    return isinstance(value, list) and _has_types(value, (str, str))
+    return isinstance(value, (list, tuple)) and _has_types(value, (str, str))
 
 
 def _has_types(values, types):

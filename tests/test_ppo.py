@@ -12,7 +12,7 @@ from data.tools import read_tools
 from plumbing.files import InputError
 from plumbing.optimizer import make_optimizer
 from ppo import describe
-from prompts import Prompt, draw, read
+from prompts import Prompt, draw, load, read
 from reward import ErrorType, reward
 from tests.conftest import ITEMS, TOOLS, assert_one_line_error, item, real, run_script, schema
 from tokenizer import Tokenizer
@@ -89,7 +89,7 @@ def test_pairs_and_the_released_form_give_the_same_prompts(tmp_path, model_dir, 
             ]
 
 
-def test_golds_off_their_own_schema_are_listed_and_skipped(tmp_path, model_dir):
+def test_golds_off_their_own_schema_are_listed_and_skipped(tmp_path, model_dir, capsys):
     raw = [
         item(
             ("user", "q"),
@@ -105,6 +105,14 @@ def test_golds_off_their_own_schema_are_listed_and_skipped(tmp_path, model_dir):
     assert [p.gold for p in prompts] == ["get_news()"]
     assert "turn 2" in left_out[0] and "hallucinated" in left_out[0]
     assert "turn 4" in left_out[1] and "not offered" in left_out[1]
+    # sft.py refuses such a file, too: its tools are not those that the calls need
+    with pytest.raises(InputError, match="2 of 3 gold calls do not fit .*; .*turn 2: the gold"):
+        load(tmp_path / "raw.json", Tokenizer(model_dir))
+    fitting = raw[0]["conversations"][-1]
+    raw[0]["conversations"][-1:] = [fitting, {"role": "function", "content": "ok"}, fitting]
+    (tmp_path / "raw.json").write_text(json.dumps(raw))
+    assert len(load(tmp_path / "raw.json", Tokenizer(model_dir))) == 2
+    assert "2 of 4 gold calls do not fit the tools that are offered" in capsys.readouterr().out
 
 
 def test_a_gold_that_does_not_parse_is_named(tmp_path, model_dir):

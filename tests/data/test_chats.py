@@ -7,6 +7,7 @@ import pytest
 
 from data import trajectories
 from data.chats import FINISH, OPENAI, SHAREGPT, chat_form
+from data.feedback import classify
 from evaluation.dialogue_scores import count_faults, read_transcripts
 from examples import build
 from plumbing.files import InputError
@@ -171,7 +172,7 @@ def test_sharegpt_with_two_calls_in_one_turn():
 
 
 @pytest.mark.parametrize("raw, message", [
-    ({"query": "q", "answers": "[]", "tools": "[]"}, "no conversations, but query, answers, tools"),
+    ({"question": "q", "answer": "[]"}, "no conversations, but question, answer"),
     ({"messages": []}, "item: has no messages"), ({"messages": 5}, "item: has no messages"),
     (messages(ASK, {"role": "bot", "content": "x"}), "turn 1: unknown role 'bot'"),
     (messages(ASK, {"role": "assistant"}), "turn 1: content is missing or not text"),
@@ -188,7 +189,29 @@ def test_sharegpt_with_two_calls_in_one_turn():
     (messages(ASK, CALL, RESULT | {"tool_call_id": "c2"}), "turn 2: a result for the id 'c2'"),
     (messages(ASK, RESULT), "turn 1: a result, but no call before it"),
     (messages(ASK, ANSWER | {"content": '<tool_call>{"name": "get_weather"}</tool_call>'}),
-     r"turn 1: a call in the text of the assistant \(<tool_call>\) is not read"),
+     "turn 1: a call in the text of the assistant: no JSON object with name and arguments"),
+    (messages(ASK, ANSWER | {"content": '<tool_call>{"name": "get_weather", "argu'}),
+     "turn 1: a call in the text of the assistant: "),
+    (messages(ASK, ANSWER | {"content": 'Action: f\nAction Input: {"city": "Oslo"}'}),
+     r"turn 1: a call in the text of the assistant \(Action Input:\) is not read"),
+    (messages(ASK, ANSWER | {"content": 'I look.\n[get_weather(city="Oslo")]'}),
+     r"turn 1: a call in the text of the assistant \(get_weather\("),
+    (messages(ASK, ANSWER | {"content": '{"name": "get_wether", "arguments": {}}'}),
+     "turn 1: a call in the text of the assistant: get_wether is not offered"),
+    (messages(ASK, ANSWER | {
+        "content": '<tool_call>{"name": "get_weather", "arguments": {"city": NaN}}</tool_call>'}),
+     "turn 1: a call in the text of the assistant: "),
+    *((messages(ASK, ANSWER | {"content": text}), "is not read; write it as") for text in (
+        '<|channel|>commentary to=functions.get_weather<|message|>{"city": "Oslo"}<|call|>',
+        "✿FUNCTION✿: get_weather", 'functools[{"name": "get_weather"}]',
+        "<tool_response>1</tool_response> It is clear.")),
+    (messages(ASK, ANSWER | {"loss": False}), "turn 1: loss False is not read"),
+    (messages(ASK, CALL, {"role": "user", "content": "So: <tool_response>1</tool_response>"}),
+     "turn 2: text beside <tool_response>"),
+    (messages({"role": "system", "content": "<tools>{'name': }</tools>"}, ASK),
+     "<tools> of the system message"),
+    ({"query": 5, "answers": "[]", "tools": "[]"}, "query is not text"),
+    ({"query": "q", "answers": "[5]", "tools": "[]"}, "answers: a call without the name"),
     (messages(ASK, ANSWER | {"content": 'get_weather\n{"city": "Oslo"}'}),
      r"turn 1: a call in the text of the assistant \(get_weather\)"),
     (messages(ASK, ANSWER, conversations=[ASK]), "both messages and conversations"),
@@ -222,3 +245,143 @@ def test_names_are_stripped_in_calls_and_schemas_alike():
     raw = item(("user", "q"), ("assistant", ' f \n{"a ": 1}'), tools=[schema("f ", a="string")])
     one = trajectories.read_item(raw)
     assert one.turns[2].content == "f(a=1)" and one.tools[0].name == one.turns[2].name == "f"
+
+
+# ------------------------------------------------------------- what a template wrote into the texts
+
+HERMES = ("You are a function calling AI model. You are provided with function signatures within "
+          "<tools></tools> XML tags. Be brief.\n<tools>\n[%s]\n</tools>\nReply in Norwegian.\n"
+          "For each function call return a json object within <tool_call></tool_call> XML tags:\n"
+          "<tool_call>\n{'arguments': <args-dict>, 'name': <function-name>}\n</tool_call>")
+ONE_CALL = [("user", "Weather in Oslo?"), ("assistant", 'get_weather(city="Oslo")'),
+            ("function", '{"sky": "clear"}'), ("assistant", 'finish(answer="It is clear.")')]
+
+
+def texts(*values, **more):
+    speakers = ("human", "gpt", "tool", "gpt")
+    return {"conversations": [{"from": speaker, "value": value}
+                              for speaker, value in zip(speakers, values, strict=False)], **more}
+
+
+def asked(call, tools=(WEATHER,), system=()):
+    """A question, a text of the assistant, a result and an answer, in OpenAI's messages."""
+    return {"messages": [*system, ASK, {"role": "assistant", "content": call},
+                         {"role": "tool", "content": '{"sky": "clear"}'}, ANSWER],
+            "tools": list(tools)}
+
+
+@pytest.mark.parametrize("text", [
+    '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>',
+    "<tool_call>\n{'arguments': {'city': 'Oslo'}, 'name': 'get_weather'}\n</tool_call>",
+    '<tool_call>{"name": "get_weather", "arguments": "{\\"city\\": \\"Oslo\\"}"}',
+    """<functioncall> {"name": "get_weather", "arguments": '{"city": "Oslo"}'} <|endoftext|>""",
+    '[TOOL_CALLS] [{"name": "get_weather", "arguments": {"city": "Oslo"}}]</s>',
+    '<|python_tag|>{"name": "get_weather", "parameters": {"city": "Oslo"}}<|eom_id|>',
+    'get_weather(city="Oslo")', '[get_weather(city="Oslo")]',
+    "[get_weather(city='Oslo')]", '[get_weather("Oslo")]',
+    '{"name": "get_weather", "arguments": {"city": "Oslo"}}',
+    '```json\n[{"name": "get_weather", "arguments": {"city": "Oslo"}}]\n```',
+])
+def test_a_call_in_the_text_of_the_assistant_is_read(text):
+    assert shown(asked(text)) == ONE_CALL
+    thought = shown(asked(f"<think>get_weather(city) or <tool_call>?</think>\n{text}"))
+    assert thought[1] == ("assistant", "<think>get_weather(city) or <tool_call>?</think>")
+    assert thought[2:] == ONE_CALL[1:]
+
+
+def test_a_file_of_hermes_has_its_tools_in_the_system_message():
+    call = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
+    result = '<tool_response>\n{"sky": "clear"}\n</tool_response>'
+    for schema_text in (json.dumps(WEATHER), repr(WEATHER), json.dumps(WEATHER["function"])):
+        system = {"from": "system", "value": HERMES % schema_text}
+        raw = texts("Weather in Oslo?", call, result, "It is clear.")
+        raw["conversations"].insert(0, system)
+        read_back = trajectories.read_item(raw)
+        assert read_back.tools[0] == trajectories.read_item(messages(ASK, CALL)).tools[0]
+        # what the system message says of the form of calls is left out, since it is not ours
+        assert shown(raw) == [("user", "Reply in Norwegian.\n\nWeather in Oslo?"), *ONE_CALL[1:]]
+        assert shown(raw | {"tools": json.dumps([WEATHER])}) == shown(raw)
+        with pytest.raises(InputError, match="list different tools"):
+            trajectories.read_item(raw | {"tools": [FINISH]})
+
+
+def test_tools_in_the_words_of_a_system_message():
+    """ToolACE and Glaive; the tools had been read as none, and the calls as answers."""
+    other = schema("get_time", "Time.", ["zone"], zone="string")
+    for text in (f"Here is a list of functions:\n{json.dumps([WEATHER, other])}\nUse them.",
+                 f"You may use these -\n{json.dumps(WEATHER)}\n\n{json.dumps(other)}\nUse them."):
+        raw = texts("Weather in Oslo?", '[get_weather(city="Oslo")]', '{"sky": "clear"}',
+                    "It is clear.", system=text)
+        assert [tool.name for tool in trajectories.read_item(raw).tools] == [
+            "get_weather", "get_time", "finish"]
+        assert shown(raw)[1:] == ONE_CALL[1:] and "Use them." in shown(raw)[0][1]
+        assert '"name"' not in shown(raw)[0][1]
+    people = texts("Who?", "Bob.", system='Staff: [{"name": "Bob", "description": "VIP"}]')
+    assert [tool.name for tool in trajectories.read_item(people).tools] == ["finish"]
+
+
+def test_results_in_tags_find_their_calls_by_name():
+    calls = "\n".join('<tool_call>{"name": "%s", "arguments": {}}</tool_call>' % name
+                      for name in ("f", "g"))
+    answers = "".join('<tool_response>{"name": "%s", "content": %d}</tool_response>' % pair
+                      for pair in (("g", 2), ("f", 1)))
+    for speaker in ("tool", "human"):  # Qwen's template has the user say it
+        raw = texts("q", calls, answers, tools=[schema("f"), schema("g")])
+        raw["conversations"][2]["from"] = speaker
+        assert shown(raw)[1:] == [
+            ("assistant", "f()"), ("assistant", "g()"),
+            ("function", '{"name": "f", "content": 1}'),
+            ("function", '{"name": "g", "content": 2}')]
+
+
+def test_a_tag_inside_a_value_is_part_of_it_and_text_beside_calls_is_context():
+    value = "a</tool_call><tool_call>b"
+    text = "I look.\n<tool_call>%s</tool_call> And again.\n<tool_call>%s</tool_call>" % (
+        json.dumps({"name": "get_weather", "arguments": {"city": value}}),
+        json.dumps({"name": "get_weather", "arguments": {"city": "Oslo"}}))
+    assert shown(messages(ASK, ANSWER | {"content": text})) == [
+        ONE_CALL[0], ("assistant", "I look.\nAnd again."),
+        ("assistant", f'get_weather(city="{value}")'), ONE_CALL[1]]
+
+
+@pytest.mark.parametrize("answer", [
+    "[1, 2, 3]", '{"city": "Oslo", "sky": "clear"}', "Use get_weather(city) for that.",
+    "[see below]", '[{"name": "Oslo", "temperature": 3}]',
+    "get_weather(city) takes the name of a city."])
+def test_an_answer_is_no_call(answer):
+    assert shown(messages(ASK, CALL, RESULT, ANSWER | {"content": answer}))[-1] == (
+        "assistant", f"finish(answer={json.dumps(answer)})")
+
+
+def test_blocks_of_anthropic_and_items_of_responses():
+    use = {"type": "tool_use", "id": "t1", "name": "get_weather", "input": {"city": "Oslo"}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": '{"sky": "clear"}'}
+    listed = result | {"content": [{"type": "text", "text": '{"sky": "clear"}'}]}
+    call = {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm."}, use]}
+    for one in (result, listed):
+        assert shown(messages(ASK, call, {"role": "user", "content": [one]}, ANSWER)) == ONE_CALL
+    failed = messages(ASK, {"role": "assistant", "content": [use]},
+                      {"role": "user", "content": [result | {"content": "boom", "is_error": True}]})
+    assert classify(shown(failed)[-1][1]).is_error
+    second = use | {"id": "t2", "input": {"city": "Bergen"}}
+    other_order = messages(ASK, {"role": "assistant", "content": [use, second]}, {
+        "role": "user", "content": [result | {"tool_use_id": "t2", "content": "rain"}, result]})
+    assert [text for _, text in shown(other_order)[3:]] == ['{"sky": "clear"}', "rain"]
+    items = messages(
+        ASK, {"type": "function_call", "call_id": "c", "name": "get_weather",
+              "arguments": '{"city": "Oslo"}'},
+        {"type": "function_call_output", "call_id": "c", "output": '{"sky": "clear"}'}, ANSWER)
+    assert shown(items) == ONE_CALL
+
+
+def test_roles_of_calls_and_the_questions_of_xlam():
+    call = '{"name": "get_weather", "arguments": {"city": "Oslo"}}'
+    swift = messages(ASK, {"role": "tool_call", "content": call},
+                     {"role": "tool_response", "content": '{"sky": "clear"}'}, ANSWER)
+    assert shown(swift) == ONE_CALL
+    raw = {"id": 0, "query": "Weather in Oslo?", "answers": f"[{call}]", "tools": json.dumps([
+        {"name": "get_weather", "description": "Weather.", "parameters": {
+            "city": {"type": "str", "description": "A city."}}}])}
+    assert shown(raw) == ONE_CALL[:2]
+    assert [name.name for name in trajectories.read_item(raw).tools[0].parameters] == ["city"]
+    assert trajectories.formats([(raw, "")]) == "1 item in xLAM's format"

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -297,6 +298,31 @@ def test_a_missing_file_is_one_line_and_status_2(tmp_path):
 def test_the_mcp_server_that_a_user_reported():
     counts, _ = shares(trajectories.read(real("field/mcp_is_error/data.json")))
     assert (counts.total(), counts[RIGHT]) == (9, 2)
+
+
+KNOWN_MISTAKES = {  # as unlike others as texts of tools come; a rule for each would be a list
+    "File has not been read yet. Read it first before writing to it.": True,
+    "Poetry could not find a pyproject.toml file in /tmp or its parents": True,
+    "#REF! error in cell B2": True,
+    "Bob said the request failed yesterday.": False,
+}
+
+
+def test_feedback_of_many_services_by_hand():
+    """Of servers, shells, databases, browsers, and of data that speaks of errors."""
+    lines = Path(__file__).with_name("feedback_labels.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    mistaken = {row["text"]: row["error"] for row in rows
+                if classify(row["text"]).is_error != row["error"]}
+    assert len(rows) > 330 and mistaken == KNOWN_MISTAKES
+
+
+def test_statuses_of_programs_and_counts_of_errors():
+    failed = {"stdout": "", "stderr": "cat: x: Permission denied", "exit_code": 1}
+    assert classify(json.dumps(failed)).is_error
+    for right in (failed | {"exit_code": 0}, failed | {"stderr": ""}, {"errors": 3, "lines": 90}):
+        assert classify(json.dumps(right)) is RIGHT, right
+    assert classify('{"errors": 3, "message": "no cup"}').is_error
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,22 @@ BLOCK = ('Function:\ndef f(city: string, days: integer = None):\n    """\n    \n
      "optional_parameters": [DAYS | {"name": "days", "default": "1"}]},
     {"parameters": SCHEMA | {"required": [" city "],
                              "properties": {"city\n": CITY, "days": DAYS}}},
+    {"inputSchema": {"json": SCHEMA}},
+    {"parameters": [DAYS | {"name": "days"}, CITY | {"name": "city", "required": True}]},
+    {"parameters": [{"name": "city", "in": "query", "required": True, "schema": CITY},
+                    {"name": "days", "in": "query", "required": False, "schema": DAYS}]},
 ])
 def test_every_way_to_write_the_parameters_gives_one_signature(tool):
     """All but the first were trained as `def f():`."""
     assert signature(read_tool({"name": " f ", **tool})) == BLOCK
+
+
+def test_wrappers_of_tools():
+    bare = {"name": "f", "parameters": SCHEMA}
+    for wrapped in ({"function": bare}, {"toolSpec": bare}, {"functionDeclarations": [bare]},
+                    {"function_declarations": [bare]}):
+        assert [signature(tool) for tool in read_tools([wrapped])] == [BLOCK]
+    assert len(read_tools([{"functionDeclarations": [bare, bare | {"name": "g"}]}, bare])) == 3
 
 
 @pytest.mark.parametrize("parameters", [
@@ -54,6 +66,9 @@ def test_a_flat_map_may_have_parameters_named_as_keywords():
     ({"api_params": [CITY]}, "no parameters, but 'api_params'"),
     ({"input": {"city": "text"}}, "no parameters, but 'input'"),
     ({"parameters": {"city": "string"}}, "'city' is no schema"),
+    ({"parameters": {"type": "object", "allOf": [SCHEMA]}}, "parameters under 'allOf'"),
+    ({"parameters": [{"type": "string"}]}, "must list objects with a name"),
+    ({"parameters": [CITY | {"name": "city"}], "input_schema": SCHEMA}, "two keys hold parameters"),
     ({"parameters": {"type": "object", "props": {"city": CITY}}}, "'props' is no schema"),
     ({"parameters": {"city": CITY, "required": ["town"]}}, "required names 'town'"),
     ({"parameters": SCHEMA, "input_schema": {"properties": {"b": CITY}}}, "different things"),

@@ -74,8 +74,23 @@ def is_read(text):
     '**Action:** get_weather\n**Action Input:** {"city": "Oslo", "days": 2}', f"Action: {CALL}",
     f"Thought: a draft\n{DRAFT}\nno.\nAction: get_weather\nAction Input: {json.dumps(ARGUMENTS)}",
     f'Thought: what Action: is it?\nAction: get_weather\nAction Input: {json.dumps(ARGUMENTS)}',
+    f'✿FUNCTION✿: get_weather\n✿ARGS✿: {json.dumps(ARGUMENTS)}\n✿RESULT✿: {{"rain": 1}}',
+    json.dumps({"functionCall": {"name": "get_weather", "args": ARGUMENTS}}),
+    json.dumps({"parts": [{"functionCall": {"name": "get_weather", "args": ARGUMENTS}}]}),
     f"get_weather\n{json.dumps(ARGUMENTS)}", f"\nget_weather \n {json.dumps(ARGUMENTS)}\nDone.",
-    f"get_weather\n{JSON}",
+    f"get_weather\n{JSON}", f">>>get_weather\n{json.dumps(ARGUMENTS)}",
+    "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_weather:0"
+    f"<|tool_call_argument_begin|>{json.dumps(ARGUMENTS)}<|tool_call_end|>",
+    "<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>"
+    f"{json.dumps(ARGUMENTS)}<|call|>",
+    f'[{{"get_weather": {json.dumps(ARGUMENTS)}}}]',
+    json.dumps([{"get_weather": json.dumps(ARGUMENTS)}]),
+    *(f'{{"{name}": "get_weather", "{key}": {json.dumps(ARGUMENTS)}}}' for name, key in (
+        ("tool", "arguments"), ("tool", "tool_input"), ("function", "parameters"),
+        ("function_name", "args"), ("name", "kwargs"), ("name", "args"))),
+    # an example in a sentence is none where a call stands on a line of its own
+    f'Say {{"name": "finish", "arguments": {{}}}} to end. Now:\n{JSON}',
+    f"I call {JSON} now.\nObservation: rain\n{CALL.replace('2', '3')}",
 ])
 def test_one_call_in_the_form_of_each_model(text):
     is_read(text)
@@ -255,7 +270,7 @@ def test_the_reader_of_json_calls_agrees_with_python_s_json(value):
     ("<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value></tool_call>",
      "<arg_key>"),
     ("<tool_call>get_weather city=Oslo</tool_call>", "<tool_call>"),
-    ('>>>get_weather\n{"city": "Oslo"}', ">>>"), ("<think><call></think>I cannot.", ""),
+    ('>>>get_weather\n{city: Oslo', ">>>"), ("<think><call></think>I cannot.", ""),
     ('{"city": "Oslo"}', "a JSON object"), ("I <b>cannot</b> do that (yet).", ""), ("", ""),
     ("I would call get_weather(city=", "a broken or unfinished call")])
 def test_the_mark_of_a_form_that_is_not_read(text, mark):
@@ -284,3 +299,14 @@ def test_predictions_that_users_reported(name, right):
     texts = read_predictions(folder / "predictions.jsonl", len(tasks))
     scores = [score(judge(task, text).call, task) for task, text in zip(tasks, texts, strict=True)]
     assert [sum(each) for each in zip(*scores, strict=True)] == [right] * 3
+
+
+def test_keys_of_calls_in_data_are_no_calls():
+    """Only the name of an offered tool makes a call of keys that data may have."""
+    for text in ('{"tool": "hammer", "input": {"a": 1}}', '{"name": "Oslo", "args": {"a": 1}}',
+                 '[{"Oslo": {"days": 2}}]', 'Oslo\n{"days": 2}', '{"action": "stop", "input": {}}'):
+        assert plain(text) == [], text
+    own = tool("run", name="string", arguments="object")
+    assert plain('run\n{"name": "x", "arguments": {}}', (own,)) == [
+        ("run", {"name": "x", "arguments": {}})]
+    assert plain(f"finish\n{JSON}") == [("get_weather", ARGUMENTS)]

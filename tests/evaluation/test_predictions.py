@@ -52,6 +52,20 @@ def test_an_index_counts_for_a_text_under_result_too(tmp_path):
     assert read_predictions(path, 3) == ["text 0", "text 1", "text 2"]
 
 
+def test_calls_that_bfcl_keeps_as_a_list_are_read(tmp_path):
+    """Results of models that are asked through an API; they had been no text."""
+    path = tmp_path / "result.jsonl"
+    result = [{"get_weather": '{"city": "Oslo"}'}]
+    path.write_text(json.dumps({"id": "a_0", "result": result}))
+    [text] = read_predictions(path, 1, [["a_0"]])
+    tools = [{"name": "get_weather", "parameters": {"properties": {"city": {"type": "string"}}}}]
+    assert [(call.name, call.arguments) for call in read_calls(text, tools)] == [
+        ("get_weather", {"city": "Oslo"})]
+    path.write_text(json.dumps({"id": "a_0", "result": [5]}))
+    with pytest.raises(InputError, match="prediction is missing or not text"):
+        read_predictions(path, 1, [["a_0"]])
+
+
 @pytest.mark.parametrize("records, count, message", [
     ([(0, "a"), (2, "c")], 3, "2 predictions for 3 items; none for 1"),
     ([], 2, "0 predictions for 2 items; none for 0, 1"),

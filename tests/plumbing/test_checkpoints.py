@@ -238,7 +238,7 @@ def test_only_folders_of_the_run_s_own_are_counted_and_removed(copy, tmp_path, c
     assert len(os.listdir(tmp_path / "step-backup")) == 2
 
 
-@pytest.mark.parametrize("place", ["link", "file", "folder", "other run"])
+@pytest.mark.parametrize("place", ["link", "file", "folder", "folder as its file", "other run"])
 def test_what_stands_in_the_place_of_a_later_checkpoint_is_named_at_once(copy, tmp_path, place):
     later = tmp_path / "step-000009"
     if place == "link":
@@ -248,6 +248,8 @@ def test_what_stands_in_the_place_of_a_later_checkpoint_is_named_at_once(copy, t
     elif place == "folder":
         later.mkdir()
         (later / "my notes").touch()
+    elif place == "folder as its file":  # it ended the run at the next checkpoint
+        (later / "rank-0.safetensors").mkdir(parents=True)
     else:
         shutil.copytree(copy, later)
         reseal(later, step=9, run="other")

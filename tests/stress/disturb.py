@@ -70,7 +70,7 @@ def cut_power(flags, straight, rng, number):
     if not mount(disk, place):
         sys.exit("skipped: mounting is not allowed here")
     folder = place / "run"
-    step = rng.randint(2, 12)
+    step = rng.randint(2, 5)
     processes = start(sft, flags.out, folder)
     if number % 4 == 0:  # some have finished, seconds ago
         wait(processes)
@@ -145,7 +145,7 @@ def send(flags, straight, rng, number):
     shutil.rmtree(folder, ignore_errors=True)
     name = list(SENDERS)[number % len(SENDERS)]
     processes = start(sft, flags.out, folder, ranks=2)
-    step = rng.randint(1, 8)
+    step = rng.randint(1, 4)
     if not wait_for(lambda: step in steps_of(folder), processes):
         return f"{name}: ended before the signal"
     for signal_number, pause in SENDERS[name]:

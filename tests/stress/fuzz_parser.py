@@ -11,10 +11,13 @@ import json
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 
 from data.feedback import classify
+from data.tagged import calls_in, hidden_call, results_in, tools_in
 from data.tools import read_tools, write_call
 from evaluation.call_formats import find_calls, unread_mark
+from plumbing.files import InputError
 from plumbing.flags import Parser, cli
 from reward import ParseError, parse_call
 
@@ -32,6 +35,8 @@ PIECES = [
     "\r", "\0", "“", "”", "é", "😀", "\ud800", "#", ";", "**{}", "lambda x: x"]
 # Pieces of the forms of calls that models write, and of feedback.
 FORM_PIECES = [
+    "<tools>", "</tools>", "<tool_response>", "</tool_response>", "✿FUNCTION✿: ",
+    "✿ARGS✿: ", ">>>", "functions.", "<|message|>", '"args": ', '"tool": ',
     "<tool_call>", "</tool_call>", "<think>", "</think>", "[THINK]", "[/THINK]", "<plan>",
     "</plan>", "◁think▷", "<|begin_of_thought|>", "<|end_of_thought|>", "[TOOL_CALLS]", "[ARGS]",
     "[CALL_ID]", "<|python_tag|>", "<<function>>", "<functioncall>", "<function=",
@@ -46,14 +51,26 @@ FORM_PIECES = [
     '{"error": ', '"isError": true', '{"message": "not found"', '{"content": [{"type": "text"',
     "MCP error -32602: ", "Error: ", "<error>", "</error>", "endpoint '", "“", "”", "1", "null",
     "search\n{"]
+
+
+def read_chat_text(text):
+    """Read a text as a system message, a turn of a tool and one of the assistant, in a chat."""
+    with suppress(InputError):
+        tools_in(text, "here")
+    results_in(text)
+    calls_in(text, TOOLS)
+    hidden_call(text, TOOLS)
+
+
 READERS = {
     "strict": lambda text: parse_call(text, TOOLS, strict=True),
     "lenient": lambda text: parse_call(text, TOOLS),
     "all forms": lambda text: find_calls(text, TOOLS),
     "mark": lambda text: unread_mark(text, TOOLS),
     "feedback": lambda text: classify(text, "f", TOOLS),
+    "chat": read_chat_text,
 }
-READER_NAMES = ("strict", "lenient", "all forms", "all forms", "mark", "feedback")
+READER_NAMES = ("strict", "lenient", "all forms", "all forms", "mark", "feedback", "chat")
 # Pieces that, over and over, are deeply nested or could take a long time.
 DEEP = [
     "[", "(", "{", '{"a":', "-", "+", "f(", "f(a=", "[[", "(1,", "1**", "9**9**", "2*", "1+",

@@ -149,6 +149,11 @@ def _write_with_ids(folder, call):
     write(folder / "chat.json", [{
         "messages": [user, {"role": "assistant", "content": None, "tool_calls": calls}, *results],
         "tools": json.loads(system["content"])}] * 2)
+    call = f'<tool_call>{{"name": "get_news", "arguments": {arguments}}}</tool_call>'
+    said = (("system", f"<tools>{system['content']}</tools>"), ("human", user["content"]),
+            ("gpt", call), ("tool", "<tool_response>[]</tool_response>"))
+    write(folder / "tagged.json", [
+        {"conversations": [{"from": speaker, "value": text} for speaker, text in said]}] * 2)
     write(folder / "by_id.jsonl", _lines(
         {"id": f"{category}_{i}", "result": call} for category in CATEGORIES[::-1]
         for i in range(2)))
@@ -425,6 +430,7 @@ CONVERSATION = [("conversations",), (*TURN, "role"), (*TURN, "content"),
 RAW_CALL = ("conversations", -1, "content", CALL, "answer")
 MESSAGES = [("conversations",), (*TURN, "from"), (*TURN, "value"), ("scenario",)]
 CHAT = [*SFT[:3], "--data", "chat.json", *SFT[5:]]
+TAGGED = [*SFT[:3], "--data", "tagged.json", *SFT[5:]]
 PARALLEL = [*SFT[:3], "--data", "parallel.json", *SFT[5:]]
 BY_ID = [*EVALUATE, "--bench", "bfcl", "--predictions", "by_id.jsonl"]
 TRANSCRIPTS = ["evaluate.py", "--bench", "transcripts", "--predictions", "raw.json"]
@@ -465,7 +471,10 @@ FORMATS = {
         ("messages",), ("messages", ANY, "role"), ("messages", 0, "content"),
         ("messages", 2, "content"), ("messages", 1, "tool_calls", ANY, "function", "name"),
         ("messages", 1, "tool_calls", ANY, "function"), ("tools", ANY, "function", "name")],
-        command) for command in (CHAT, [*PPO, "--data", "chat.json"])],
+        command) for command in (CHAT, [*PPO, "--data", "chat.json"])]
+    + [("tagged.json", [("conversations",), ("conversations", ANY, "from"),
+                        ("conversations", ANY, "value")], command)
+       for command in (TAGGED, [*PPO, "--data", "tagged.json"])],
     "transcripts": [("raw.json", CONVERSATION, TRANSCRIPTS)],
     "queries, library": [
         ("queries.json", [("query",), ("path",)], LIBRARY),
@@ -1123,6 +1132,7 @@ def main():
     """The command line; see the top of this file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="run this case alone, and print all it says")
     parser.add_argument("--processes", type=int, default=6,
@@ -1136,8 +1146,10 @@ def main():
     here = folder / "case"
     valid.mkdir()
     fixtures(valid)
-    numbers = range(flags.count) if flags.only is None else [flags.only]
-    if flags.only is None:
+    numbers = range(flags.first, flags.first + flags.count)
+    if flags.only is not None:
+        numbers = [flags.only]
+    elif not flags.first:
         check_valid(valid, here)
     repeated = random.Random(flags.seed).sample(numbers, min(flags.processes, len(numbers)))
     table = {kind: Counter() for kind in KINDS}

@@ -10,6 +10,9 @@ weights and metrics must be those of an undisturbed run, bit for bit. The runs w
 after every step. --processes 2 kills runs of two processes, as torchrun would start them: one is
 killed, and the other one after it. --calls and --fails need a C compiler: tests/stress/shim.c is
 preloaded. tests/stress/disturb.py has power cuts, two runs at once, and signals.
+
+A run is a forked child, which spares the seconds of importing torch; --fresh N of those that are
+disturbed are processes of their own, so that forking hides nothing.
 """
 
 import argparse
@@ -38,8 +41,8 @@ from tests.conftest import CONFIG, ITEMS
 
 COMMON = ["--dtype", "fp32", "--device", "cpu", "--save-every", "1"]
 FLAGS = {sft: ["--epochs", "2"],
-         ppo: ["--num-prompts", "16", "--batch-size", "2", "--epochs", "1",
-               "--max-new-tokens", "8", "--show-every", "0"]}
+         ppo: ["--num-prompts", "10", "--batch-size", "2", "--epochs", "1",
+               "--max-new-tokens", "4", "--show-every", "0"]}
 SHIM = Path(__file__).with_name("shim.c")
 BEFORE, WITHIN, AFTER = -1, -2, -3  # what shim.c does at a call; or an errno
 ERRORS = (errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EACCES)
@@ -50,11 +53,62 @@ ERRORS = (errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EACCES)
 def prepare(out):
     """Write a small random model with its tokenizer, and data."""
     (out / "model").mkdir(parents=True)
-    (out / "data.json").write_text(json.dumps(ITEMS * 4))
+    (out / "data.json").write_text(json.dumps(ITEMS * 2))
     (out / "model/config.json").write_text(json.dumps(CONFIG))
     texts = [json.dumps(ITEMS, ensure_ascii=False), "Function: Args: System User Assistant Output"]
     tokenizer.train(texts * 3, out / "model/tokenizer.model", vocab_size=CONFIG["vocab_size"])
     model.save(model.initialise(model.read_config(out / "model/config.json")), out / "model")
+    model.load(out / "model")  # imports seconds' worth, once for all children
+
+
+def command_of(script, out, folder):
+    """The command line of a run."""
+    return [script.__file__, "--model", str(out / "model"),
+            "--data", str(out / "data.json"), "--eval-data", str(out / "data.json"),
+            "--out", str(folder), *COMMON, *FLAGS[script]]
+
+
+def rank_variables(ranks):
+    """For each process of a run the environment variables that torchrun would set."""
+    if ranks == 1:
+        return [{}]
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    return [{"RANK": str(rank), "WORLD_SIZE": str(ranks), "MASTER_ADDR": "localhost",
+             "MASTER_PORT": str(port)} for rank in range(ranks)]
+
+
+class Fresh:
+    """A process of its own that runs the command, with the methods of multiprocessing.Process."""
+
+    def __init__(self, command, said, variables):
+        with open(said, "wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, *command], stdout=file, stderr=file,
+                env={**os.environ, "OMP_NUM_THREADS": "1", **variables})
+        self.pid = self.process.pid
+
+    def is_alive(self):
+        return self.process.poll() is None
+
+    @property
+    def exitcode(self):
+        return self.process.poll()
+
+    def kill(self):
+        self.process.kill()
+
+
+def start_fresh(script, out, folder, ranks=1, shim=None):
+    """The processes of the command, as a user starts them; what `start` takes."""
+    processes = []
+    for rank, variables in enumerate(rank_variables(ranks)):
+        if shim and rank == ranks - 1:
+            call, act = shim
+            variables |= {"SHIM_FOLDER": str(folder), "SHIM_AT": str(call), "SHIM_ACT": str(act)}
+        processes.append(Fresh(command_of(script, out, folder), out / f"said.{rank}", variables))
+    return processes
 
 
 def start(script, out, folder, ranks=1, shim=None):
@@ -62,17 +116,11 @@ def start(script, out, folder, ranks=1, shim=None):
 
     shim: (call, what is done at it) for the last of the processes; see shim.c.
     """
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    environments = rank_variables(ranks)
 
     def child(rank):
-        if ranks > 1:
-            os.environ.update(RANK=str(rank), WORLD_SIZE=str(ranks),
-                              MASTER_ADDR="localhost", MASTER_PORT=str(port))
-        sys.argv = [script.__file__, "--model", str(out / "model"),
-                    "--data", str(out / "data.json"), "--eval-data", str(out / "data.json"),
-                    "--out", str(folder), *COMMON, *FLAGS[script]]
+        os.environ.update(environments[rank])
+        sys.argv = command_of(script, out, folder)
         said = os.open(out / f"said.{rank}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(said, 1)
         os.dup2(said, 2)
@@ -132,15 +180,21 @@ def result(folder):
 class Disturber:
     """Runs a command again and again, and disturbs it, until it has ended by itself."""
 
-    def __init__(self, out, ranks, times, rng):
+    def __init__(self, out, ranks, times, fresh, rng):
         self.out = out
         self.ranks = ranks
         self.left = times
+        self.fresh = fresh / times  # the share of the runs that are no forks
         self.rng = rng
         self.seconds = {}  # script -> what an undisturbed run takes
         self.calls = {}    # script -> calls that change files, in an undisturbed run
         self.done = 0
         self.writing = 0   # kills while a file was being written
+
+    def start(self, script, folder, shim=None):
+        """The processes of a run that is to be disturbed."""
+        begin = start_fresh if self.rng.random() < self.fresh else start
+        return begin(script, self.out, folder, self.ranks, shim)
 
     def straight(self, script, shim):
         """Run the command once, undisturbed -> what it wrote."""
@@ -172,7 +226,7 @@ class Disturber:
     def kill(self, script, folder):
         """Kill it at a random moment, half of the time in the middle of the next write."""
         began = time.time()
-        processes = start(script, self.out, folder, self.ranks)
+        processes = self.start(script, folder)
         wait(processes, self.rng.uniform(0, 1.1) * self.seconds[script])
         if self.rng.random() < 0.5:
             while processes[0].is_alive() and not is_writing(folder, began):
@@ -188,17 +242,17 @@ class Disturber:
     def kill_at_call(self, script, folder):
         """Kill it before, within or after one of the next calls that change files."""
         began = time.time()
-        call = self.rng.randint(1, self.calls[script] // 3)
+        call = self.rng.randint(1, self.calls[script] // self.rng.choice((1, 3)))
         what = self.rng.choice((BEFORE, WITHIN, AFTER))
-        statuses = wait(start(script, self.out, folder, self.ranks, (call, what)))
+        statuses = wait(self.start(script, folder, (call, what)))
         if any(statuses):
             self._count(folder, began)
 
     def fail_a_call(self, script, folder):
         """Let one of the next calls that change files fail: it must end in one line."""
-        call = self.rng.randint(1, self.calls[script] // 3)
+        call = self.rng.randint(1, self.calls[script] // self.rng.choice((1, 3)))
         number = self.rng.choice(ERRORS)
-        statuses = wait(start(script, self.out, folder, self.ranks, (call, number)))
+        statuses = wait(self.start(script, folder, (call, number)))
         said = (self.out / f"said.{self.ranks - 1}").read_text(errors="replace")
         if "Traceback" in said:
             print(f"a traceback at call {call}, {os.strerror(number)}:\n{said[-1500:]}", flush=True)
@@ -210,7 +264,7 @@ def disturb_runs(flags):
     """Print how many runs were disturbed, and how many of them ended differently."""
     rng = random.Random(flags.seed)
     times = flags.kills or flags.calls or flags.fails
-    disturber = Disturber(flags.out, flags.processes, times, rng)
+    disturber = Disturber(flags.out, flags.processes, times, flags.fresh, rng)
     disturb = disturber.kill
     if flags.calls:
         disturb = disturber.kill_at_call
@@ -282,6 +336,8 @@ def main():
     parser.add_argument("--fails", type=int, default=0)
     parser.add_argument("--flips", action="store_true")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--fresh", type=int, default=0,
+                        help="how many of the disturbed runs, about, are no forks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="an empty or absent folder")
     flags = parser.parse_args()

@@ -48,6 +48,14 @@ def test_a_process_of_its_own_says_the_same(valid, tmp_path):
     assert forked == own == (2, "", "error: raw.json: the key 'id' comes twice in an object\n")
 
 
+def test_weights_that_are_none_are_named_before_the_progress_bar(valid, tmp_path):
+    """The bar of evaluate.py stood before the line that said so."""
+    shutil.copytree(valid, tmp_path / "case")
+    (tmp_path / "case/m/model.safetensors").write_bytes(b"weights")
+    status, _, err = hostile.in_child([*hostile.EVALUATE, "--model", "m"], tmp_path / "case")
+    assert status == 2 and err.count("\n") == 1 and err.startswith("error: m/model.safetensors:")
+
+
 @pytest.mark.parametrize("text, message", [
     ('{"a": 1, "b": {"c": 1, "c": 2}}', "where: the key 'c' comes twice"),
     ("[1e999]", "where: 1e999 is too large"), ("[-Infinity]", "where: -Infinity is not JSON"),

@@ -1,0 +1,240 @@
+r"""Calls, results and tools that stand in the texts of a chat, as a model's template wrote them.
+
+    Hermes, Qwen     system: <tools>[schema]</tools>
+                     assistant: <tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>
+                     tool: <tool_response>...</tool_response>
+    Glaive, Mistral, Llama 3.1    <functioncall> {...}, [TOOL_CALLS] [{...}], <|python_tag|>{...}
+    Llama 3.2, ToolACE, ours      [f(a=1), g(b=2)], which is the whole text; system: ... [schema]
+    a call in JSON                {"name": "f", "arguments": {"a": 1}}, which is the whole text
+
+A value is decoded from where it begins, as JSON or a Python literal, so that a tag inside it is
+part of it. What is written in another way is not read; `hidden_call` names it.
+"""
+
+import re
+
+from data.calls import OPEN, ParseError, Source, any_name, is_bare_word, parse_call
+from data.parameters import JSON_SCHEMAS
+from plumbing.files import InputError, parse_json
+
+# The mark of a call, and what may end it besides the end of the text.
+CALL_MARKS = {"<tool_call>": r"</tool_call>", "<functioncall>": r"</functioncall>|<\|endoftext\|>",
+              "[TOOL_CALLS]": r"</s>", "<|python_tag|>": r"<\|e(om|ot)_id\|>"}
+OTHER_MARKS = ("<function=", "<tool_code>", "```tool_code", "Action Input:", "<｜tool▁call",
+               "<|tool_call", "<invoke ", "<function_call", "<arg_key>", "<|channel|>", "[ARGS]",
+               "✿FUNCTION✿", "functools[", "<tool_response>")
+SCHEMA = re.compile(r"\[\s*+\{\s*+[\"']|^\{\s*+[\"']", re.MULTILINE)
+# Lines of a system message that tell in which form calls are to be written: not in ours.
+ABOUT_FORM = re.compile(r"</?tool|function signatures|json (object|schema)|pydantic", re.IGNORECASE)
+LIST_OPENS = re.compile(r"^[^\S\n]*\[", re.MULTILINE)
+THOUGHT_END = "</think>"
+BETWEEN = re.compile(r"[\s,]*")
+FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
+NAMES_AND_ARGUMENTS = ("arguments", "parameters")
+
+
+# -------------------------------------------------------------------------------------------- tools
+
+def tools_in(text, where):
+    """(the schemas that a system message holds, the text without them); (None, text) without any.
+
+    Raises InputError that starts with `where` for <tools> that cannot be read.
+    """
+    tagged, rest = _elements(text, "tools")
+    tagged = [inner for inner in tagged if inner.strip()]
+    if tagged:
+        try:
+            schemas = []
+            for inner in tagged:
+                schemas += _values(inner)
+        except ParseError as error:
+            raise InputError(f"{where}: <tools> of the system message: {error}") from None
+        _, rest = _elements(rest, "tool_call")
+        lines = [line for line in rest.split("\n") if not ABOUT_FORM.search(line)]
+        return schemas, "\n".join(lines).strip()
+    try:
+        source = Source(text)
+    except ParseError:  # too long
+        return None, text
+    for found in SCHEMA.finditer(text):
+        if source.left < 0:  # nothing but beginnings
+            break
+        try:
+            schemas, end = _values_at(source, found.start())
+        except ParseError:
+            continue
+        if schemas and all(map(_is_schema, schemas)):
+            return schemas, (text[:found.start()] + text[end:]).strip()
+    return None, text
+
+
+def _is_schema(value):
+    """Whether a value describes a tool: a name beside parameters, and not a thing with a name."""
+    function = value.get("function", value) if isinstance(value, dict) else None
+    return (isinstance(function, dict) and isinstance(function.get("name"), str)
+            and any(isinstance(function.get(key), dict) for key in JSON_SCHEMAS))
+
+
+def _elements(text, name):
+    """(what stands inside the elements of a name, the text with <name> in place of each)."""
+    begin = f"<{name}>"
+    end = f"</{name}>"
+    inside = []
+    outside = []
+    pos = 0
+    start = text.find(begin)
+    while start >= 0 and (stop := text.find(end, start)) >= 0:
+        inside.append(text[start + len(begin):stop])
+        outside.append(text[pos:start])
+        pos = stop + len(end)
+        start = text.find(begin, pos)
+    return inside, begin.join([*outside, text[pos:]])
+
+
+def _values(text):
+    """The values that a whole text is, one after the other or in a list. Raises ParseError."""
+    try:
+        value = parse_json(text, "")  # fast; what it refuses may be a Python literal, or several
+        return value if isinstance(value, list) else [value]
+    except InputError:
+        source = Source(text)
+    values, end = _values_at(source, re.match(r"\s*", text).end())
+    if end < len(text):
+        raise ParseError(f"text after the value at character {end}")
+    return values
+
+
+def _values_at(source, start):
+    """(values one after the other, or those of one list; the place after them and white space)."""
+    values = []
+    end = start
+    while source.text.startswith(("{", "["), end):
+        try:
+            value, end = source.value_at(end)
+        except ParseError:
+            if not values:
+                raise
+            break
+        values += value if isinstance(value, list) else [value]
+        end = BETWEEN.match(source.text, end).end()
+    return values, end
+
+
+# ------------------------------------------------------------------------------------------ results
+
+def results_in(text):
+    """The texts inside <tool_response>, if a text holds nothing else; None for another."""
+    inside, outside = _elements(text, "tool_response")
+    if outside.replace("<tool_response>", "").strip():
+        return None
+    return [inner.strip() for inner in inside]
+
+
+# -------------------------------------------------------------------------------------------- calls
+
+def calls_in(text, tools):
+    """(the text beside calls, the calls as {"name", "arguments"}); (text, []) for a text alone.
+
+    tools: the Tools that are offered. Raises ParseError for a call that cannot be read.
+    """
+    thought, closing, answer = text.rpartition(THOUGHT_END)
+    start = len(thought + closing)
+    marks = [(place, mark) for mark in CALL_MARKS if (place := text.find(mark, start)) >= 0]
+    if marks:
+        return _marked_calls(text, min(marks)[1], start)
+    whole = FENCED.fullmatch(answer.strip())
+    whole = whole[1].strip() if whole else answer.strip()
+    calls = _json_calls(whole, tools) or _listed_calls(whole, tools)
+    return (thought + closing, calls) if calls else (text, [])
+
+
+def _marked_calls(text, mark, start):
+    """The calls behind a mark that may come several times, and the text before and between."""
+    source = Source(text)
+    ends = re.compile(rf"\s*({CALL_MARKS[mark]})?", re.DOTALL)
+    beside = [text[:start]]
+    calls = []
+    pos = start
+    while (found := text.find(mark, pos)) >= 0:
+        beside.append(text[pos:found])
+        inside = found + len(mark)
+        values, end = _values_at(source, BETWEEN.match(text, inside).end())
+        closing = ends.match(text, end)
+        if not values or not all(map(_is_call, values)):
+            raise ParseError(f"no JSON object with name and arguments after {mark}")
+        if not closing[1] and closing.end() < len(text):
+            raise ParseError(f"{mark} is not closed")
+        calls += values
+        pos = closing.end()
+    beside.append(text[pos:])
+    return "\n".join(part.strip() for part in beside if part.strip()), calls
+
+
+def _is_call(value):
+    function = value.get("function", value) if isinstance(value, dict) else None
+    return (isinstance(function, dict) and isinstance(function.get("name"), str)
+            and any(key in function for key in NAMES_AND_ARGUMENTS))
+
+
+def _json_calls(text, tools):
+    """The calls that a whole text is in JSON; [] for another text.
+
+    Raises ParseError where one calls a tool that is not offered: it may be a call or data.
+    """
+    if not text.startswith(("{", "[")):
+        return []
+    try:
+        values = _values(text)
+    except ParseError:
+        return []
+    offered = {tool.name for tool in tools}
+    if not values or not all(map(_is_call, values)):
+        return []
+    for value in values:
+        name = value.get("function", value)["name"].strip()
+        if name not in offered:
+            raise ParseError(f"{name[:60]} is not offered")
+    return values
+
+
+def _listed_calls(text, tools):
+    """The calls that a whole text is in Python's form, bare or in a list; [] for another text."""
+    if not text.endswith((")", "]")):
+        return []
+    try:
+        source = Source(text, tools, strict=True)
+    except ParseError:  # too long
+        return []
+    pattern = re.compile(rf"[\s,]*({any_name(source.offered)}){OPEN}")
+    calls = []
+    pos = int(text.startswith("["))
+    closing = "]" * pos
+    while found := pattern.match(text, pos):
+        try:
+            call, pos = source.call_at(found[1], found.start(1), found.end())
+        except ParseError:
+            return []
+        if call.name not in source.offered:
+            return []
+        calls.append({"name": call.name, "arguments": call.arguments})
+    return calls if text[pos:].strip() == closing else []
+
+
+def hidden_call(text, tools):
+    """The mark or name with which a call begins in a text whose calls were not read; or ""."""
+    text = text.rpartition(THOUGHT_END)[2]
+    for mark in (*CALL_MARKS, *OTHER_MARKS):
+        if mark in text:
+            return mark
+    names = {tool.name for tool in tools}
+    first, _, rest = text.strip().partition("\n")
+    if first.strip() in names and rest.lstrip().startswith("{"):
+        return first.strip()
+    if not any(name in text for name in names):
+        return ""
+    try:
+        call = parse_call(LIST_OPENS.sub("", text), tools)
+    except ParseError:
+        return ""
+    is_prose = any(map(is_bare_word, call.arguments.values()))
+    return f"{call.name}(" if call.name in names and not is_prose else ""
