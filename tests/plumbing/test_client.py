@@ -144,7 +144,8 @@ def test_an_error_in_a_thread_ends_all_of_them():
         return ["x"]
 
     with pytest.raises(InputError, match="wrong key"):
-        answer_all(respond, [[i] for i in range(50)], "", {}, lambda value: True, "test", 4)
+        answer_all(respond, [[i] for i in range(50)], "", {}, lambda value: True, "test",
+                   workers=4)
     gate.set()
     assert len(started) <= 5
 
