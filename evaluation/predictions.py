@@ -236,13 +236,13 @@ def tree_hash(folder):
 
 def _is_answer(value):
     """Whether it is a reply, [text, ended], or the turns of a dialogue, [[role, text], ...]."""
-    if not isinstance(value, (list, tuple)):  # a tuple is one that no file has held yet
+    if not isinstance(value, list):
         return False
     return _has_types(value, (str, bool)) or (bool(value) and all(map(_is_turn, value)))
 
 
 def _is_turn(value):
-    return isinstance(value, (list, tuple)) and _has_types(value, (str, str))
+    return isinstance(value, list) and _has_types(value, (str, str))
 
 
 def _has_types(values, types):
