@@ -71,11 +71,18 @@ class Flags:
     beta: float = flag(0.1, "of DPO: how much a margin counts", group="method", least=0)
     alpha: float = flag(
         0.2, "weight of the chosen call's mean NLL", group="method", least=0)
+    lora_rank: int = flag(
+        0, "train adapters of this rank; the model's own weights are frozen (0: train them all)",
+        group="method", least=0)
+    lora_alpha: float = flag(
+        0.0, "alpha of LoRA, whose adapters count alpha / rank (0: twice the rank)",
+        group="method", least=0, needs="lora_rank")
 
     epochs: int = flag(1, "passes over the pairs", group="optimisation", least=1)
     batch_size: int = flag(
         16, "pairs in a step, of all processes together", group="optimisation", least=1)
-    lr: float = flag(5e-7, "peak learning rate", group="optimisation", least=0)
+    lr: float = flag(
+        5e-7, "peak learning rate; with --lora-rank 0.00002", group="optimisation", least=0)
     warmup_ratio: float = flag(
         0.1, "share of steps with rising learning rate", group="optimisation", least=0, most=1)
     weight_decay: float = flag(0.0, "of matrices", group="optimisation", least=0)
@@ -86,7 +93,8 @@ class Flags:
         8, "pairs in one forward pass; bounds memory, changes no result",
         group="hardware", least=1, on_resume="bits")
     dtype: str = flag(
-        "fp32", "of the computation; weights are fp32", group="hardware", choices=("bf16", "fp32"))
+        "fp32", "of the computation, and of frozen weights; trained weights are fp32",
+        group="hardware", choices=("bf16", "fp32"))
     checkpoint_activations: bool = flag(
         False, "recompute them in the backward pass: less memory",
         group="hardware", on_resume="bits")
@@ -111,8 +119,11 @@ PRESETS = {
     # model of this size pays for with other calls; at 1 it is settled at two or three. More pairs
     # spoil calls of tools that training shows.
     "tiny": Flags(num_pairs=400, lr=5e-5, beta=1.0, alpha=5.0),
-    "codellama-7b": Flags(micro_batch=2, dtype="bf16", checkpoint_activations=True),
+    # prompts of 7,680 tokens, as in preferences.py, and two calls of 512
+    "codellama-7b": Flags(
+        max_length=8704, micro_batch=2, dtype="bf16", checkpoint_activations=True),
 }
+BESIDE = {"lora_rank": {"lr": 2e-5}}
 
 
 class Pair(NamedTuple):
@@ -331,11 +342,12 @@ def warn(metrics, notes):
 # ----------------------------------------------------------------------------------------- the loop
 
 def load_model(flags, device):
-    """Tokenizer and Transformer to train, with fp32 master weights. Raises InputError."""
+    """Tokenizer and Transformer; what is trained of it is in fp32. Raises InputError."""
     dtype = model.DTYPES[flags.dtype]
     tokenizer = Tokenizer(flags.tokenizer or flags.model)
     transformer = model.load(
-        flags.model, torch.float32, device, shard=partial(shard, device=device, dtype=dtype))
+        flags.model, model.stored_dtype(flags), device,
+        shard=partial(shard, device=device, dtype=dtype), lora=model.lora_of(flags))
     tokenizer.must_fit(transformer.config)
     transformer.compute_dtype = dtype
     transformer.checkpoint_activations = flags.checkpoint_activations
@@ -344,7 +356,8 @@ def load_model(flags, device):
 
 def read_flags():
     """The command line -> Flags, with files in place of the folders that hold them."""
-    flags = parse_flags(PRESETS, "TTPA: preference training (DPO) on pairs of calls.")
+    flags = parse_flags(
+        PRESETS, "TTPA: preference training (DPO) on pairs of calls.", beside=BESIDE)
     files = {}
     for name in ("data", "eval_data"):
         path = getattr(flags, name)
@@ -415,4 +428,4 @@ def main():
 
 
 if __name__ == "__main__":
-    cli(main)
+    cli(main, lower="--micro-batch or --max-length, or give --checkpoint-activations")

@@ -3,10 +3,11 @@
     python model.py --init CONFIG.json DIR      # a random checkpoint of that architecture
 
 Read top to bottom: Config, RMSNorm, rotary, Branches, Cache, Attention, MLP, Block, Transformer,
-generate, load, save. Parameter names and the half-split rotary layout are those of HuggingFace
-checkpoints, so nothing is permuted.
+LoRA, generate, load, save. Parameter names and the half-split rotary layout are those of
+HuggingFace checkpoints, so nothing is permuted.
 
-B batch, T time, S cache slots, D width, H query heads, G key/value heads, V vocabulary.
+B batch, T time, S cache slots, D width, H query heads, G key/value heads, V vocabulary, R rank of
+an adapter.
 """
 
 import os
@@ -34,10 +35,12 @@ from plumbing.files import (
     make_folder,
     read_bytes,
     read_object,
+    refuse_full,
     replacing,
     write_json,
 )
 from plumbing.flags import Parser, cli
+from plumbing.memory import check_rank
 from plumbing.optimizer import NotFinite
 from plumbing.parallel import all_rows, barrier, is_writer, whole
 
@@ -159,13 +162,20 @@ def warn_of_length(lengths, config, what, path):
 # ------------------------------------------------------------------------------------------- layers
 
 class Linear(nn.Linear):
-    """No bias; computes in its input's dtype, so that fp32 master weights serve a bf16 forward."""
+    """h = W x; with an adapter h = W x + (alpha / R) B A x, see `adapt`.
+
+    No bias; computes in its input's dtype, so that fp32 master weights serve a bf16 forward.
+    """
 
     def __init__(self, n_in, n_out):
         super().__init__(n_in, n_out, bias=False)
+        self.adapter = None
 
     def forward(self, x):
-        return F.linear(x, self.weight.to(x.dtype))
+        h = F.linear(x, self.weight.to(x.dtype))
+        if self.adapter is None:
+            return h
+        return h + self.adapter(x)
 
 
 class RMSNorm(nn.Module):
@@ -474,6 +484,118 @@ def initialise(config, seed=0):
     return transformer
 
 
+# --------------------------------------------------------------------------------------------- LoRA
+#
+# Low-rank adaptation (Hu et al., arXiv 2106.09685, equation 3): in every linear layer of the blocks
+# h = W x + (alpha / R) B A x. W is frozen; A (R, n_in) and B (n_out, R) are trained. B starts at
+# zero, so the first forward is that of the base, bit for bit. What is frozen needs neither
+# gradients nor moments, and several models can stand on it: `on_trunk_of`.
+
+class LoRA(NamedTuple):
+    """What is asked of the adapters."""
+    rank: int
+    alpha: float
+    seed: int  # of A
+
+
+def lora_of(flags):
+    """The LoRA that --lora-rank and --lora-alpha ask for, or None."""
+    if not flags.lora_rank:
+        return None
+    return LoRA(flags.lora_rank, flags.lora_alpha or 2.0 * flags.lora_rank, flags.seed)
+
+
+def stored_dtype(flags):
+    """The dtype in which a model is held: --dtype where it is frozen, fp32 where it is trained."""
+    return DTYPES[flags.dtype] if flags.lora_rank else torch.float32
+
+
+class Adapter(nn.Module):
+    """(alpha / R) B A x, which a Linear adds to W x."""
+
+    def __init__(self, n_in, n_out, lora):
+        super().__init__()
+        self.A = nn.Parameter(torch.empty(lora.rank, n_in))
+        self.B = nn.Parameter(torch.empty(n_out, lora.rank))
+        self.scale = lora.alpha / lora.rank
+
+    def forward(self, x):
+        low = F.linear(x, self.A.to(x.dtype))  # (B, T, R)
+        return F.linear(low, self.B.to(x.dtype)) * self.scale
+
+    def product(self):
+        """(alpha / R) B A, (n_out, n_in). Of shards all processes call it together."""
+        return (whole(self.B.detach()) @ whole(self.A.detach())).mul_(self.scale)
+
+
+def is_adapter(name):
+    """Whether a parameter of this name belongs to an adapter."""
+    return ".adapter." in name
+
+
+def adapt(transformer, lora):
+    """Freeze a Transformer on the meta device, and give every Linear of its blocks an Adapter.
+
+    Adapters are in fp32 at least; only they and a value head are trained. Raises InputError.
+    """
+    check_rank(transformer.config, lora.rank)
+    transformer.requires_grad_(False)
+    linears = [m for m in transformer.model.layers.modules() if isinstance(m, Linear)]
+    for linear in linears:
+        wide = torch.promote_types(linear.weight.dtype, torch.float32)
+        with torch.device("meta"):
+            linear.adapter = Adapter(linear.in_features, linear.out_features, lora).to(wide)
+    if transformer.value_head is not None:
+        transformer.value_head.requires_grad_(True)
+
+
+@torch.no_grad()
+def start_adapters(transformer, lora, own_rows):
+    """A: uniform up to 1 / sqrt(n_in), as in the authors' code; B: zero. own_rows: as in `load`."""
+    generator = torch.Generator().manual_seed(lora.seed)
+    for name, parameter in transformer.named_parameters():
+        mine, rows = own_rows(parameter)
+        if name.endswith(".adapter.A"):
+            bound = parameter.shape[1] ** -0.5
+            A = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
+            mine.copy_(A[rows])  # the same on any number of processes
+        elif name.endswith(".adapter.B"):
+            mine.zero_()
+
+
+def on_trunk_of(transformer, value_head=False, shard=None, lora=None):
+    """Another Transformer on the same frozen weights, with adapters of its own, or without any.
+
+    value_head: add one, zero. shard: as in `load`. All of it is frozen but what `adapt` trains.
+    """
+    like = transformer.model.embed_tokens.weight
+    other = _outline(transformer.config, like.dtype, value_head, lora)
+    own_rows = shard(other) if shard else all_rows
+    for name, parameter in list(other.named_parameters()):
+        is_own = is_adapter(name) or name.startswith("value_head")
+        if is_own:
+            tensor = torch.zeros_like(parameter, device=like.device)
+        else:
+            tensor = transformer.get_parameter(name).detach()
+        path, _, leaf = name.rpartition(".")
+        setattr(other.get_submodule(path), leaf, nn.Parameter(tensor, requires_grad=is_own))
+    if lora:
+        start_adapters(other, lora, own_rows)
+    return other
+
+
+def merged(transformer, name, dtype):
+    """The weight of this name, whole, in `dtype`; where it has an adapter, W + (alpha / R) B A.
+
+    They are added in fp32 at least, then cast. Of shards all processes call it together.
+    """
+    weight = transformer.get_parameter(name).detach()
+    layer = transformer.get_submodule(name.rpartition(".")[0])
+    if getattr(layer, "adapter", None) is None:
+        return whole(weight.to(dtype))
+    return layer.adapter.product().add_(whole(weight)).to(dtype)
+
+
 # --------------------------------------------------------------------------------------- generation
 
 class Answer(NamedTuple):
@@ -632,7 +754,7 @@ def gather(transformer):
     """A copy to decode with: whole weights in the compute dtype, and few products: see JOINED.
 
     All processes call it together; after it each decodes alone, for as long as its answers take.
-    Where no weight is spread or cast, the copy shares the transformer's memory.
+    Where no weight is spread, cast or adapted, the copy shares the transformer's memory.
     """
     if transformer.joined:
         return transformer
@@ -644,19 +766,20 @@ def gather(transformer):
         path, _, leaf = name.rpartition(".")
         above, _, last = path.rpartition(".")
         if last in JOINED:
-            parts = [transformer.get_parameter(f"{above}.{part}.{leaf}") for part in JOINED[last]]
-            tensor = _join(parts, dtype)
+            tensor = _join(transformer, [f"{above}.{part}.{leaf}" for part in JOINED[last]], dtype)
         else:
-            tensor = whole(transformer.get_parameter(name).detach().to(dtype))
+            tensor = merged(transformer, name, dtype)
         setattr(copy.get_submodule(path), leaf, nn.Parameter(tensor, requires_grad=False))
     return copy
 
 
-def _join(parts, dtype):
+def _join(transformer, names, dtype):
     """Matrices (n, D) one below the other, as one; if it can be, the parts become views of it."""
+    parts = [transformer.get_parameter(name) for name in names]
     first = parts[0]
-    if hasattr(first, "full_tensor") or first.dtype != dtype:
-        return torch.cat([whole(part.detach().to(dtype)) for part in parts])
+    is_adapted = transformer.get_submodule(names[0].rpartition(".")[0]).adapter is not None
+    if hasattr(first, "full_tensor") or first.dtype != dtype or is_adapted:
+        return torch.cat([merged(transformer, name, dtype) for name in names])
     heights = [len(part) for part in parts]
     if not _are_joined(parts):  # once: training goes on in the joined matrix
         joined = torch.cat([part.detach() for part in parts])
@@ -760,11 +883,12 @@ def _open_weights(file):
         raise InputError(f"{file}: damaged or cut off ({error})") from None
 
 
-def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None):
+def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None, lora=None):
     """HF-layout directory -> Transformer with parameters of `dtype`, read one tensor at a time.
 
     value_head: add one, read from the files where they have it, zero otherwise; fp32 at least.
     shard: spreads the parameters over processes, as `parallel.shard` does; each reads its own rows.
+    lora: freeze all that is read, and train adapters (`adapt`).
     Raises InputError naming missing or unexpected parameters, wrong shapes, and unreadable files.
     """
     config = read_config(Path(path, "config.json"))
@@ -772,10 +896,7 @@ def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None):
     layers = config.num_hidden_layers
     if layers > len(files):  # said before so many layers are made
         raise InputError(f"{path}: {layers} layers, but only {len(files)} tensors")
-    with torch.device("meta"):
-        transformer = Transformer(config, value_head).to(dtype)
-    if value_head:
-        transformer.value_head.to(torch.promote_types(dtype, torch.float32))
+    transformer = _outline(config, dtype, value_head, lora)
     shapes = {name: parameter.shape for name, parameter in transformer.named_parameters()}
     tied_head = None
     if config.tie_word_embeddings:
@@ -791,13 +912,27 @@ def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None):
             mine.zero_()  # a new value head: while values are 0, returns are advantages
         if tied_head and name == "model.embed_tokens.weight":
             _check_tied(tied_head, name, shapes[name], mine, rows)
+    if lora:
+        start_adapters(transformer, lora, own_rows)
+    return transformer
+
+
+def _outline(config, dtype, value_head, lora):
+    """A Transformer on the meta device: names, shapes and dtypes, and what is trained."""
+    with torch.device("meta"):
+        transformer = Transformer(config, value_head).to(dtype)
+    if value_head:
+        transformer.value_head.to(torch.promote_types(dtype, torch.float32))
+    if lora:
+        adapt(transformer, lora)
     return transformer
 
 
 def _check_names(path, shapes, files):
-    """Raises InputError unless the files hold every parameter but a value head, and no other."""
+    """Raises InputError unless the files hold every parameter that is not made here, and no other.
+    """
     missing = sorted(name for name in shapes.keys() - files.keys()
-                     if not name.startswith("value_head"))
+                     if not (name.startswith("value_head") or is_adapter(name)))
     unexpected = sorted(files.keys() - shapes.keys())
     if missing or unexpected:
         raise InputError(f"{path}: missing {_some(missing)}, unexpected {_some(unexpected)}")
@@ -847,23 +982,27 @@ def _read_rows(stored, shape, mine, rows):
 def save(transformer, path, dtype=None, shard_bytes=5 * 10**9):
     """Transformer -> HF-layout directory: config.json, and model.safetensors or shards with index.
 
-    dtype: of the stored weights, by default that of the parameters. Every file is written aside and
-    renamed, config.json last. Processes that share the model all call it: tensors are gathered one
-    at a time, and the first process writes a file as soon as it is full. Raises InputError for
-    numbers that are not finite, which no loader should get, and for what cannot be written.
+    dtype: of the stored weights, by default that of the parameters; adapters are `merged`. Every
+    file is written aside and renamed, config.json last. Processes that share the model all call it:
+    tensors are gathered one at a time, and the first process writes a file as soon as it is full.
+    Raises InputError for numbers that are not finite, which no loader should get, and for what
+    cannot be written.
     """
     path = Path(path)
     make_folder(path, "checkpoint")
-    parameters = dict(transformer.named_parameters())
+    parameters = {name: parameter for name, parameter in transformer.named_parameters()
+                  if not is_adapter(name)}
     dtypes = {name: dtype or parameter.dtype for name, parameter in parameters.items()}
     sizes = {name: parameter.numel() * dtypes[name].itemsize
              for name, parameter in parameters.items()}
     shards = _split(sizes, shard_bytes)
     writes = is_writer()
+    if writes:
+        refuse_full(path, sum(sizes.values()), "the model")
     for file, names in shards.items():
         tensors = {}
         for name in names:
-            tensor = whole(parameters[name].detach().to(dtypes[name]))  # every process takes part
+            tensor = merged(transformer, name, dtypes[name])  # every process takes part
             if not is_finite(tensor):
                 raise InputError(f"{path / file}: not written, since {name} holds numbers that "
                                  "are not finite")

@@ -116,7 +116,8 @@ PRESETS = {
     "tiny": Flags(
         num_prompts=600, max_new_tokens=96, max_gap=1.1, min_p=0.0, gold_unless_perfect=True,
         min_gap=0.1),
-    "codellama-7b": Flags(dtype="bf16", num_prompts=3895),  # [S], second hand: 3,895 instances
+    # [S], second hand: 3,895 instances
+    "codellama-7b": Flags(dtype="bf16", num_prompts=3895, max_prompt=7680),
 }
 
 
@@ -486,4 +487,4 @@ def _is_judged(value):
 
 
 if __name__ == "__main__":
-    cli(main)
+    cli(main, lower="--batch-size, --max-prompt or --max-new-tokens")

@@ -2,6 +2,8 @@
 
     python sft.py                                       # the embedded model and data, on a CPU
     python sft.py --model DIR --data raw_data.json      # CPU or one GPU, settings of a small model
+    python sft.py --preset codellama-7b --model CodeLlama-7b-hf --data raw_data.json \\
+        --lora-rank 16                                  # one GPU: adapters alone are trained
     torchrun --nproc_per_node 8 sft.py --preset codellama-7b --model CodeLlama-7b-hf \\
         --data raw_data.json                            # eight GPUs
 
@@ -72,12 +74,19 @@ class Flags:
     max_length: int = flag(
         4096, "tokens of a conversation; the oldest turns are dropped beyond (0: no limit)",
         group="method", least=0)
+    lora_rank: int = flag(
+        0, "train adapters of this rank; the model's own weights are frozen (0: train them all)",
+        group="method", least=0)
+    lora_alpha: float = flag(
+        0.0, "alpha of LoRA, whose adapters count alpha / rank (0: twice the rank)",
+        group="method", least=0, needs="lora_rank")
 
     epochs: int = flag(1, "passes over the data", group="optimisation", least=1)
     batch_size: int = flag(
         4, "trained calls in a step, at least, of all processes together",
         group="optimisation", least=1)
-    lr: float = flag(1e-6, "peak learning rate", group="optimisation", least=0)
+    lr: float = flag(
+        1e-6, "peak learning rate; with --lora-rank 0.0002", group="optimisation", least=0)
     warmup_ratio: float = flag(
         0.01, "share of steps with rising learning rate", group="optimisation", least=0, most=1)
     weight_decay: float = flag(0.01, "of matrices", group="optimisation", least=0)
@@ -88,7 +97,7 @@ class Flags:
         4096, "padded tokens in one forward pass; bounds memory, changes no result",
         group="hardware", least=1, on_resume="bits")
     dtype: str = flag(
-        "bf16", "of the computation; master weights are fp32",
+        "bf16", "of the computation, and of frozen weights; trained weights are fp32",
         group="hardware", choices=("bf16", "fp32"))
     checkpoint_activations: bool = flag(
         False, "recompute activations in the backward pass: less memory, 1/3 more time",
@@ -115,16 +124,18 @@ PRESETS = {
     # the paper's rate and single epoch; length and checkpointing as released
     "codellama-7b": Flags(max_length=8192, micro_tokens=8192, checkpoint_activations=True),
 }
+BESIDE = {"lora_rank": {"lr": 2e-4}}
 
 
 # ------------------------------------------------------------------------------------------ loading
 
 def load_model(flags, device):
-    """Tokenizer and Transformer to train, with fp32 master weights. Raises InputError."""
+    """Tokenizer and Transformer; what is trained of it is in fp32. Raises InputError."""
     dtype = model.DTYPES[flags.dtype]
     tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
     transformer = model.load(
-        flags.model, torch.float32, device, shard=partial(shard, device=device, dtype=dtype))
+        flags.model, model.stored_dtype(flags), device,
+        shard=partial(shard, device=device, dtype=dtype), lora=model.lora_of(flags))
     tokenizer.must_fit(transformer.config)
     transformer.compute_dtype = dtype
     transformer.checkpoint_activations = flags.checkpoint_activations
@@ -233,7 +244,8 @@ def evaluate(transformer, examples, flags, device):
 
 def main():
     """The command line; see the top of this file."""
-    flags = parse_flags(PRESETS, "Stage 1: supervised fine-tuning with MAE and PKT.")
+    flags = parse_flags(
+        PRESETS, "Stage 1: supervised fine-tuning with MAE and PKT.", beside=BESIDE)
     if flags.plan:
         config = model.read_config(Path(flags.model, "config.json"))
         print(*memory.report(memory.plan_sft, config, flags), sep="\n")
@@ -268,4 +280,4 @@ def main():
 
 
 if __name__ == "__main__":
-    cli(main)
+    cli(main, lower="--micro-tokens or --max-length, or give --checkpoint-activations")

@@ -4,6 +4,9 @@
     benchmarks/          the one list of benchmarks, a file each
     download.py          fetches their files
     predictions.py       what a model answers, from the model or from a file
+    templates.py         the prompts of the models that the paper compares
+    openai_format.py     requests and answers in OpenAI's format
+    serving.py           what a model on a server answers
     call_formats.py      the calls in what a model wrote
     scores.py            TS, PI, CF and named errors of a call
     report.py            tables and files of these scores

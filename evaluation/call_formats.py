@@ -4,11 +4,12 @@ r"""The calls in what a model wrote, in every format in which models write calls
                                                print(search(query="x"))
     json       {"name": "search", "arguments": {"query": "x"}}     several; in a list; in tags or
                                                behind a mark; in {"tool_calls": [...]}
-               or after the name of an offered tool: search, a line break, {"query": "x"}
+               or after functions.search and >>>search
     react      Thought: ...  Action: search  Action Input: {"query": "x"}; Qwen-Agent's ✿FUNCTION✿
     xml        <function=search><parameter=query>x</parameter></function>
     deepseek   <｜tool▁call▁begin｜>function<｜tool▁sep｜>search, a line break and JSON
     mistral    [TOOL_CALLS]search[ARGS]{"query": "x"}
+    glm        search, a line break and {"query": "x"}; of offered tools alone
 
 Any of them may stand in a ``` block and after a sentence. A text is read from left to right, and
 what begins like a call or a JSON value is decoded before anything in it is looked at: a mark inside
@@ -22,13 +23,14 @@ A new format is a reader in this file, its mark in BEGINNINGS and its place in R
 import functools
 import re
 from bisect import bisect_left, bisect_right
+from contextlib import suppress
 from typing import NamedTuple
 
 from data.calls import ATTEMPT, OPEN, ParseError, Source, any_name, make_call
 from data.tools import read_tools
 from plumbing.files import parse_json
 
-FORMATS = ("auto", "call", "json", "react", "xml", "deepseek", "mistral")
+FORMATS = ("auto", "call", "json", "react", "xml", "deepseek", "mistral", "glm")
 MAX_CALLS = 64  # in one prediction; the items ask for 4 at most
 MARK = 32       # characters that a mark costs; see data/calls.py:Source
 
@@ -90,9 +92,9 @@ KEYS = (("name", "arguments"), ("name", "parameters"), ("tool_name", "arguments"
 NAME_KEYS = ("name", "tool_name", "function_name", "tool", "function", "action")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "kwargs", "input", "tool_input", "action_input")
 HOLDERS = ("tool_calls", "function_call", "functionCall", "function")
-# A tool's name right before its arguments: f, >>>f, functions.f:0<|..begin|>, to=functions.f ...
+# A tool's name right before its arguments: >>>f, functions.f:0<|..begin|>, to=functions.f ...
 NAME_BEFORE = re.compile(
-    r"(?:^|>>>|functions\.|<tool_call>|\|>)[^\S\n]*+(?P<name>[^\s<>{}:]{1,100}+)(?::\d{1,4})?\s*+"
+    r"(?:>>>|functions\.|<tool_call>|\|>)[^\S\n]*+(?P<name>[^\s<>{}:]{1,100}+)(?::\d{1,4})?\s*+"
     r"(?:<\|\w{1,40}\|>\s*+(?:json(?=<))?)*+$", re.MULTILINE)
 
 
@@ -165,7 +167,9 @@ def without_thoughts(text):
 def _patterns(names):
     """(pattern of the next mark or call, pattern of a call that stands here) for offered names."""
     call = rf"(?P<call>{LABEL}{WRAP}(?P<name>{any_name(names)}){OPEN})"
-    return re.compile(f"^{call}|{BEGINNINGS}", re.MULTILINE), re.compile(call)
+    offered = any_name(names, otherwise="(?!)")
+    line = rf"(?P<glm>(?P<glm_name>{offered})[^\S\n]*+\n\s*+(?=\{{))"
+    return re.compile(f"^{call}|^{line}|{BEGINNINGS}", re.MULTILINE), re.compile(call)
 
 
 class _Scan:
@@ -454,7 +458,6 @@ def _read_json(scan, found):
 def _name_before(scan, start):
     """The offered tool whose name stands right before a value, in a form that puts it there; or "".
 
-    GLM, ours:    f, a line break, {"a": 1}
     Functionary:  >>>f, a line break, {"a": 1}
     Kimi:         functions.f:0<|tool_call_argument_begin|>{"a": 1}
     gpt-oss:      to=functions.f <|constrain|>json<|message|>{"a": 1}
@@ -665,6 +668,22 @@ def _read_named(scan, found, name, form):
     return Group(found.start(), end, form, [_make_call(name, value)], SURE, marked=True)
 
 
+def _read_glm(scan, found):
+    """ChatGLM's: the name of an offered tool on a line of its own, and its arguments in JSON.
+
+    What follows the name may also be a whole call in JSON, with a name and arguments.
+    """
+    name = found["glm_name"]
+    value, end = _json_at(scan.source, found.end())
+    if not isinstance(value, dict):
+        raise ParseError(f"{name}: the arguments must be a JSON object")
+    if "name" in value and not set(value) <= set(scan.source.offered[name]):
+        with suppress(ParseError):
+            calls = _calls_in(value, scan.source.offered)
+            return Group(found.start(), end, "json", calls, SURE)
+    return Group(found.start(), end, "glm", [make_call(name, value)], SURE, marked=True)
+
+
 # kind of a mark -> (the format, its reader: of a _Scan and the match of the mark, -> Group)
 READERS = {
     "call": ("call", _read_python),
@@ -673,6 +692,7 @@ READERS = {
     "xml": ("xml", _read_xml),
     "deepseek": ("deepseek", _read_deepseek),
     "mistral": ("mistral", _read_mistral),
+    "glm": ("glm", _read_glm),
 }
 
 

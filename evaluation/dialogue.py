@@ -149,8 +149,12 @@ def ask(flags, folder):
     transformer = predictions.load_model(flags, folder, tokenizer)
     brief = speaker(transformer, tokenizer, min(LOOKED_AT, flags.max_new_tokens))
     whole = speaker(transformer, tokenizer, flags.max_new_tokens)
-    answer = cut_repeats(brief, whole, tokenizer.encode)
-    task = make_question(flags.ask)
+    print_dialogue(flags.ask, cut_repeats(brief, whole, tokenizer.encode))
+
+
+def print_dialogue(question, answer):
+    """Hold and print one dialogue about a question, with a few tools. answer: as for `converse`."""
+    task = make_question(question)
     print("Tools     ", ", ".join(tool.name for tool in task.tools))
     print(turn_line(task.turns[1]))
     converse([task], answer, run_toolbox, lambda turn: print(turn_line(turn), flush=True))

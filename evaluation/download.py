@@ -1,9 +1,6 @@
 """Fetch the files of the paper's benchmarks from their authors' repositories, at pinned commits.
 
-    python -m evaluation.download rotbench    # or toolalpaca, bfcl, tooleyes, humaneval, gsm8k, all
-
-evaluate.py reads all but humaneval and gsm8k, which ask for no tool: the paper's test of what else
-a model can do.
+    python -m evaluation.download rotbench    # or another benchmark's name, or all
 
 A file is written beside its place, checked against its sha256 and renamed, so what stands there is
 whole and is the file that was meant. A connection that breaks is taken up again where it stopped.
@@ -18,7 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from evaluation.benchmarks import ENTRIES
-from evaluation.benchmarks.entry import HOME, Source
+from evaluation.benchmarks.entry import HOME
 from plumbing.files import InputError, kind_of, reason, sha256_of, sync
 from plumbing.flags import Parser, cli
 from plumbing.output import printable
@@ -33,17 +30,7 @@ TIMEOUT = 30     # seconds without a byte
 BLOCK = 1 << 16  # bytes
 LARGEST = 1 << 30  # bytes of a file; those of the list have megabytes
 
-# Sets that no benchmark of the list reads yet.
-OTHER_SOURCES = {
-    "humaneval": Source("openai/human-eval", "6d43fb980f9fee3c892a914eda09951f772ad10d", "data", {
-        "HumanEval.jsonl.gz": "b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef",
-    }),
-    "gsm8k": Source("openai/grade-school-math", "3101c7d5072418e28b9008a6636bde82a006892c",
-                    "grade_school_math/data", {
-        "test.jsonl": "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14",
-    }),
-}
-SOURCES = {entry.name: entry.source for entry in ENTRIES if entry.source} | OTHER_SOURCES
+SOURCES = {entry.name: entry.source for entry in ENTRIES if entry.source}
 
 
 def fetch(url, path, sha256):

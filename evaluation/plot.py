@@ -7,6 +7,7 @@ Every mark has a <title> with its numbers, which browsers show under the pointer
 """
 
 import math
+from itertools import chain
 from xml.sax.saxutils import escape
 
 MARKERS = ("M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0Z", "M-3.5,-3.5h7v7h-7Z", "M0,-4.5L4.5,3.5H-4.5Z",
@@ -33,8 +34,7 @@ def lines(series, labels, title, unit):
     for name, points in series.items():
         if len(points) != len(labels):
             raise ValueError(f"{name}: {len(points)} values for {len(labels)} labels")
-    values = [point for points in series.values() for point in points if point]
-    ticks = choose_ticks(values)
+    ticks = choose_ticks(filter(None, chain.from_iterable(series.values())))
     left = MARGIN + LINE + max(_text_width(_number(tick)) for tick in ticks)
     top = MARGIN + 2 * LINE
     bottom = top + PLOT_HEIGHT
@@ -71,8 +71,8 @@ def rows(values, title, unit):
     row and may be missing from some. A line stands at zero where the axis reaches it. `unit` is
     written at the value axis. Raises ValueError if there is no value.
     """
-    ticks = choose_ticks([point for groups in values.values() for point in groups.values()])
-    names = list(dict.fromkeys(group for groups in values.values() for group in groups))
+    ticks = choose_ticks(chain.from_iterable(groups.values() for groups in values.values()))
+    names = list(dict.fromkeys(chain.from_iterable(values.values())))
     left = MARGIN + 8 + max(_text_width(name) for name in values)
     top = MARGIN + 2 * LINE
     height = LINE * max(len(names), 1) + 8  # of one row
@@ -120,7 +120,7 @@ def choose_ticks(points, about=5):
     >>> choose_ticks([(0.4, 0.1, 0.9), (0.5, 0.5, 0.5)])
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     """
-    values = [value for point in points for value in point]
+    values = list(chain.from_iterable(points))
     if not values or not all(map(math.isfinite, values)):
         raise ValueError("a picture needs at least one value, and finite values")
     low, high = min(values), max(values)

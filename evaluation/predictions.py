@@ -3,7 +3,7 @@
 A file holds JSON lines `{"index": i, "prediction": "text"}` in any order, with the item's `id` in
 place of its index or beside it; or it is one that BFCL's or RoTBench's own scripts write, with the
 text under `result` or `conversations`. Records with an id go by it. Those with neither must be
-RoTBench's, in the order of the items.
+RoTBench's, in the order of the items. Or it is the output of a batch (evaluation/openai_format.py).
 """
 
 import functools
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import model
+from evaluation.openai_format import Reply, is_batch, read_batch
 from model import warn_of_length
 from plumbing.answers import answer_all, make_batches
 from plumbing.files import InputError, contents, kind_of, read_records, sha256_of
@@ -22,14 +23,19 @@ from plumbing.optimizer import NotFinite
 from plumbing.parallel import leave, own_device, processes
 from tokenizer import Tokenizer
 
-
-class Reply(NamedTuple):
-    """What a model wrote, without `</s>`, and whether that came before the answer was cut off."""
-    text: str
-    ended: bool = True
-
-
 # -------------------------------------------------------------------------------------- from a file
+
+def read_replies(path, bench, tasks):
+    """The Reply to each task in a file of predictions, or in a batch's output. Raises InputError.
+
+    bench: the benchmark's name, which the requests of a batch bear.
+    """
+    records = read_records(path)
+    if is_batch(records):
+        return read_batch(path, records, bench, tasks)
+    names = [{task.id, task.own_id} - {""} for task in tasks]
+    return [Reply(text) for text in read_predictions(path, len(tasks), names)]
+
 
 def read_predictions(path, total, names=()):
     """The texts of a file of predictions for `total` items, in the order of the items.
@@ -150,10 +156,21 @@ def answer_tasks(flags, folder, tasks, plain=False):
     def respond(transformer, batch):
         rows = [prompts[i] for i in batch]
         answers = model.generate(transformer, rows, flags.max_new_tokens, tokenizer.eos_id)
-        return [(tokenizer.decode(answer.ids), answer.ended) for answer in answers]
+        before = rows if plain else [[]] * len(rows)
+        return [(decode_after(tokenizer, start, answer.ids), answer.ended)
+                for start, answer in zip(before, answers, strict=True)]
 
     replies = share_prompts(flags, folder, tokenizer, prompts, respond)
     return [Reply(*reply) for reply in replies]
+
+
+def decode_after(tokenizer, prompt, ids):
+    """The text of ids that go on from those of a prompt.
+
+    By themselves they lose the space that they begin with, as indented code does; of a call, after
+    a prompt of no ids, that space is no part.
+    """
+    return tokenizer.decode([*prompt, *ids])[len(tokenizer.decode(prompt)):]
 
 
 def share_prompts(flags, folder, tokenizer, prompts, respond):
@@ -171,9 +188,12 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
         except NotFinite as error:
             raise InputError(f"{folder}: {error}, so that no answer is one") from None
 
+    batches = make_batches(prompts, flags.batch_size, flags.batch_tokens, flags.max_new_tokens)
+    if not (flags.out and kind_of(Path(flags.out, "run.json"))):
+        load_once()  # before the progress bar, which an error would follow
     values = answer_all(
-        respond_once_loaded, make_batches(prompts, flags.batch_size), flags.out,
-        identity(flags, folder, prompts), _is_answer, f"{flags.bench}, {folder}", load_once)
+        respond_once_loaded, batches, flags.out, identity(flags, folder, prompts), _is_answer,
+        f"{flags.bench}, {folder}")
     leave()
     return values
 
@@ -192,11 +212,16 @@ def load_model(flags, folder, tokenizer):
 
 def identity(flags, folder, prompts):
     """What the answers depend on, so that a run is never mixed with another's."""
+    return {**run_identity(flags), "dtype": flags.dtype, "batch_size": flags.batch_size,
+            "batch_tokens": flags.batch_tokens, "model": contents(folder)[:16],
+            "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
+
+
+def run_identity(flags):
+    """The part of it that holds for every way to make answers."""
     return {"bench": flags.bench, "level": flags.level, "turn": flags.turn, "limit": flags.limit,
             "tool_library": tree_hash(flags.tool_library), "tool_timeout": flags.tool_timeout,
-            "tool_env": flags.tool_env, "dtype": flags.dtype, "batch_size": flags.batch_size,
-            "max_new_tokens": flags.max_new_tokens, "model": contents(folder)[:16],
-            "prompts": hashlib.sha256(repr(prompts).encode()).hexdigest()[:16]}
+            "tool_env": flags.tool_env, "max_new_tokens": flags.max_new_tokens}
 
 
 def tree_hash(folder):
@@ -213,13 +238,13 @@ def tree_hash(folder):
 
 def _is_answer(value):
     """Whether it is a reply, [text, ended], or the turns of a dialogue, [[role, text], ...]."""
-    if not isinstance(value, list):
+    if not isinstance(value, (list, tuple)):  # a tuple is one that no file has held yet
         return False
     return _has_types(value, (str, bool)) or (bool(value) and all(map(_is_turn, value)))
 
 
 def _is_turn(value):
-    return isinstance(value, list) and _has_types(value, (str, str))
+    return isinstance(value, (list, tuple)) and _has_types(value, (str, str))
 
 
 def _has_types(values, types):

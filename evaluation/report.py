@@ -6,6 +6,7 @@ from collections import Counter
 
 from evaluation.call_formats import unread_mark
 from evaluation.dialogue_scores import percent, plain_text
+from evaluation.intervals import share_cell
 from evaluation.scores import Score, best_esm, closest_gold, mean_esm, wrong_parameters
 from evaluation.tasks import gold_names, knowable
 from plumbing.files import replacing, write_json
@@ -20,10 +21,12 @@ WORD_OR_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?|[^\W_]+")
 def score_table(result, bench):
     """Lines: the whole by every way to score, then levels (the paper's Figure 4) and groups.
 
+    Beside every percentage stands its 95% interval.
+
     result: what evaluation/scores.py:summarise returns.
     """
     rewarded = "reward" in result["default"]
-    head = "".join(f"{name:>16}" for name in Score._fields)
+    head = "".join(f"{name:>28}" for name in Score._fields)
     if rewarded:
         head += f"{'reward':>10}"
     yield f"{bench:<30}{'n':>6}{head}"
@@ -41,7 +44,7 @@ def score_table(result, bench):
 def _score_row(title, counts):
     cells = ""
     for name in Score._fields:
-        cells += f"{counts[name]:>7}{percent(counts[name], counts['n']):>9}"
+        cells += f"{share_cell(counts[name], counts['n']):>28}"
     if "reward" in counts:
         cells += f"{counts['reward']:>10.3f}"
     return f"  {title:<28}{counts['n']:>6}{cells}"
@@ -55,7 +58,7 @@ def bound_lines(tasks, items):
     cells = ""
     for place in range(len(Score._fields)):
         n = sum(scores[place] for scores in best)
-        cells += f"{n:>7}{percent(n, len(tasks)):>9}"
+        cells += f"{n:>7}{percent(n, len(tasks)):>9}{'':>12}"
     yield f"  {'at most, from the prompts':<28}{len(tasks):>6}{cells}"
     unread = [item for item in items if item.call is None]
     yield f"  predictions without a call that can be read: {len(unread)} of {len(items)}"

@@ -31,7 +31,8 @@ class Task(NamedTuple):
     unread: tuple[tuple[int, str], ...] = ()  # golds that do not parse: (place among all, tool)
     hidden: tuple[Call, ...] = ()  # the golds with a value that the prompt does not tell
     own_id: str = ""          # that of the benchmark's file, where it is another; it may recur
-    expected: str = ""        # dialogues: what the final answer must hold, where that is known
+    expected: str = ""        # dialogues: what the final answer must hold, where that is known;
+                              # without tools: what is right, or the tests that a program must pass
 
 
 class MissingFile(InputError):

@@ -9,6 +9,8 @@ where some of them are answered already: so a resumed run computes what an unint
 
 import json
 import os
+import queue
+import threading
 from pathlib import Path
 
 from plumbing.files import (
@@ -25,14 +27,19 @@ from plumbing.parallel import barrier, processes
 from plumbing.progress import progress
 
 
-def answer_all(respond, batches, out, described, is_answer, title, prepare=None):
+class NoAnswer(Exception):
+    """There is no answer to a batch for now; its text says to which items, and why."""
+
+
+def answer_all(respond, batches, out, described, is_answer, title, workers=1):
     """The answers to all items, in order; all processes have them.
 
     respond: function of a batch, a list of places -> the answer at each; batches: of all processes.
     out: the folder to keep them in; "": none, for a single process. described: as in `claim`.
-    is_answer: whether a value that was read back is an answer. title: of the progress bar. prepare:
-    called before the first batch that is not answered yet, and before the bar, which an error would
-    follow. Raises InputError.
+    is_answer: whether a value is an answer to keep; another one is given back, but asked for again
+    by the next run. title: of the progress bar.
+    workers: threads that answer batches at once. Where `respond` raises NoAnswer the others go on.
+    Raises InputError, in the end also for batches without an answer.
     """
     rank, ranks = processes()
     if ranks > 1 and not out:
@@ -49,28 +56,93 @@ def answer_all(respond, batches, out, described, is_answer, title, prepare=None)
             raise InputError(f"{folder}: answer {index} is none of this program's; "
                              "remove the directory")
     mine = [batch for batch in batches[rank::ranks] if not done.keys() >= set(batch)]
-    if mine and prepare:
-        prepare()
-    for batch in progress(mine, desc=title, unit="batch", disable=rank > 0):
-        answers = zip(batch, respond(batch), strict=True)
-        new = {i: answer for i, answer in answers if i not in done}
+    unanswered = []
+    results = in_turn(respond, mine) if workers == 1 else in_parallel(respond, mine, workers)
+    for batch, answers in progress(results, total=len(mine), desc=title, unit="batch",
+                                   disable=rank > 0):
+        if isinstance(answers, NoAnswer):
+            unanswered.append(str(answers))
+            continue
+        pairs = zip(batch, answers, strict=True)
+        new = {i: answer for i, answer in pairs if i not in done}
         done |= new
         if out:
-            append_answers(folder, rank, new)
+            kept = {i: answer for i, answer in new.items() if is_answer(answer)}
+            append_answers(folder, rank, kept)
+    if unanswered:
+        remedy = ("; the same command goes on with these" if out else
+                  "; with --out the answers are kept, and the same command goes on")
+        raise InputError(f"no answer to {len(unanswered)} of {len(batches)}: "
+                         f"{'; '.join(unanswered)}{remedy}")
     barrier()
     if ranks > 1:
         done = resume_answers(folder, rank)
     return [done[index] for index in range(total)]
 
 
-def make_batches(prompts, size):
-    """Lists of `size` places in `prompts`, the longest prompts first: missing memory shows at once.
+def in_turn(respond, batches):
+    """Yield (batch, its answers), or (batch, the NoAnswer that was raised), one after the other."""
+    for batch in batches:
+        try:
+            answers = respond(batch)
+        except NoAnswer as error:
+            answers = error
+        yield batch, answers
 
-    The batches are the same even if some are done, so that a resumed run computes what an
-    uninterrupted one does.
+
+def in_parallel(respond, batches, workers):
+    """The same by `workers` threads, in the order in which the answers come.
+
+    Another exception of `respond` is raised here, and ends the threads after their batch. They are
+    daemons: an interrupted program waits for none.
+    """
+    waiting = queue.SimpleQueue()
+    finished = queue.SimpleQueue()
+    for batch in batches:
+        waiting.put(batch)
+    is_over = threading.Event()
+
+    def work():
+        while not is_over.is_set():
+            try:
+                batch = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                finished.put((batch, respond(batch)))
+            except BaseException as error:  # noqa: BLE001 (raised again by the one who reads)
+                finished.put((batch, error))
+
+    for _ in range(min(workers, len(batches))):
+        threading.Thread(target=work, daemon=True).start()
+    try:
+        for _ in batches:
+            batch, answers = finished.get()
+            if isinstance(answers, BaseException) and not isinstance(answers, NoAnswer):
+                raise answers
+            yield batch, answers
+    finally:
+        is_over.set()
+
+
+def make_batches(prompts, size, tokens=0, longest_answer=0):
+    """Lists of places in `prompts`, the longest prompts first: missing memory shows at once.
+
+    A batch has at most `size` prompts, and at most `tokens` tokens of prompts, as long as the
+    longest, with their answers (0: no limit); one prompt alone may be longer. The batches are the
+    same even if some are done, so that a resumed run computes what an uninterrupted one does.
     """
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
-    return [order[i:i + size] for i in range(0, len(order), size)]
+    batches = []
+    start = 0
+    while start < len(order):
+        count = size
+        if tokens:
+            length = len(prompts[order[start]]) + longest_answer
+            count = min(size, max(1, tokens // length))
+        batches.append(order[start:start + count])
+        start += count
+    return batches
 
 
 def claim(folder, described):

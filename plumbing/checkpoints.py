@@ -8,8 +8,8 @@ state.json is the SHA-256 of the JSON without it; the others' are in `files`. So
 a folder from a stranger executes nothing: at worst its numbers are wrong.
 
 A checkpoint is made aside, in step-000100.part, and renamed when all of it is on the disk; the
-older one goes after that. Nothing else is ever removed: only files of these names, in folders of
-this name.
+older one goes after that. Without room for a whole one nothing is written. Nothing else is ever
+removed: only files of these names, in folders of this name.
 """
 
 import hashlib
@@ -29,6 +29,7 @@ from plumbing.files import (
     parse_json,
     read_bytes,
     reason,
+    refuse_full,
     replacing,
     sha256_of,
     sync,
@@ -126,17 +127,25 @@ def remove(folder):
 # ------------------------------------------------------------------------------------------- saving
 
 def tensors_of(state):
-    """{name: tensor} of all parameters and optimizer states. No tensor is a copy.
+    """{name: tensor} of all trained parameters and their optimizer states. No tensor is a copy.
 
-    state: {name: (transformer, optimizer)}.
+    state: {name: (transformer, optimizer)}. What is frozen is that of the files the run reads,
+    whose hashes are in flags.json.
     """
     found = {}
     for part, (transformer, optimizer) in state.items():
-        for name, parameter in transformer.named_parameters():
+        trained = [(name, parameter) for name, parameter in transformer.named_parameters()
+                   if parameter.requires_grad]
+        for name, parameter in trained:
             found[f"{part}.{name}"] = parameter.detach()
             for key, value in optimizer.state[parameter].items():
                 found[f"{part}.{name}.{key}"] = value
     return found
+
+
+def size_of(state):
+    """Bytes of a checkpoint's tensors, of all processes together. state: as in `tensors_of`."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors_of(state).values())
 
 
 def save(folder, step, state, notes, run):
@@ -146,10 +155,15 @@ def save(folder, step, state, notes, run):
     """
     rank, _ = processes()
     aside = folder.with_name(f"{folder.name}.part")
+    failure = None
     if rank == 0:
         remove(aside)
-        make_folder(aside)
-    barrier()
+        try:
+            refuse_full(folder.parent, size_of(state), f"the checkpoint of step {step}")
+            make_folder(aside)
+        except InputError as error:
+            failure = error
+    _raise_together(failure, f"{folder}: the first process could not write")
     hashes = _write_rows(aside, state)
     if rank == 0:
         value = {
@@ -191,10 +205,15 @@ def _write_rows(aside, state):
         digests[rank] = torch.tensor(list(sha256_of(aside / files[rank])))
     except InputError as error:
         failure = error
-    if all_max(int(failure is not None)):
-        raise failure or InputError(f"{aside}: another process could not write its part")
+    _raise_together(failure, f"{aside}: another process could not write its part")
     digests = all_sum(digests).int().tolist()
     return {file: bytes(digest).hex() for file, digest in zip(files, digests, strict=True)}
+
+
+def _raise_together(failure, elsewhere):
+    """Raises in all processes if one of them has a failure; the others say `elsewhere`."""
+    if all_max(int(failure is not None)):
+        raise failure or InputError(elsewhere)
 
 
 def sealed(value):

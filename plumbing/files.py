@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import socket
 import stat
 import sys
@@ -244,6 +245,26 @@ def _make_folders(path):
         _make_folders(path.parent)
         path.mkdir(exist_ok=True)
         sync(path.parent)
+
+
+def refuse_full(folder, needed, what):
+    """Raises InputError unless `needed` bytes are free where a folder lies; what: needs them."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise InputError(f"{folder}: {reason(error)}") from None
+    if free < needed:
+        raise InputError(f"{folder}: {what} needs {gigabytes(needed)}, and {gigabytes(free)} are "
+                         "free on this disk")
+
+
+def gigabytes(size):
+    """A number of bytes as it is printed.
+
+    >>> gigabytes(80.86e9), gigabytes(24.3e6)
+    ('80.9 GB', '0.024 GB')
+    """
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e9:.3f} GB"
 
 
 def lock(folder):

@@ -8,8 +8,8 @@ A script declares its flags as a dataclass, and its presets as instances of that
 
     flags = parse_flags({"tiny": Flags(lr=5e-5), "codellama-7b": Flags()}, "What the script does.")
 
-The type of a field is the type of its flag (a bool is --name and --no-name). `asdict(flags)` goes
-to flags.json in the run's folder, see plumbing/runs.py.
+The type of a field is the type of its flag (a bool is --name and --no-name, a tuple
+takes several words). `asdict(flags)` goes to flags.json in the run's folder, see plumbing/runs.py.
 """
 
 import argparse
@@ -37,10 +37,11 @@ class Parser(argparse.ArgumentParser):
         raise InputError(message)
 
 
-def cli(main):
+def cli(main, lower=""):
     """Run `main()`; wrong input ends it in one line on stderr, exit status 2.
 
-    So does a file that the system refuses. Any other exception is a bug and keeps its traceback.
+    So does a file that the system refuses, and missing memory. Any other exception is a bug and
+    keeps its traceback. lower: the flags that lower the memory.
     """
     open_output()
     try:
@@ -51,6 +52,21 @@ def cli(main):
         if error.filename is None:
             raise
         fail(f"{error.filename}: {error.strerror}")
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = str(error).strip().partition("\n")[0][:300]
+        fail(f"out of memory{lower and '; lower '}{lower} ({reason or type(error).__name__})")
+
+
+def is_out_of_memory(error):
+    """Whether an exception says that memory is missing, a GPU's or the CPU's.
+
+    torch.OutOfMemoryError is told by its name: many commands need no torch.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
 def fail(message):
@@ -95,13 +111,14 @@ def flag_name(name):
 
 # ------------------------------------------------------------------------------------ reading flags
 
-def parse_flags(presets, description, argv=None):
+def parse_flags(presets, description, argv=None, beside=None):
     """A dataclass instance from the command line.
 
     presets: {name: instance} of one dataclass; the first is the default, and with more than one
         there is a flag --preset.
     description: of the script, for --help.
     argv: the words of the command line, by default those with which Python was started.
+    beside: {field: {other field: its default where the field is on}}, over those of the preset.
 
     Raises InputError naming an unknown flag or a value out of range.
     """
@@ -109,6 +126,9 @@ def parse_flags(presets, description, argv=None):
     preset = presets[typed.pop("preset", next(iter(presets)))]
     given = {name: value for name, value in typed.items() if value is not None}
     values = {**dataclasses.asdict(preset), **given}
+    for name, defaults in (beside or {}).items():
+        if values[name]:
+            values = {**values, **defaults, **given}
     for field in dataclasses.fields(preset):
         check_value(field, values[field.name])
         needed = field.metadata["needs"]
@@ -142,6 +162,8 @@ def add_flag(group, field, help):
     choices = field.metadata["choices"]
     if field.type is bool:
         group.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=help)
+    elif field.type is tuple:
+        group.add_argument(name, nargs="+", metavar="DIR", help=help)
     elif choices:
         group.add_argument(name, type=field.type, choices=choices, help=help)
     else:
@@ -155,7 +177,8 @@ def help_text(field, presets):
     """
     defaults = {name: getattr(preset, field.name) for name, preset in presets.items()}
     if len(set(defaults.values())) == 1:
-        shown = str(next(iter(defaults.values())))
+        value = next(iter(defaults.values()))
+        shown = "" if value == () else str(value)
     else:
         shown = ", ".join(f"{name} {value}" for name, value in defaults.items())
     text = field.metadata["help"]

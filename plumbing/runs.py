@@ -34,12 +34,14 @@ from plumbing import checkpoints
 from plumbing.files import (
     InputError,
     contents,
+    gigabytes,
     kind_of,
     lock,
     make_folder,
     read_object,
     read_text,
     reason,
+    refuse_full,
     sha256_of,
     sync,
     write_json,
@@ -51,6 +53,7 @@ from plumbing.progress import progress
 from plumbing.stop import StopRequest
 
 REMEDY = "name another --out, or remove it"
+PATIENCE = 60.0  # seconds after which a folder on the network shows what another node wrote
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -166,7 +169,9 @@ class Run:
             self._claim_folder()
         start = self._restore(state, notes)
         if self.first:
+            self._refuse_full_disk(state, start, count)
             self._open_folder(start)
+        self._refuse_other_folders()
         stop = StopRequest(speaks=self.first)
         self.bar = progress(total=count, initial=start, desc=self.identity["script"], unit="step",
                             disable=not self.first)
@@ -200,6 +205,40 @@ class Run:
         write_json(self.path / "flags.json", self.identity)
         self.logs = [self._reopen("metrics.jsonl", metrics),
                      self._reopen("timings.jsonl", timings)]
+
+    def _refuse_full_disk(self, state, start, count):
+        """Raises InputError unless the disk has room for all that is still to be written."""
+        every = self.flags.save_every
+        saves = (count - 1) // every - start // every if every else 0
+        checkpoint = checkpoints.size_of(state)
+        result = max((sum(parameter.numel() * parameter.element_size()
+                          for parameter in transformer.parameters())
+                      for transformer, _ in state.values()), default=0)
+        kept = max(0, min(self.flags.keep - len(self.saved), saves))
+        at_once = max(0, min(self.flags.keep + 1 - len(self.saved), saves))
+        refuse_full(self.path, max(kept * checkpoint + result, at_once * checkpoint),
+                    f"this run (a checkpoint {gigabytes(checkpoint)}, one more than --keep while "
+                    f"it is written; the model {gigabytes(result)})")
+
+    def _refuse_other_folders(self):
+        """Raises InputError unless all processes see what the first one wrote: nodes share it."""
+        _, ranks = processes()
+        if ranks == 1:
+            return
+        mark = int(all_max(self._mark() if self.first else 0))
+        end = time.monotonic() + PATIENCE
+        while self._mark() != mark and time.monotonic() < end:
+            time.sleep(0.2)
+        if all_max(int(self._mark() != mark)):
+            raise InputError(f"--out {self.path}: a process does not see there what the first one "
+                             "wrote; on several nodes it must be a folder that all of them share")
+
+    def _mark(self):
+        """A number that stands for the flags.json in the folder; 0 without one."""
+        path = self.path / "flags.json"
+        if kind_of(path) != "file":
+            return 0
+        return int(sha256_of(path).hex()[:12], 16)  # fp64 holds it
 
     def _close_folder(self):
         """All steps are done: put the logs on the disk, and the time by which runs are ordered."""

@@ -540,7 +540,8 @@ def test_a_file_of_predictions_is_scored_and_its_items_are_predictions_again(
     write_predictions(file, texts)
     run(folder, "--predictions", file, "--out", tmp_path / "a", "--errors")
     out = capsys.readouterr().out
-    assert "all, default" in out and " 3   60.00%      2   40.00%      1   20.00%" in out
+    assert "all, default" in out
+    assert "3   60.00%  (23.1-88.2)     2   40.00%  (11.8-76.9)     1   20.00%   (3.6-62.4)" in out
     assert "names are cut into the tokens of" in out
     assert "predictions without a call that can be read: 1 of 5" in out
     with pytest.raises(InputError, match="--model nowhere"):
@@ -565,6 +566,8 @@ def test_all_levels_follow_one_another(folder, tmp_path, capsys):
     texts = ['foo(a="1")'] * 5 + ["foo(b=1)"] * 20
     write_predictions(tmp_path / "p", texts)
     run(folder, "--level", "all", "--predictions", tmp_path / "p", "--out", tmp_path)
+    picture = (tmp_path / "levels.svg").read_text()  # the paper's Figure 4
+    assert f"{tmp_path}, clean: 100 (" in picture and f"{tmp_path}, union: 0 (" in picture
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert (scores["n"], scores["TS"], scores["CF"]) == (25, 25, 5)
     assert scores["levels"]["clean"]["CF"] == 5 and scores["levels"]["union"]["CF"] == 0

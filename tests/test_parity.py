@@ -7,6 +7,10 @@ import torch
 
 import dpo
 import model
+from evaluation.benchmarks import read_tasks
+from evaluation.choices import LETTERS, letter_logits, letter_prompt
+from tests.conftest import ROOT, SHARED
+from tokenizer import Tokenizer
 
 transformers = pytest.importorskip(
     "transformers", reason="transformers is not installed: run `make parity`")
@@ -75,6 +79,46 @@ def test_greedy_generation_agrees_for_uneven_prompts(tmp_path):
             torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)).long(),
             max_new_tokens=64, do_sample=False, eos_token_id=2, pad_token_id=0)[0]
         assert answer.ids == [i for i in expected[len(prompt):].tolist() if i != 2]
+
+
+def questions_of_mmlu(folder):
+    """200 prompts: the shortest published ones, or as many made up where the files are absent."""
+    if (SHARED / "benchmarks/mmlu").exists():
+        prompts = [task.turns[-1].content
+                   for task in read_tasks("mmlu", SHARED / "benchmarks/mmlu")]
+        return sorted(prompts, key=len)[:200]
+    for part, n in (("dev", 5), ("test", 200)):
+        (folder / part).mkdir(parents=True)
+        rows = [f"Which is {i} and {i * i % 97}?,{i},{i + 1},none,all,{i % 4}" for i in range(n)]
+        text = "\n".join(["question,choice0,choice1,choice2,choice3,answer", *rows])
+        (folder / part / f"sums_{part}.csv").write_text(text)
+    return [task.turns[-1].content for task in read_tasks("mmlu", folder)]
+
+
+@torch.no_grad()
+def test_letters_of_200_questions_of_mmlu_agree(tmp_path):
+    """Ours in padded batches, theirs one by one: the likeliest of the four letters."""
+    tokenizer = Tokenizer(ROOT / "data" / "tiny")
+    shape = {**GQA, "vocab_size": tokenizer.vocab_size, "hidden_size": 48,
+             "num_hidden_layers": 2, "initializer_range": 0.2}
+    transformer = ours(shape, tmp_path / "model", torch.float64)
+    reference = theirs(tmp_path / "model", torch.float64)
+    texts = questions_of_mmlu(tmp_path / "mmlu")
+    prompts = [letter_prompt(tokenizer, text)[0] for text in texts]
+    _, letters = letter_prompt(tokenizer, texts[0])
+    found = []
+    expected = []
+    for start in range(0, len(prompts), 8):
+        found += letter_logits(transformer, prompts[start:start + 8], letters).argmax(-1).tolist()
+    for text in texts:
+        ids = tokenizer.encode(f"{text} A")[:-1]
+        row = torch.tensor([[tokenizer.bos_id, *ids]])
+        logits = reference(row, logits_to_keep=1).logits[0, -1, letters]
+        expected.append(int(logits.argmax()))
+    print(f"letters of MMLU: {sum(map(int.__eq__, found, expected))} of {len(expected)} agree, "
+          f"{[expected.count(i) for i in range(len(LETTERS))]} of each")
+    assert found == expected and len(found) == 200
+    assert len(set(expected)) >= 3, "a model that always says A would agree with any"
 
 
 def random_pairs(vocabulary):

@@ -8,6 +8,9 @@ evaluation.benchmarks`. CONTRIBUTING.md shows how to add one.
 from evaluation.benchmarks import (
     bfcl,
     embedded,
+    gsm8k,
+    humaneval,
+    mmlu,
     no_tool,
     own,
     rotbench,
@@ -28,6 +31,9 @@ ENTRIES = (
     toolbox.BENCHMARK,
     tooleyes.BENCHMARK,
     transcripts.BENCHMARK,
+    mmlu.BENCHMARK,
+    gsm8k.BENCHMARK,
+    humaneval.BENCHMARK,
 )
 BENCHMARKS = {entry.name: entry for entry in ENTRIES}
 WITH_TASKS = [entry.name for entry in ENTRIES if entry.kind != "transcripts"]

@@ -16,7 +16,10 @@ DATA = ROOT / "data"        # where the embedded files are committed
 #   calls        the next call is judged: TS, PI, CF
 #   dialogues    the tools answer, and the whole dialogue is judged: DE, CE, VA
 #   transcripts  the same of dialogues that are in a file already
-FLAGS_OF_KIND = {"calls": ("format", "errors", "esm"), "dialogues": ("show",), "transcripts": ()}
+#   answers      a text is right or wrong, and no tool is offered: accuracy
+#   choices      the same of the likeliest of four letters
+FLAGS_OF_KIND = {"calls": ("format", "errors", "esm"), "dialogues": ("show",), "transcripts": (),
+                 "answers": (), "choices": ()}
 
 
 class Source(NamedTuple):
@@ -44,6 +47,10 @@ class Benchmark:
     needs: dict[str, str] = field(default_factory=dict)  # flag that must be given -> what to name
     # dialogues: function of (flags, tasks) -> the `execute` of evaluation/dialogue.py
     serve: Callable | None = None
+    # answers, choices: function of (flags, tasks, texts) -> a Grade of evaluation/accuracy.py each
+    grade: Callable | None = None
+    # answers: function of the flags that raises InputError before anything is answered
+    check: Callable | None = None
     source: Source | None = None  # what evaluation/download.py fetches
     written_by: str = ""          # the command that writes the files, where none are fetched
     folder: Path | None = None    # where the files stand; None: HOME/NAME

@@ -90,6 +90,8 @@ def is_read(text):
     # an example in a sentence is none where a call stands on a line of its own
     f'Say {{"name": "finish", "arguments": {{}}}} to end. Now:\n{JSON}',
     f"I call {JSON} now.\nObservation: rain\n{CALL.replace('2', '3')}",
+    f"\nget_weather \n {json.dumps(ARGUMENTS)}\nDone.",
+    f"get_weather\n{JSON}",
 ])
 def test_one_call_in_the_form_of_each_model(text):
     is_read(text)
@@ -102,6 +104,7 @@ def test_one_call_in_the_form_of_each_model(text):
     '<function=get_weather>{"city": "Oslo", "days": 2}</function>\n' * 2,
     f"<<function>>{CALL}, <<function>>{CALL}", f"```tool_code\nprint({CALL})\nprint({CALL})\n```",
     f"Action: get_weather\nAction Input: {json.dumps(ARGUMENTS)}\n" * 2,
+    f"get_weather\n{json.dumps(ARGUMENTS)}\n" * 2,
 ])
 def test_several_calls_are_all_read(text):
     """Several objects, or a list, inside one tag were lost."""
@@ -127,6 +130,17 @@ def test_the_text_of_an_xml_parameter_has_the_type_of_the_schema():
     assert value("colours", "red and blue") == "red and blue", "text where the type does not fit"
     tag = "a </parameter> b <parameter=on> c"
     assert value("name", tag) == tag, "a tag inside a value"
+
+
+def test_a_name_above_json_is_a_call_of_an_offered_tool_alone():
+    """ChatGLM's form has no mark: any word may stand above an object."""
+    for text in ('Answer\n{"city": "Oslo"}', 'the get_weather\n{"city": "Oslo"}',
+                 'get_weather\n[{"city": "Oslo"}]', 'get_weather\n{"city": '):
+        assert plain(text) == [], text
+    assert plain('get news\n{"topic": "get_weather\\n{}"}') == [
+        ("get news", {"topic": "get_weather\n{}"})]
+    assert plain('finish\n{"name": "x", "arguments": 1, "b": 2}') == [
+        ("finish", {"name": "x", "arguments": 1, "b": 2})]
 
 
 # ---- structure before surface ----

@@ -235,8 +235,8 @@ def test_the_command_fails_in_one_line(two_sources, tmp_path, capsys):
 
 
 def test_the_command_refuses_unknown_names_and_other_schemes(tmp_path):
-    with pytest.raises(InputError, match="invalid choice: 'mmlu'"):
-        main(["mmlu"])
+    with pytest.raises(InputError, match="invalid choice: 'imagenet'"):
+        main(["imagenet"])
     with pytest.raises(InputError, match="--base-url file:///etc: must begin with"):
         main(["gsm8k", "--base-url", "file:///etc"])
     for url in ("https://[::1", "https://.example.com"):
@@ -244,10 +244,16 @@ def test_the_command_refuses_unknown_names_and_other_schemes(tmp_path):
             main(["gsm8k", "--base-url", url, "--to", str(tmp_path)])
 
 
+# Of GSM8K's training split only the first eight examples stand beside the real files.
+ABSENT = ("train.jsonl",)
+
+
 @pytest.mark.parametrize("name", [name for name in SOURCES if name != "toolalpaca"])
-def test_real_files_have_the_pinned_hashes(server, tmp_path, name):
+def test_real_files_have_the_pinned_hashes(server, tmp_path, monkeypatch, name):
     folder = real(f"benchmarks/{'bfcl_exec' if name == 'bfcl' else name}")
-    source = SOURCES[name]
+    here = {file: sha256 for file, sha256 in SOURCES[name].files.items() if file not in ABSENT}
+    source = SOURCES[name]._replace(files=here)
+    monkeypatch.setitem(download.SOURCES, name, source)
     for file in source.files:
         url = f"/{source.repository}/{source.commit}/{source.folder}/{file}"
         server.files[url] = (folder / file).read_bytes()
@@ -262,5 +268,7 @@ def test_the_pins_agree_with_the_list_of_sources():
     for source in SOURCES.values():
         assert f"Upstream {source.repository}, commit {source.commit}," in text
         for file, sha256 in source.files.items():
+            if file in ABSENT:
+                continue
             assert f"| {file} | {source.folder}/{file} | {source.commit[:10]} |" in text
             assert sha256 in text

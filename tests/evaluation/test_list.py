@@ -46,7 +46,13 @@ def test_a_missing_file_is_answered_with_the_hint_of_the_entry(tmp_path, name):
     assert str(caught.value).endswith(f": no such file; {remedy}" if remedy else ": no such file")
 
 
-@pytest.mark.parametrize("remedy", sorted({entry.remedy for entry in ENTRIES if entry.remedy}))
+def one_remedy_of_each_module():
+    """Names behind a module are checked above; starting it is what costs."""
+    remedies = sorted({entry.remedy for entry in ENTRIES if entry.remedy})
+    return {" ".join(remedy.split()[:3]): remedy for remedy in remedies}.values()
+
+
+@pytest.mark.parametrize("remedy", one_remedy_of_each_module())
 def test_every_hint_is_a_command_that_runs(remedy):
     """One hint advised a command that did not exist."""
     [command] = re.findall("`python (.*)`", remedy)
@@ -57,7 +63,8 @@ def test_every_hint_is_a_command_that_runs(remedy):
 
 def test_a_flag_for_some_benchmarks_is_refused_by_all_others():
     values = {"level": "heavy", "turn": "third", "compat": None, "released": None, "show": "1",
-              "format": "json", "errors": None, "tool_library": "x", "queries": "x"}
+              "format": "json", "errors": None, "tool_library": "x", "queries": "x",
+              "execute": None}
     for name, value in values.items():
         assert any(name in entry.own_flags for entry in ENTRIES)
         others = [entry.name for entry in ENTRIES if name not in entry.own_flags]

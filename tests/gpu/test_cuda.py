@@ -136,6 +136,26 @@ def test_a_step_of_stage_1_is_that_of_the_cpu(model_dir):
     assert found[1][2] < found[1][0]
 
 
+@pytest.mark.parametrize("dtype, bound", [("fp32", 1e-4), ("bf16", 5e-2)])
+def test_steps_with_lora_are_those_of_the_cpu(model_dir, dtype, bound):
+    """Stage 1, then greedy answers with merged weights, with and without graphs."""
+    flags = sft.Flags(model=str(model_dir), dtype=dtype, lora_rank=4)
+    found = []
+    for device in ("cpu", GPU):
+        tokenizer, transformer = sft.load_model(flags, torch.device(device))
+        examples, _ = build([read_item(raw) for raw in ITEMS], tokenizer)
+        optimizer = make_optimizer(transformer, 0.01)
+        metrics = [sft.train_step(transformer, optimizer, examples, flags, 1e-2, device)
+                   for _ in range(3)]
+        found.append([one["loss"] for one in metrics])
+    assert found[1] == pytest.approx(found[0], rel=bound)
+    assert found[1][2] < found[1][0]
+    ids = [prompt.ids for prompt in some_prompts(model_dir)[1]]
+    captured = model.generate(transformer, ids, 24, 2)
+    transformer.captures_steps = False
+    assert captured == model.generate(transformer, ids, 24, 2)
+
+
 @pytest.mark.parametrize("baseline", ["critic", "group", "both"])
 def test_a_step_of_stage_2_is_that_of_the_cpu(model_dir, baseline):
     tokenizer, prompts = some_prompts(model_dir)

@@ -1,7 +1,10 @@
 """Flags, defaults, the newest run, the optimizer and sums: what the scripts share."""
 
+import dataclasses
 import os
+import re
 from dataclasses import dataclass
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -11,10 +14,10 @@ import ppo
 import sft
 from model import warn_of_length
 from plumbing.files import InputError
-from plumbing.flags import flag, parse_flags
+from plumbing.flags import cli, flag, parse_flags
 from plumbing.optimizer import NotFinite, adamw, clip_and_step
 from plumbing.parallel import all_sum, all_sums, own_device
-from tests.conftest import assert_one_line_error, run_script
+from tests.conftest import ROOT, assert_one_line_error, run_script
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,23 @@ def help_of(presets, capsys):
     with pytest.raises(SystemExit):
         parse_flags(presets, "", ["--help"])
     return capsys.readouterr().out
+
+
+def test_a_flag_of_several_words_is_a_list_and_has_no_default_to_show(capsys):
+    @dataclass(frozen=True)
+    class Several:
+        runs: tuple = flag((), "which")
+        n: int = flag(0, "how many")
+
+    presets = {"": Several()}
+    assert parse_flags(presets, "", []).runs == ()
+    assert list(parse_flags(presets, "", ["--runs", "a", "b", "--n", "1"]).runs) == ["a", "b"]
+    with pytest.raises(InputError, match="--runs"):
+        parse_flags(presets, "", ["--runs"])
+    with pytest.raises(SystemExit):
+        parse_flags(presets, "", ["--help"])
+    shown = capsys.readouterr().out
+    assert "which\n" in shown and "how many (default: 0)" in shown
 
 
 def test_help_tells_the_default_and_where_presets_differ_that_of_each(capsys):
@@ -141,3 +161,34 @@ def test_one_process_sums_to_itself():
     x = torch.tensor([1.0, 2.0])
     assert torch.equal(all_sum(x), x.double()) and all_sum(x) is not x
     assert own_device("cpu") == torch.device("cpu")
+
+
+# ------------------------------------------------------------------------------------------- memory
+
+def out_of_memory():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nSee the manual.")
+
+
+@pytest.mark.parametrize("work", [
+    lambda: torch.empty(2**58, dtype=torch.uint8),  # the CPU's own error
+    out_of_memory,
+    lambda: bytearray(2**60)])
+def test_missing_memory_is_one_line_that_names_the_flag(work, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli(work, lower="--micro-tokens")
+    assert end.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and "out of memory; lower --micro-tokens (" in lines[0]
+
+
+def test_another_runtime_error_keeps_its_traceback():
+    with pytest.raises(RuntimeError, match="shapes"):
+        cli(lambda: torch.ones(2, 3) @ torch.ones(2, 3), lower="--micro-tokens")
+
+
+@pytest.mark.parametrize("script", ["sft", "ppo", "dpo", "preferences", "evaluate"])
+def test_a_script_names_flags_that_it_has(script):
+    text = (ROOT / f"{script}.py").read_text()
+    named = re.findall(r"--[a-z-]+", text[text.rindex("cli(main, lower="):])
+    fields = {field.name for field in dataclasses.fields(import_module(script).Flags)}
+    assert named and {name[2:].replace("-", "_") for name in named} <= fields

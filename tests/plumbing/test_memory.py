@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import dpo
+import evaluate
 import model
 import ppo
 import sft
@@ -19,9 +20,17 @@ from tests.conftest import CONFIG, run_script
 WIDE = {"mha": Config(64, 64, 176, 3, 4, 4, 16), "gqa": Config(64, 64, 160, 3, 4, 1, 16)}
 
 
-def kept_for_backward(config, dtype, tokens, checkpointed):
+def kept_for_backward(config, dtype, tokens, checkpointed, lora=None):
     """Bytes of all storages that a forward pass saves, parameters not counted."""
     transformer = model.initialise(config)
+    if lora:
+        transformer.to(dtype)
+        model.adapt(transformer, lora)
+        for name, parameter in list(transformer.named_parameters()):
+            if model.is_adapter(name):
+                path, _, leaf = name.rpartition(".")
+                setattr(transformer.get_submodule(path), leaf,
+                        torch.nn.Parameter(torch.zeros(parameter.shape)))
     transformer.compute_dtype = dtype
     transformer.checkpoint_activations = checkpointed
     own = {p.untyped_storage().data_ptr() for p in transformer.parameters()}
@@ -57,6 +66,73 @@ def test_activations_are_what_autograd_keeps(shape, dtype):
     expected_many = planned_activations(config, flags, 2048)
     # per token: what does not grow with them, such as the cast weights, is another line of the plan
     assert expected_many - expected_few == pytest.approx(many - few, rel=0.1)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("shape", WIDE)
+def test_activations_of_frozen_weights_are_what_autograd_keeps(shape, dtype):
+    """The first block's first norm keeps nothing: its input needs no gradient."""
+    config = replace(WIDE[shape], num_hidden_layers=6)
+    flags = sft.Flags(dtype=dtype, lora_rank=4)
+    lora = model.lora_of(flags)
+    few = kept_for_backward(config, model.DTYPES[dtype], 256, False, lora)
+    many = kept_for_backward(config, model.DTYPES[dtype], 2048, False, lora)
+    expected_few = planned_activations(config, flags, 256)
+    expected_many = planned_activations(config, flags, 2048)
+    assert expected_many - expected_few == pytest.approx(many - few, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", WIDE)
+def test_adapters_are_counted_as_the_model_has_them(shape):
+    transformer = model.initialise(WIDE[shape])
+    model.adapt(transformer, model.LoRA(5, 10.0, 0))
+    trained = sum(p.numel() for p in transformer.parameters() if p.requires_grad)
+    assert memory.count_adapters(WIDE[shape], 5) == trained
+    assert memory.count_trained(WIDE[shape], sft.Flags(lora_rank=5)) == trained
+
+
+CODELLAMA = Config(32016, 4096, 11008, 32, 32, 32, 128, 1e6)
+
+
+def test_one_card_is_enough_for_seven_billion_parameters():
+    """Stage 1 at 2,048 tokens on 24 GB, PPO with prompts of 7,680 on 80 GB, not without LoRA."""
+    def fits(plan, flags, gb):
+        return plan(CODELLAMA, flags, 1).peak / memory.GIB <= memory.USABLE * memory.CARDS[gb]
+
+    stage_1 = replace(sft.PRESETS["codellama-7b"], max_length=2048, micro_tokens=2048)
+    stage_2 = ppo.PRESETS["codellama-7b"]
+    assert stage_2.max_prompt == 7680
+    for plan, flags, gb in ((memory.plan_sft, stage_1, 24), (memory.plan_ppo, stage_2, 80)):
+        assert fits(plan, replace(flags, lora_rank=16), gb)
+        assert not fits(plan, flags, gb)
+
+
+def test_bytes_on_the_disk_are_those_of_a_checkpoint():
+    full = memory.plan_sft(CODELLAMA, sft.PRESETS["codellama-7b"], 8)
+    assert full.checkpoint == 12 * 6_738_546_688 and full.result == 4 * 6_738_546_688
+    both = memory.plan_ppo(CODELLAMA, ppo.PRESETS["codellama-7b"], 8)
+    assert both.checkpoint == 2 * full.checkpoint
+    flags = sft.Flags(lora_rank=3, dtype="bf16")
+    small = memory.plan_sft(WIDE["gqa"], flags, 1)
+    transformer = model.initialise(WIDE["gqa"]).bfloat16()
+    assert small.result == sum(p.numel() * p.element_size() for p in transformer.parameters())
+    model.adapt(transformer, model.lora_of(flags))
+    trained = [p for p in transformer.parameters() if p.requires_grad]
+    assert small.checkpoint == 12 * sum(p.numel() for p in trained)
+
+
+def test_evaluation_is_planned_for_a_batch_of_tokens(tmp_path, run_main):
+    (tmp_path / "config.json").write_text(json.dumps({
+        "model_type": "llama", "vocab_size": 32016, "hidden_size": 4096,
+        "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32}))
+    done = run_main(evaluate, "--model", tmp_path, "--plan")
+    assert done.returncode == 0, done.stderr
+    assert "16.00 GiB  cache" in done.stdout  # 32,768 tokens of 512 KiB
+    assert done.stdout.splitlines()[-1] == "fits a card of 48 GB"
+    less = done.stdout.splitlines()[-2]
+    assert less.startswith("would fit a card of 24 GB with --batch-tokens ")
+    done = run_main(evaluate, "--model", tmp_path, "--plan", "--batch-tokens", less.split()[-1])
+    assert done.stdout.splitlines()[-1] == "fits a card of 24 GB"
 
 
 def test_with_checkpoints_a_block_keeps_its_input():

@@ -22,7 +22,7 @@ import dpo
 import model
 import ppo
 import sft
-from plumbing import checkpoints
+from plumbing import checkpoints, runs
 from plumbing.files import InputError
 from plumbing.runs import newest_run
 from tests.conftest import ITEMS
@@ -460,6 +460,63 @@ def test_a_call_that_fails_is_one_line_and_nothing_is_lost(
         assert str(folder) in str(error.value)
     train(sft, model_dir, data_file, folder, **options)
     assert_same_weights(folder, straight[sft])
+
+
+class Disk:
+    """What shutil.disk_usage answers: so many bytes are free, from some call on fewer."""
+
+    def __init__(self, *free):
+        self.free = list(free)
+
+    def __call__(self, path):
+        return shutil._ntuple_diskusage(10**12, 0, self.free.pop(0) if self.free[1:] else
+                                        self.free[0])
+
+
+def test_a_disk_without_room_is_told_before_the_first_step(
+        tmp_path, model_dir, data_file, monkeypatch):
+    parameters = sum(p.numel() for p in model.load(model_dir).parameters())
+    options = RUNS[sft] | {"keep": 2}
+    needed = 3 * 12 * parameters + 10**4  # moments count, and Adam's steps, 4 bytes a tensor
+    monkeypatch.setattr(shutil, "disk_usage", Disk(3 * 12 * parameters - 1))
+    with pytest.raises(InputError, match="are free on this disk") as error:
+        train(sft, model_dir, data_file, tmp_path / "run", **options)
+    assert str(tmp_path / "run") in str(error.value)
+    assert not (tmp_path / "run/metrics.jsonl").exists()
+    with pytest.raises(InputError, match="this run"):  # the result alone needs 4 bytes a parameter
+        monkeypatch.setattr(shutil, "disk_usage", Disk(4 * parameters - 1))
+        train(sft, model_dir, data_file, tmp_path / "run", **options | {"save_every": 0})
+    monkeypatch.setattr(shutil, "disk_usage", Disk(needed))
+    train(sft, model_dir, data_file, tmp_path / "run", **options)
+
+
+def test_a_disk_that_fills_keeps_the_old_checkpoint(
+        tmp_path, model_dir, data_file, straight, monkeypatch):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", Disk(10**12, 10**12, 1000))
+        with pytest.raises(InputError, match="the checkpoint of step 2 needs 0.* are free on this"):
+            train(sft, model_dir, data_file, folder, **RUNS[sft], eval_data=data_file)
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-000001"]
+    train(sft, model_dir, data_file, folder, **RUNS[sft], eval_data=data_file)
+    assert_same_result(folder, straight[sft])
+
+
+def test_nodes_that_do_not_share_the_folder_are_told(tmp_path, model_dir, data_file, monkeypatch):
+    """Each had a folder of its own, and only the first one's held a model in the end."""
+    monkeypatch.setattr(runs, "PATIENCE", 0.0)
+
+    def own_folder():
+        rank = os.environ["RANK"]
+        try:
+            train(sft, model_dir, data_file, tmp_path / f"node-{rank}", **RUNS[sft])
+        except InputError as error:
+            return str(error)
+        return ""
+
+    for said in run_processes(2, own_folder, tmp_path / "results"):
+        assert "--out" in said and "folder that all of them share" in said
+    assert not (tmp_path / "node-0/config.json").exists()
 
 
 # ------------------------------------------------------------------------------------ finished runs

@@ -49,7 +49,10 @@ FORM_PIECES = [
     '{"function": ', "'{", "}'", "{'name': 'search', 'parameters': {'n': None,}}", "f(a=1)",
     'search(query="x")', "search", "f", "{", "}", "[", "]", '"', "'", ",", ":", " ", "\\", "a",
     '{"error": ', '"isError": true', '{"message": "not found"', '{"content": [{"type": "text"',
-    "MCP error -32602: ", "Error: ", "<error>", "</error>", "endpoint '", "“", "”", "1", "null"]
+    "MCP error -32602: ", "Error: ", "<error>", "</error>", "endpoint '", "“", "”", "1", "null",
+    "search\n{"]
+
+
 def read_chat_text(text):
     """Read a text as a system message, a turn of a tool and one of the assistant, in a chat."""
     with suppress(InputError):
