@@ -4,7 +4,7 @@ r"""The calls in what a model wrote, in every format in which models write calls
                                                print(search(query="x"))
     json       {"name": "search", "arguments": {"query": "x"}}     several; in a list; in tags or
                                                behind a mark; in {"tool_calls": [...]}
-               or after functions.search and >>>search
+               or after the name of an offered tool: search, a line break, {"query": "x"}
     react      Thought: ...  Action: search  Action Input: {"query": "x"}; Qwen-Agent's ✿FUNCTION✿
     xml        <function=search><parameter=query>x</parameter></function>
     deepseek   <｜tool▁call▁begin｜>function<｜tool▁sep｜>search, a line break and JSON
@@ -92,9 +92,9 @@ KEYS = (("name", "arguments"), ("name", "parameters"), ("tool_name", "arguments"
 NAME_KEYS = ("name", "tool_name", "function_name", "tool", "function", "action")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "kwargs", "input", "tool_input", "action_input")
 HOLDERS = ("tool_calls", "function_call", "functionCall", "function")
-# A tool's name right before its arguments: >>>f, functions.f:0<|..begin|>, to=functions.f ...
+# A tool's name right before its arguments: f, >>>f, functions.f:0<|..begin|>, to=functions.f ...
 NAME_BEFORE = re.compile(
-    r"(?:>>>|functions\.|<tool_call>|\|>)[^\S\n]*+(?P<name>[^\s<>{}:]{1,100}+)(?::\d{1,4})?\s*+"
+    r"(?:^|>>>|functions\.|<tool_call>|\|>)[^\S\n]*+(?P<name>[^\s<>{}:]{1,100}+)(?::\d{1,4})?\s*+"
     r"(?:<\|\w{1,40}\|>\s*+(?:json(?=<))?)*+$", re.MULTILINE)
 
 
@@ -458,6 +458,7 @@ def _read_json(scan, found):
 def _name_before(scan, start):
     """The offered tool whose name stands right before a value, in a form that puts it there; or "".
 
+    GLM, ours:    f, a line break, {"a": 1}
     Functionary:  >>>f, a line break, {"a": 1}
     Kimi:         functions.f:0<|tool_call_argument_begin|>{"a": 1}
     gpt-oss:      to=functions.f <|constrain|>json<|message|>{"a": 1}

@@ -189,11 +189,9 @@ def share_prompts(flags, folder, tokenizer, prompts, respond):
             raise InputError(f"{folder}: {error}, so that no answer is one") from None
 
     batches = make_batches(prompts, flags.batch_size, flags.batch_tokens, flags.max_new_tokens)
-    if not (flags.out and kind_of(Path(flags.out, "run.json"))):
-        load_once()  # before the progress bar, which an error would follow
     values = answer_all(
         respond_once_loaded, batches, flags.out, identity(flags, folder, prompts), _is_answer,
-        f"{flags.bench}, {folder}")
+        f"{flags.bench}, {folder}", prepare=load_once)
     leave()
     return values
 

@@ -97,7 +97,7 @@ def _answer_each(flags, form, tasks, respond, is_answer):
     """What `respond` makes of each task, in the order of the tasks."""
     batches = [[place] for place in range(len(tasks))]
     return answer_all(respond, batches, flags.out, identity(flags, form, tasks), is_answer,
-                      f"{flags.bench}, {flags.served_model}", flags.parallel)
+                      f"{flags.bench}, {flags.served_model}", workers=flags.parallel)
 
 
 def identity(flags, form, tasks):

@@ -31,13 +31,14 @@ class NoAnswer(Exception):
     """There is no answer to a batch for now; its text says to which items, and why."""
 
 
-def answer_all(respond, batches, out, described, is_answer, title, workers=1):
+def answer_all(respond, batches, out, described, is_answer, title, prepare=None, workers=1):
     """The answers to all items, in order; all processes have them.
 
     respond: function of a batch, a list of places -> the answer at each; batches: of all processes.
     out: the folder to keep them in; "": none, for a single process. described: as in `claim`.
     is_answer: whether a value is an answer to keep; another one is given back, but asked for again
-    by the next run. title: of the progress bar.
+    by the next run. title: of the progress bar. prepare: called before the first batch that is not
+    answered yet, and before the bar, which an error would follow.
     workers: threads that answer batches at once. Where `respond` raises NoAnswer the others go on.
     Raises InputError, in the end also for batches without an answer.
     """
@@ -56,6 +57,8 @@ def answer_all(respond, batches, out, described, is_answer, title, workers=1):
             raise InputError(f"{folder}: answer {index} is none of this program's; "
                              "remove the directory")
     mine = [batch for batch in batches[rank::ranks] if not done.keys() >= set(batch)]
+    if mine and prepare:
+        prepare()
     unanswered = []
     results = in_turn(respond, mine) if workers == 1 else in_parallel(respond, mine, workers)
     for batch, answers in progress(results, total=len(mine), desc=title, unit="batch",

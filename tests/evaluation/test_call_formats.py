@@ -77,7 +77,8 @@ def is_read(text):
     f'✿FUNCTION✿: get_weather\n✿ARGS✿: {json.dumps(ARGUMENTS)}\n✿RESULT✿: {{"rain": 1}}',
     json.dumps({"functionCall": {"name": "get_weather", "args": ARGUMENTS}}),
     json.dumps({"parts": [{"functionCall": {"name": "get_weather", "args": ARGUMENTS}}]}),
-    f"get_weather\n{json.dumps(ARGUMENTS)}", f">>>get_weather\n{json.dumps(ARGUMENTS)}",
+    f"get_weather\n{json.dumps(ARGUMENTS)}", f"\nget_weather \n {json.dumps(ARGUMENTS)}\nDone.",
+    f"get_weather\n{JSON}", f">>>get_weather\n{json.dumps(ARGUMENTS)}",
     "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_weather:0"
     f"<|tool_call_argument_begin|>{json.dumps(ARGUMENTS)}<|tool_call_end|>",
     "<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>"
@@ -90,8 +91,6 @@ def is_read(text):
     # an example in a sentence is none where a call stands on a line of its own
     f'Say {{"name": "finish", "arguments": {{}}}} to end. Now:\n{JSON}',
     f"I call {JSON} now.\nObservation: rain\n{CALL.replace('2', '3')}",
-    f"\nget_weather \n {json.dumps(ARGUMENTS)}\nDone.",
-    f"get_weather\n{JSON}",
 ])
 def test_one_call_in_the_form_of_each_model(text):
     is_read(text)
