@@ -204,7 +204,7 @@ def test_several_calls(text):
     ("json", '{"name": "foo", "arguments": null}'),
     ("json", '{"name": "foo", "arguments": {"a": ' + "9" * 5000 + "}}"), ("json", "[" * 100_000),
     ("json", '{"name": "foo", "arguments": {"a": ' + "[" * 500 + "]" * 500 + "}}"),
-    ("json", '{"name": "foo", "args": {"a": 1}}'),
+    ("json", '{"name": "foo", "data": {"a": 1}}'),
     ("json", '{"name": "foo", "arguments": {"a": 1e999}}'),
     ("json", '{"name": "foo", "arguments": {"a": "\\ud83d"}}'),
     ("json", '{"name": "f\\ud83d", "arguments": {}}'),
