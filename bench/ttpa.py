@@ -22,10 +22,11 @@ what is finished is kept. OUT/outcomes/ROW-SEED.json holds the outcome of every 
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+from evaluation.differences import estimate
 
 ROOT = Path(__file__).resolve().parents[1]
 PAIRS = {  # folder of pairs -> flags of preferences.py
@@ -97,15 +98,16 @@ def evaluate(flags, row, model):
     scores = flags.out / f"scores-{row}-{flags.seed}"
     run(flags, "evaluate.py", "--bench", "embedded", "--model", model, "--esm", "--out", scores,
         "--max-new-tokens", 96, "--limit", flags.limit, "--batch-size", 32)
-    items = []
+    items = {}
     for line in (scores / "items.jsonl").read_text().splitlines():
         item = json.loads(line)
         measured = {**item, **item["esm"]}
-        items.append({"id": item["id"], "group": item["group"],
-                      **{name: round(measured[name], 6) for name in MEASURES}})
+        values = [round(measured[name], 3) for name in MEASURES]
+        items[item["id"]] = [item["group"], *values]
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(".part")
-    aside.write_text(json.dumps({"row": row, "seed": flags.seed, "items": items}) + "\n")
+    outcome = {"row": row, "seed": flags.seed, "measures": ["group", *MEASURES], "items": items}
+    aside.write_text(json.dumps(outcome, separators=(",", ":")) + "\n")
     aside.rename(file)
 
 
@@ -116,7 +118,9 @@ def read_outcomes(folder):
     found = {}
     for file in sorted(folder.glob("*.json")):
         outcome = json.loads(file.read_text())
-        items = {item["id"]: item for item in outcome["items"]}
+        names = outcome["measures"]
+        items = {id: dict(zip(names, values, strict=True))
+                 for id, values in outcome["items"].items()}
         found.setdefault(outcome["row"], {})[outcome["seed"]] = items
     return found
 
@@ -124,12 +128,12 @@ def read_outcomes(folder):
 def report(folder):
     """Print a table for each group: the SFT rows' means, and what every other row adds to them.
 
-    Of a difference: per item its mean over seeds; then mean ± standard error over items, and in
-    brackets the standard deviation of the seeds' means.
+    A difference is paired by item; its standard error lets seeds and items vary
+    (evaluation/differences.py).
     """
     found = read_outcomes(folder)
     base = found.get("sft", {})
-    groups = set()
+    groups = {"seen and unseen"}
     for items in base.values():
         groups.update(item["group"] for item in items.values())
     for group in sorted(groups):
@@ -145,22 +149,16 @@ def cell(outcomes, base, seeds, group, name):
     """One cell of the table: a mean for the base itself, otherwise a difference."""
     scale = 1 if name == "reward" else 100
     digits = 3 if name == "reward" else 1
-    is_base = outcomes is base
-    per_seed = []
+    values = []  # (S, I)
     for seed in seeds:
-        here = {id: item[name] for id, item in outcomes[seed].items() if item["group"] == group}
-        there = {id: 0 if is_base else base[seed][id][name] for id in here}
-        per_seed.append({id: scale * (value - there[id]) for id, value in here.items()})
-    per_item = [statistics.mean(one[id] for one in per_seed) for id in per_seed[0]]
-    mean = statistics.mean(per_item)
-    if is_base:
-        return f"{mean:.{digits}f}"
-    error = statistics.stdev(per_item) / len(per_item) ** 0.5
-    text = f"{mean:+.{digits}f} ± {error:.{digits}f}"
-    if len(seeds) > 1:
-        spread = statistics.stdev(statistics.mean(one.values()) for one in per_seed)
-        text += f" ({spread:.{digits}f})"
-    return text
+        ids = [id for id, item in base[seed].items() if group in (item["group"], "seen and unseen")]
+        there = [0 if outcomes is base else base[seed][id][name] for id in ids]
+        here = [outcomes[seed][id][name] for id in ids]
+        values.append([scale * (x - y) for x, y in zip(here, there, strict=True)])
+    found = estimate(values)
+    if outcomes is base:
+        return f"{found.mean:.{digits}f}"
+    return f"{found.mean:+.{digits}f} ± {found.error:.{digits}f}"
 
 
 def main():

@@ -307,8 +307,8 @@ def test_a_missing_file_says_which_command_gets_it(tmp_path, name):
 
 
 def test_read_refuses_an_unknown_benchmark_and_files_without_items(tmp_path):
-    with pytest.raises(InputError, match="mmlu: not one of"):
-        read_tasks("mmlu", tmp_path)
+    with pytest.raises(InputError, match="glue: not one of"):
+        read_tasks("glue", tmp_path)
     for content in ({}, []):
         with pytest.raises(InputError, match="eval_real.json: must be a JSON list"):
             read_tasks("toolalpaca", write(tmp_path / "eval_real.json", content))
