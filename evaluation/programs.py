@@ -56,7 +56,9 @@ def run(program, seconds, shut=True):
     """
     with (tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
           tempfile.TemporaryFile() as told):
-        Path(folder, "program.py").write_text(program, encoding="utf-8", newline="")
+        # half a surrogate pair, which JSON can hold, is no Python either: the program fails
+        source = program.encode("utf-8", errors="surrogatepass")
+        Path(folder, "program.py").write_bytes(source)
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-X", "utf8", RUN_PROGRAM, folder, str(seconds),
              "shut" if shut else "open", str(os.getpid())],
