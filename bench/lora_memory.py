@@ -48,8 +48,8 @@ def stage_2(flags):
     ppo.Tokenizer = lambda *arguments: NoEnd()
     tokenizer, models = ppo.load_models(flags, torch.device("cpu"))
     optimizers = [make_optimizer(one, 0.0) for one in (models.actor, models.critic)]
-    prompts = [Prompt([3 + i % 400 for i in range(flags.max_prompt)], "", (), f"prompt {i}")
-               for i in range(flags.batch_size)]
+    ids = [3 + i % 400 for i in range(flags.max_prompt)]
+    prompts = [Prompt(ids, "", (), f"prompt {i}") for i in range(flags.batch_size)]
     ppo.train_step(models, optimizers, prompts, tokenizer, flags, 0, (1e-6, 1e-6))
     return (sides.resident("VmHWM") - before) / GIB
 

@@ -66,7 +66,11 @@ def dialogue_outcomes(folder, tasks):
     records = read_json(path)
     _must_match(path, [record["id"] for record in records], [task.id for task in tasks])
     names = ("calls", "DE", "CE", "VA", "VA_paper")
-    return {name: [record[name] for record in records] for name in names if name in records[0]}
+    table = {}
+    for name in names:
+        if name in records[0]:
+            table[name] = [record[name] for record in records]
+    return table
 
 
 def _must_match(path, ids, expected):

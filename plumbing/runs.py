@@ -211,9 +211,10 @@ class Run:
         every = self.flags.save_every
         saves = (count - 1) // every - start // every if every else 0
         checkpoint = checkpoints.size_of(state)
-        result = max((sum(parameter.numel() * parameter.element_size()
-                          for parameter in transformer.parameters())
-                      for transformer, _ in state.values()), default=0)
+        result = 0
+        for transformer, _ in state.values():
+            sizes = [p.numel() * p.element_size() for p in transformer.parameters()]
+            result = max(result, sum(sizes))
         kept = max(0, min(self.flags.keep - len(self.saved), saves))
         at_once = max(0, min(self.flags.keep + 1 - len(self.saved), saves))
         refuse_full(self.path, max(kept * checkpoint + result, at_once * checkpoint),

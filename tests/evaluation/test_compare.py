@@ -52,8 +52,8 @@ def test_the_picture_has_a_line_for_each_run_and_a_mark_for_each_level(runs):
     picture = noise_figure(read_runs(runs))
     root = ElementTree.fromstring(picture)
     assert len(root.findall(f"{SVG}svg")) == 3  # TS, PI, CF
-    low, high = (100 * end for end in wilson(1, 2))
-    words = f"{runs[0]}, clean: 50 ({low:.4g} to {high:.4g})"
+    low, high = wilson(1, 2)
+    words = f"{runs[0]}, clean: 50 ({100 * low:.4g} to {100 * high:.4g})"
     assert words in marks_of(picture)
     for run in runs:
         for level in LEVELS:

@@ -7,7 +7,6 @@ import pytest
 import evaluate
 from data.turns import Turn
 from evaluation.benchmarks import BENCHMARKS
-from evaluation.benchmarks.entry import DATA
 from evaluation.call_formats import find_calls
 from evaluation.openai_format import Form, make_request, read_batch, read_response, request_ids
 from evaluation.scores import judge, summarise
@@ -165,43 +164,28 @@ def export(run_main, path, *flags):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A folder with a few of the embedded items."""
-    folder = tmp_path_factory.mktemp("data")
-    items = json.loads((DATA / "heldout_single.json").read_text())
-    (folder / "heldout_single.json").write_text(json.dumps(items[::70]))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def embedded(data):
-    """These items."""
-    return BENCHMARKS["embedded"].tasks(data)
-
-
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_the_golds_of_the_embedded_items_come_back(template, embedded):
+def test_the_golds_of_the_embedded_items_come_back(template, tasks):
     scorer = BENCHMARKS["embedded"].scorers["default"]
-    for task in embedded:
+    for task in tasks:
         reply = read_response(right_answer(template, task))
         assert scorer(judge(task, reply.text)) == (1, 1, 1), (task.id, reply.text)
 
 
 @pytest.mark.parametrize("template", ["gpt", "chatglm4"])
 def test_requests_go_out_and_answers_come_back_by_the_command(
-        template, data, embedded, run_main, tmp_path):
+        template, data, tasks, run_main, tmp_path):
     sent = tmp_path / "requests.jsonl"
     lines = export(run_main, sent, "--template", template, "--data", data)
-    assert len(lines) == len(embedded) and {line["method"] for line in lines} == {"POST"}
+    assert len(lines) == len(tasks) and {line["method"] for line in lines} == {"POST"}
     assert {line["url"] for line in lines} == {
         "/v1/chat/completions" if template == "gpt" else "/v1/completions"}
-    write_batch(tmp_path / "output.jsonl", sent, embedded, template)
+    write_batch(tmp_path / "output.jsonl", sent, tasks, template)
     done = run_main(evaluate, "--data", data, "--out", tmp_path / "scores",
                     "--predictions", tmp_path / "output.jsonl")
     assert done.returncode == 0, done.stderr
     scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
-    assert scores["n"] == scores["TS"] == scores["PI"] == scores["CF"] == len(embedded)
+    assert scores["n"] == scores["TS"] == scores["PI"] == scores["CF"] == len(tasks)
 
 
 def test_failed_requests_are_named_and_count_as_no_prediction(run_main, tmp_path):

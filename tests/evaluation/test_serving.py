@@ -10,8 +10,6 @@ import time
 import pytest
 
 import evaluate
-from evaluation.benchmarks import BENCHMARKS
-from evaluation.benchmarks.entry import DATA
 from evaluation.openai_format import Form
 from plumbing import client
 from tests.conftest import ROOT
@@ -19,21 +17,6 @@ from tests.evaluation.loopback import TROUBLES, Loopback, answer_sheet, chat, co
 
 KEY = "sk-test-0123456789abcdef"
 GPT = Form("gpt", "m", 512)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A folder with a few of the embedded items."""
-    folder = tmp_path_factory.mktemp("data")
-    items = json.loads((DATA / "heldout_single.json").read_text())
-    (folder / "heldout_single.json").write_text(json.dumps(items[::70]))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tasks(data):
-    """These items."""
-    return BENCHMARKS["embedded"].tasks(data)
 
 
 @pytest.fixture(scope="module")
