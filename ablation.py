@@ -504,8 +504,8 @@ def main():
     held = lock(flags.out)  # noqa: F841 (for as long as this program runs)
     claim(flags.out, described)
     cells = []
-    for seed in dict.fromkeys(flags.seeds):
-        cells += [(row, seed) for row in dict.fromkeys(flags.rows)]
+    for row in dict.fromkeys(flags.rows):
+        cells += [(row, seed) for seed in dict.fromkeys(flags.seeds)]
     take_over(cells, flags, described)
     run_cells(cells, flags)
     report(flags)

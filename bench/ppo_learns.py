@@ -40,9 +40,9 @@ CONFIG = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 192, "inter
 SFT = {"conversations": ["--epochs", "8", "--lr", "1e-3", "--dtype", "fp32",
                          "--max-length", "1024"],
        "calls": ["--epochs", "12", "--lr", "1e-3", "--dtype", "fp32"]}
-PPO = ["--epochs", "44", "--batch-size", "16", "--micro-batch", "16", "--actor-lr", "1e-4",
-       "--critic-lr", "1e-3", "--critic-warmup", "10", "--beta", "0.1",
-       "--max-new-tokens", "96", "--max-prompt", str(LONGEST)]
+PPO = ["--epochs", "44", "--batch-size", "16", "--micro-batch", "16", "--samples", "8",
+       "--baseline", "group", "--actor-lr", "1e-4", "--beta", "0.1", "--max-new-tokens", "96",
+       "--max-prompt", str(LONGEST)]
 
 
 # -------------------------------------------------------------------------------------------- split
@@ -110,17 +110,18 @@ def fine_tune(flags):
     out = flags.out
     (out / "config.json").write_text(json.dumps(CONFIG))
     run("model.py", "--init", out / "config.json", out / "base", "--tokenizer", flags.tokenizer)
+    device = ["--device", flags.device]
     run("sft.py", "--model", out / "base", "--data", out / "conversations.json",
-        "--out", out / "sft-conversations", *SFT["conversations"])
+        "--out", out / "sft-conversations", *SFT["conversations"], *device)
     run("sft.py", "--model", out / "sft-conversations", "--data", out / "calls.json",
-        "--out", out / "sft", *SFT["calls"])
+        "--out", out / "sft", *SFT["calls"], *device)
 
 
 def reinforce(flags):
     """Run ppo.py on ppo.json with every seed, or with that of --seed."""
     for seed in SEEDS if flags.seed is None else (flags.seed,):
         run("ppo.py", "--model", flags.out / "sft", "--data", flags.out / "ppo.json",
-            "--out", flags.out / f"ppo-{seed}", "--seed", seed, *PPO)
+            "--out", flags.out / f"ppo-{seed}", "--seed", seed, *PPO, "--device", flags.device)
 
 
 # -------------------------------------------------------------------------------------------- score
@@ -132,8 +133,10 @@ def compare(flags):
     finished = [f"ppo-{seed}" for seed in SEEDS
                 if (flags.out / f"ppo-{seed}" / "config.json").exists()]
     for temperature, samples in ((0.0, 1), (1.0, flags.samples)):
-        results = {name: answers_of(flags.out / name, prompts, tokenizer, temperature, samples)
-                   for name in ("sft", *finished)}
+        results = {}
+        for name in ("sft", *finished):
+            transformer = model.load(flags.out / name, device=flags.device)
+            results[name] = answers_of(transformer, prompts, tokenizer, temperature, samples)
         print(f"\n{len(prompts)} held-out prompts, {samples} answer(s) each, temperature "
               f"{temperature}: mean reward, and correct calls and errors in % of answers")
         print_shares(results)
@@ -143,9 +146,8 @@ def compare(flags):
         print_gain("share correct", correct)
 
 
-def answers_of(path, prompts, tokenizer, temperature, samples):
-    """(errors, rewards) of a checkpoint on n prompts, `samples` answers each: (samples, n)."""
-    transformer = model.load(path)
+def answers_of(transformer, prompts, tokenizer, temperature, samples):
+    """(errors, rewards) of a model on n prompts, `samples` answers each: (samples, n)."""
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
     generator = torch.Generator().manual_seed(1)
     errors = []
@@ -202,6 +204,7 @@ def main():
     parser.add_argument("--stage", choices=tuple(STAGES))
     parser.add_argument("--samples", type=int, default=8, help="sampled answers a held-out prompt")
     parser.add_argument("--seed", type=int, help="of the ppo stage: only this one")
+    parser.add_argument("--device", default="cpu")
     flags = parser.parse_args()
     flags.out.mkdir(parents=True, exist_ok=True)
     for name, stage in STAGES.items():
