@@ -20,6 +20,7 @@ import ppo
 import sft
 from data.trajectories import read_item
 from examples import build
+from groups import answer_logprobs, make_micro_batches
 from plumbing import cuda
 from plumbing.optimizer import make_optimizer
 from tests.conftest import ITEMS, ROOT
@@ -97,7 +98,7 @@ def test_a_graph_is_captured_for_every_width_of_the_cache(model_dir, monkeypatch
     assert captured == answers_on("cpu", model_dir, 2, 1.3, torch.float64)
 
 
-def answer_logprobs(device, folder, K):
+def k_answers(device, folder, K):
     """log p and values of K answers to each prompt, and the gradient of their sum."""
     _, prompts = some_prompts(folder)
     transformer = load(folder, device, value_head=True)
@@ -106,18 +107,16 @@ def answer_logprobs(device, folder, K):
     for _ in range(K * len(prompts)):
         n = int(torch.randint(1, 9, (), generator=generator))
         answers.append(torch.randint(3, 300, (n,), generator=generator).tolist())
-    lengths = torch.tensor([len(ids) for ids in answers], device=device)
-    mask = torch.arange(int(lengths.max()), device=device) < lengths[:, None]
-    batch = ppo.make_micro_batch(list(range(len(prompts))), prompts, answers, mask, K)
-    logp, values = ppo.answer_logprobs(transformer, batch, 0.7)
+    (batch,), _ = make_micro_batches(prompts, answers, K, len(prompts), device)
+    logp, values = answer_logprobs(transformer, batch, 0.7)
     (logp.sum() + values.sum()).backward()
     return logp.detach().cpu(), values.detach().cpu(), gradients(transformer)
 
 
 @pytest.mark.parametrize("K", [1, 2, 5, 8])
 def test_k_answers_have_the_log_probabilities_of_the_cpu(model_dir, K):
-    logp, values, gradient = answer_logprobs(GPU, model_dir, K)
-    expected, expected_values, expected_gradient = answer_logprobs("cpu", model_dir, K)
+    logp, values, gradient = k_answers(GPU, model_dir, K)
+    expected, expected_values, expected_gradient = k_answers("cpu", model_dir, K)
     torch.testing.assert_close(logp, expected, rtol=1e-5, atol=2e-5)
     torch.testing.assert_close(values, expected_values, rtol=1e-5, atol=2e-5)
     assert distance(gradient, expected_gradient) < 1e-5
