@@ -233,14 +233,14 @@ def write_outcome(cell, stages, flags):
             table = dialogue_outcomes(flags.out / stage.name, tasks)
         tables[bench] = {name: pack(column) for name, column in table.items()}
     file = flags.out / "seconds.json"
-    seconds = read_object(file) if kind_of(file) else {}
-    hours = sum(seconds.get(stage.name, 0) for stage in stages) / 3600
+    took = read_object(file) if kind_of(file) else {}
+    seconds = {stage.name: took[stage.name] for stage in stages if stage.name in took}
     file = outcome_file(cell, flags)
     make_folder(file.parent)
     write_json(file, {
         "row": row, "seed": seed, "inputs": inputs_of(stages, inputs(flags)),
         "commands": [typed(stage.command, flags.out) for stage in stages],
-        "made": {**machine(flags.device), "hours": round(hours, 3)},
+        "made": {**machine(flags.device), "seconds": seconds},
         "outcomes": tables})
 
 
@@ -342,9 +342,12 @@ def report(flags):
     for name, picture in pictures(found).items():
         write_text(flags.out / name, picture)
     print(text)
-    hours = sum(each["hours"] for each in made)
-    print(f"\n{len(made)} cells of {len(ROWS) * 5} planned, {hours:.1f} hours of one core; commits "
-          f"{distinct(made, 'commit')}; seeds {distinct(made, 'seed')}; "
+    seconds = {}
+    for each in made:
+        seconds |= each["seconds"]  # cells share stages
+    hours = sum(seconds.values()) / 3600
+    print(f"\n{len(made)} cells of {len(ROWS) * 5} planned, {hours:.1f} hours of one process; "
+          f"commits {distinct(made, 'commit')}; seeds {distinct(made, 'seed')}; "
           f"{distinct(made, 'machine')}; torch {distinct(made, 'torch')}")
 
 
@@ -386,16 +389,22 @@ def there(found, pairs):
     return [pair for pair in pairs if found.keys() >= set(pair)]
 
 
+def first_cell(found):
+    """The outcomes of any one cell: all have the same benchmarks."""
+    seeds = next(iter(found.values()))
+    return next(iter(seeds.values()))
+
+
 def calls_bench(found):
     """The first benchmark of single calls whose named errors are known, or None."""
-    cell = next(iter(next(iter(found.values())).values()))
+    cell = first_cell(found)
     benches = [bench for bench, table in cell.items() if "errors" in table and bench != "no_tool"]
     return benches[0] if benches else None
 
 
 def prefix_measures(found, bench):
     """TS by the length of the shared prefix, a Measure for each length; the longest in one."""
-    cell = next(iter(next(iter(found.values())).values()))
+    cell = first_cell(found)
     lengths = sorted(set(cell[bench]["prefix"]))
     few = [length for length in lengths if length < MANY_TOKENS]
     many = tuple(length for length in lengths if length >= MANY_TOKENS)
@@ -458,6 +467,11 @@ def paper_table(found):
 
 # ------------------------------------------------------------------------------------ command line
 
+def can_run(entry):
+    """Whether a cell can be evaluated on a benchmark: it has outcomes, and needs no flag."""
+    return entry.kind in ("calls", "dialogues") and not entry.needs and bool(entry.remedy)
+
+
 def read_flags():
     """The command line. Raises InputError."""
     parser = Parser(description=__doc__.splitlines()[0], allow_abbrev=False)
@@ -472,8 +486,7 @@ def read_flags():
                         "data/train.json and data/rl.json")
     parser.add_argument("--preset", choices=sft.PRESETS, default="tiny", help="of the scripts")
     parser.add_argument("--bench", nargs="+", default=list(BENCHES), metavar="NAME",
-                        choices=[name for name, entry in BENCHMARKS.items()
-                                 if entry.kind != "transcripts" and not entry.needs])
+                        choices=[name for name, entry in BENCHMARKS.items() if can_run(entry)])
     parser.add_argument("--items", type=int, default=0, help="of a benchmark's groups; 0: all")
     parser.add_argument("--prompts", type=int, default=0,
                         help="of stage 2 and of TTPA; 0: as many as the preset says")

@@ -128,7 +128,7 @@ def greedy_paths(transformer, prompts, max_new_tokens, eos_id):
         steps.append(_two_likeliest(logits))
         token = steps[-1][0].long()  # (B,)
         ended |= token == eos_id
-        if ended.all():
+        if ended.all() or step + 1 == max_new_tokens:
             break
         cache.advance(1)
         logits = transformer(token[:, None], (lengths + step)[:, None], attend=cache.attend)[:, 0]
@@ -184,7 +184,7 @@ def follow_branches(transformer, cache, paths, places, max_new_tokens, eos_id):
         is_branch[row, :n] = True
     steps = max_new_tokens - int(place[is_branch].min())
     cache.branch(torch.tensor(rows, device=device), place, steps)
-    tails = _decode_tails(transformer, cache, token, place, is_branch, (max_new_tokens, eos_id))
+    tails = _decode_tails(transformer, cache, token, place, is_branch, max_new_tokens, eos_id)
     for b, row in zip(rows, tails.tolist(), strict=True):
         for step, tail in zip(places[b], row, strict=False):  # the rest of the row is padding
             tail = tail[:max_new_tokens - step]
@@ -195,12 +195,11 @@ def follow_branches(transformer, cache, paths, places, max_new_tokens, eos_id):
     return followed
 
 
-def _decode_tails(transformer, cache, token, place, is_branch, limits):
+def _decode_tails(transformer, cache, token, place, is_branch, max_new_tokens, eos_id):
     """Greedy tokens from `token` (rows, K) on, which stands at `place` -> (rows, K, steps).
 
-    limits: (most tokens of a whole answer, eos id). What follows an end is anything.
+    max_new_tokens: of a whole answer. What follows an end is anything. Raises NotFinite.
     """
-    max_new_tokens, eos_id = limits
     tails = []
     lengths = cache.lengths
     rows = torch.arange(len(token), device=token.device)  # those that still go on
@@ -221,7 +220,10 @@ def _decode_tails(transformer, cache, token, place, is_branch, limits):
             rows = rows[~done]
         positions = lengths[rows][:, None] + place + step
         cache.advance(token.shape[1])
-        token = transformer(token, positions, attend=cache.attend).argmax(-1)  # (rows, K)
+        logits = transformer(token, positions, attend=cache.attend)  # (rows, K, V)
+        if not is_finite(logits):
+            raise NotFinite("a logit is infinite or no number")
+        token = logits.argmax(-1)
     return torch.stack(tails, dim=-1)
 
 

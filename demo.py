@@ -9,13 +9,15 @@ The table compares the embedded base model, the model after sft.py and the model
 stage is the command that a user would type, and the demo prints it.
 """
 
-import argparse
 import json
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from plumbing.files import read_object
+from plumbing.flags import Parser, cli
 
 ROOT = Path(__file__).resolve().parent
 STAGES = {  # stage -> its title in the table
@@ -84,8 +86,8 @@ def run(*arguments):
 # --------------------------------------------------------------------------------------- the tables
 
 def read(path):
-    """The JSON value in a file."""
-    return json.loads(path.read_text())
+    """The JSON object in a file. Raises InputError."""
+    return read_object(path)
 
 
 def read_items(folder):
@@ -198,7 +200,7 @@ def differences(pairs, groups, name):
 
 def main():
     """The command line; see the top of this file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=lambda path: Path(path).resolve(),
                         default=ROOT / "runs" / "demo")
     parser.add_argument("--seed", type=int, default=0)
@@ -219,4 +221,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    cli(main)

@@ -390,7 +390,8 @@ def main():
     print(f"starting from {flags.model}")
     tokenizer, transformer = load_model(flags, device)
     pairs = load_pairs(flags.data, tokenizer, flags)
-    held_out = load_pairs(flags.eval_data, tokenizer, flags) if flags.eval_data else []
+    all_of_them = replace(flags, num_pairs=0)
+    held_out = load_pairs(flags.eval_data, tokenizer, all_of_them) if flags.eval_data else []
     lengths = [len(pair.ids) + max(len(pair.chosen), len(pair.rejected))
                for pair in pairs + held_out]
     model.warn_of_length(lengths, transformer.config, "pairs", flags.model)

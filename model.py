@@ -140,9 +140,10 @@ def _with_heads(values, raw, path):
     width = values["hidden_size"]
     heads = values["num_attention_heads"]
     groups = values.get("num_key_value_heads") or heads
-    if min(heads, groups, width, values["vocab_size"]) < 1 or heads % groups:
-        raise InputError(f"{path}: {heads} attention heads, {groups} key/value heads, "
-                         f"hidden_size {width}")
+    sizes = (heads, groups, width, values["vocab_size"], values["intermediate_size"])
+    if min(sizes) < 1 or heads % groups:
+        raise InputError(f"{path}: {heads} attention heads, {groups} key/value heads, hidden_size "
+                         f"{width}, vocab_size {sizes[3]}, intermediate_size {sizes[4]}")
     head_dim = values.get("head_dim") or width // heads
     if head_dim % 2 or ("head_dim" not in raw and width % heads):
         raise InputError(f"{path}: hidden_size {width} does not split into {heads} heads of even "
@@ -724,8 +725,9 @@ def _sample(logits, temperature, uniform):
     """Tokens (B, K) from softmax(logits (B, 1 or K, V) / temperature), by inversion of uniform."""
     cumulative = (logits.float() / temperature).softmax(-1).cumsum(-1)
     cumulative = cumulative.expand(*uniform.shape, -1).contiguous()
-    # rounding may leave the last sum short of 1
-    drawn = uniform.float()[..., None] * cumulative[..., -1:]
+    # the largest float below 1: what rounds to 1 would pass the last sum, to the last token
+    uniform = uniform.float().clamp(max=1 - 2**-24)
+    drawn = uniform[..., None] * cumulative[..., -1:]  # the last sum may fall short of 1
     token = torch.searchsorted(cumulative, drawn, right=True).squeeze(-1)
     return token.clamp(max=logits.shape[-1] - 1)
 

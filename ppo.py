@@ -6,7 +6,7 @@
 
 Each step has four phases: rollout (the actor answers a batch of prompts), score (the reward's
 table), advantages (KL penalty, GAE), update (clipped losses). Actor, critic and reference all start
-from the fine-tuned model, near which the KL penalty holds the actor. Left out: adaptive KL, since
+from the fine-tuned model; the KL penalty keeps the actor near it. Left out: adaptive KL, since
 the released script fixes beta, and reward whitening, since the scale is known.
 
 K answers to a prompt (--samples); B answers of this process in a step, b of them in a micro-batch;
@@ -98,19 +98,23 @@ class Flags:
         512, "longest answer; one without </s> cannot be parsed", group="method", least=1)
     samples: int = flag(1, "answers to each prompt of a step", group="method", least=1)
     baseline: str = flag(
-        "critic", "of the score: a critic; the mean score of the prompt's other answers; or both",
+        "critic", "what a score is compared with: a critic's value; the mean score of the prompt's "
+        "other answers (group); or both",
         group="method", choices=("critic", "group", "both"))
     skip_settled: bool = flag(
         False, "skip prompts whose answers all had one score the last time", group="method")
     temperature: float = flag(
         1.0, "of the softmax, in rollouts and log-probabilities", group="method", least=1e-3)
-    greedy: bool = flag(False, "greedy rollouts, as in the released run", group="method")
+    greedy: bool = flag(
+        False, "greedy rollouts, as in the released run; needs --samples 1", group="method")
     beta: float = flag(0.3, "KL penalty per token", group="method", least=0)
     gamma: float = flag(1.0, "discount", group="method", least=0, most=1)
-    lam: float = flag(0.95, "lambda of GAE", group="method", least=0, most=1)
-    clip: float = flag(0.2, "of the probability ratio", group="method", least=0)
-    value_clip: float = flag(0.2, "of the change of a value", group="method", least=0)
-    score_clip: float = flag(5.0, "of the score", group="method", least=0)
+    lam: float = flag(
+        0.95, "lambda of GAE; --baseline group always takes 1", group="method", least=0, most=1)
+    clip: float = flag(0.2, "of the probability ratio", group="method", least=1e-3)
+    value_clip: float = flag(
+        0.2, "of the change of a value, where there is a critic", group="method", least=1e-3)
+    score_clip: float = flag(5.0, "largest size of a score", group="method", least=1e-3)
     whiten: str = flag(
         "global", "advantages: over the batch, or (released) not",
         group="method", choices=("global", "none"))
@@ -604,9 +608,13 @@ def settle(batch, rollout, errors, K, notes):
         if len(scores) == 1:
             uniform.add(rollout.prompts[start].where)
     here = torch.tensor([prompt.where in uniform for prompt in batch])
+    settled = set(notes["settled"])
     for prompt, is_settled in zip(batch, all_sum(here).tolist(), strict=True):
-        if is_settled and prompt.where not in notes["settled"]:
-            notes["settled"].append(prompt.where)
+        if is_settled:
+            settled.add(prompt.where)
+        else:
+            settled.discard(prompt.where)
+    notes["settled"] = sorted(settled)
 
 
 def read_flags():
@@ -620,6 +628,9 @@ def read_flags():
         raise InputError(f"--baseline {flags.baseline}: needs --samples of 2 or more")
     if flags.baseline == "group" and (flags.shared_critic or flags.critic_warmup):
         raise InputError("--baseline group: has no critic to share or to warm up")
+    if flags.greedy and flags.samples > 1:
+        raise InputError("--greedy: all --samples answers to a prompt would be the same; "
+                         "add --samples 1 --baseline critic")
     if flags.skip_settled and flags.samples < 2:
         raise InputError("--skip-settled: needs --samples of 2 or more")
     if flags.offload_reference and flags.lora_rank:

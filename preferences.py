@@ -173,15 +173,15 @@ def ancestral(transformer, prompts, places, tokenizer, flags):
 def branch(transformer, prompts, places, tokenizer, flags):
     """The greedy call, and those that leave it at a token where the model hesitated [R]."""
     ids = [prompt.ids for prompt in prompts]
-    limits = (flags.max_new_tokens, tokenizer.eos_id)
-    paths, cache = greedy_paths(transformer, ids, *limits)
+    paths, cache = greedy_paths(transformer, ids, flags.max_new_tokens, tokenizer.eos_id)
     steps = []
     kinds = []
     for prompt, path in zip(prompts, paths, strict=True):
         kinds.append(token_kinds(path.answer.ids, tokenizer, prompt.tools))
         steps.append(
             branch_places(path, kinds[-1], flags.samples - 1, flags.max_gap, flags.min_p))
-    followed = follow_branches(transformer, cache, paths, steps, *limits)
+    followed = follow_branches(
+        transformer, cache, paths, steps, flags.max_new_tokens, tokenizer.eos_id)
     found = []
     for i, path in enumerate(paths):
         candidates = [Candidate(path.answer.ids, path.answer.ended)]
@@ -212,7 +212,7 @@ def _corrupted(gold, tools, rng):
     if damage == "name":
         name = others[rng.integers(len(others))]
     elif damage == "more":
-        arguments["mode"] = "default"
+        arguments["extra" if "mode" in arguments else "mode"] = "default"
     else:
         key = list(arguments)[rng.integers(len(arguments))]
         value = arguments.pop(key) if damage == "less" else arguments[key]
@@ -222,15 +222,16 @@ def _corrupted(gold, tools, rng):
 
 
 def _another_value(value, rng):
-    """A value of the same type, where that is easy."""
+    """Another value, of the same type where that is easy."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, (int, float)):
         return value + int(rng.integers(1, 10))
     if isinstance(value, str) and len(value) > 1:
         cut = int(rng.integers(1, len(value)))
-        return value[cut:] + value[:cut]
-    return None
+        rotated = value[cut:] + value[:cut]
+        return rotated if rotated != value else value + value[0]  # "aa" rotated is "aa"
+    return "none" if value is None else None
 
 
 def call_ids(text, tokenizer):
@@ -249,6 +250,8 @@ def score_candidates(prompt, candidates, tokenizer, flags):
     seen = set()
     scored = []
     for candidate in candidates:
+        if any(i >= tokenizer.vocab_size for i in candidate.ids):
+            continue  # a token that is no piece does not show in the text that is scored
         text = tokenizer.decode(candidate.ids)
         try:
             call = parse_call(text, prompt.tools, strict=True)

@@ -116,7 +116,8 @@ def _read_items(path):
     first, _ = items[0]
     for item, where in items:
         if _kind(item) != _kind(first):
-            raise InputError(f"{where}: has {_kind(item)} of instruction and gold, unlike item 0")
+            raise InputError(f"{where}: is written with {_kind(item)!r}, item 0 with "
+                             f"{_kind(first)!r}; a file is all of one kind")
     return items
 
 
@@ -130,11 +131,11 @@ def _formats(items):
 
 
 def _kind(item):
-    """How an item is written: with "instruction", with "gold", or "neither": a trajectory."""
+    """How an item is written: with "instruction", with "gold", or as "conversations" alone."""
     for key in ("instruction", "gold"):
         if key in item:
             return key
-    return "neither"
+    return "conversations"
 
 
 def _prompts_of(item, where, tokenizer):
@@ -191,7 +192,8 @@ def _released_tool(name, arguments):
     for argument in arguments.split(", "):
         key, colon, kind = argument.partition(": ")
         if colon:
-            parameters.append(Parameter(key, kind, "", required=" = None" not in kind))
+            kind, default, _ = kind.partition(" = None")
+            parameters.append(Parameter(key, kind, "", required=not default))
     return Tool(name, "", tuple(parameters))
 
 

@@ -92,8 +92,8 @@ def page(conversation, tokenizer, mae=True, pkt=True, w_max=9.0):
         turns.append(text)
     trained = weights[weights > 0]
     summary = (f"{len(encoded.ids):,} tokens, {len(trained):,} trained, "
-               f"{(trained > 1).sum()} of them key tokens; {len(encoded.calls)} calls, "
-               f"{len(dropped)} erroneous. Point at a token for its weight.")
+               f"{(trained > 1).sum()} with a weight above 1; {len(encoded.calls)} calls, "
+               f"{len(dropped)} erroneous. Hover over a token to see its weight.")
     title = html.escape(printable(conversation.id or "conversation"))
     legend = WEIGHTS_LEGEND.format(w_max=w_max)
     return PAGE.format(title=title, summary=summary, legend=legend, turns="\n".join(turns))
@@ -143,8 +143,8 @@ def _path_spans(path, tokenizer):
     spans = []
     for i, gap in enumerate(path["gaps"]):
         ids = path["ids"][i:i + 1]
-        text = tokenizer.pieces.id_to_piece(ids[0]).replace("▁", " ") if ids else "</s>"
-        second = tokenizer.pieces.id_to_piece(path["runners_up"][i])
+        text = tokenizer.piece(ids[0]) if ids else "</s>"
+        second = tokenizer.piece(path["runners_up"][i])
         spans.append(f'<span class="gap" title="gap {gap:.2f} to {_text(second)}" '
                      f'style="background: rgba(var(--key), {max(0.0, 1 - gap) / 2:.2f})">'
                      f"{_text(text)}</span>")
@@ -156,6 +156,8 @@ def read_preference(path, index):
     if kind_of(path) == "folder":
         path = Path(path, "pairs.jsonl")
     lines = read_text(path).splitlines()
+    if not lines:
+        raise InputError(f"{path}: holds no pair")
     if not 0 <= index < len(lines):
         raise InputError(f"--index {index}: {path} has lines 0 to {len(lines) - 1}")
     where = f"{path}: line {index + 1}"
@@ -220,9 +222,11 @@ def holds_pairs(path):
 def main():
     """The command line; see the top of this file. Raises InputError."""
     parser = Parser(
-        description="One conversation, every token coloured by its weight, as an HTML page.")
+        description="One conversation, every token coloured by its weight, or the pairs of one "
+                    "prompt, as an HTML page.")
     parser.add_argument("file", help="trajectories, in any format of docs/data.md, or pairs")
-    parser.add_argument("--index", type=int, default=0, help="which conversation, from 0")
+    parser.add_argument("--index", type=int, default=0,
+                        help="which conversation, or line of pairs, from 0")
     parser.add_argument("--tokenizer",
                         help="SentencePiece model (default: that of the model to evaluate)")
     parser.add_argument("--mae", action=BooleanOptionalAction, default=True)

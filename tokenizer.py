@@ -119,8 +119,12 @@ class Tokenizer:
         return ids
 
     def decode(self, ids):
-        """Text of a list of ids. Ids beyond the pieces, which a model may have, are no text."""
+        """Text of a list of ids. Ids beyond the pieces (a model may be padded) have none."""
         return self.pieces.decode([int(i) for i in ids if i < self.vocab_size])
+
+    def piece(self, id):
+        """The text of one piece; of an id beyond the pieces, as `decode`, none."""
+        return self.pieces.id_to_piece(id).replace("▁", " ") if id < self.vocab_size else ""
 
     def must_fit(self, config, new_tokens=0):
         """Raises InputError if a model of this Config lacks pieces, or positions for new tokens."""

@@ -119,11 +119,9 @@ def misfit(name, arguments, tools):
     >>> misfit("g", {}, tools), misfit("f", {"a": 1, "b": 2}, tools), misfit("f", {}, tools)
     ('tool g is not offered', 'tool f has no parameter b', '')
     """
-    known = None
-    for tool in tools:
-        if tool.name == name:  # a name may be offered twice
-            known = (known or set()) | {parameter.name for parameter in tool.parameters}
-    if known is None:
+    offered = [tool for tool in tools if tool.name == name]
+    if not offered:
         return f"tool {name} is not offered"
+    known = {parameter.name for parameter in offered[0].parameters}  # as the reward: the first
     odd = [key for key in arguments if key not in known]
     return f"tool {name} has no parameter {', '.join(odd)}" if odd else ""
