@@ -21,6 +21,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from data import trajectories
+from data.complaints import complains
 from data.tools import read_tools
 from plumbing.flags import Parser, cli
 
@@ -128,86 +129,9 @@ SERVICE_FAILED = _any_of(
     r"rate limit",
     r"exceeded \d+ ")
 
-# The names of commands that put them before what they say.
-COMMAND = (r"(apt|apt-get|aws|awk|az|bash|cargo|cat|cd|chmod|chown|cp|find|gcloud|git|go|grep|java"
-           r"|kubectl|ls|make|mkdir|mv|mysql|node|npm|ping|pip3?|psql|python3?|rm|rmdir|scp|sed|ssh|sudo"
-           r"|systemctl|tar|terraform|unzip|wget|yarn)")
-# A database, a shell, a language or a browser complains as only it does.
-PROGRAM_FAILED = _any_of(
-    r"\((sqlite3|psycopg|pymysql|mysql|oracledb|pyodbc|\w*db\w*\.)[\w.]*\) ",
-    r"(ora|pls|tns)-\d{5}: ",
-    r"msg \d+, level \d+",
-    r"sqlstate\b",
-    r"[\w ]{1,20} constraint failed: ",
-    r"(wrongtype|noauth) [a-z]",
-    r"no such [\w -]{1,40}: ",
-    r"(the )?(column|relation|table|view|procedure|database|schema|role|index|file|folder|directory"
-    r"|path|key|bucket|object|resource|record|project|channel|container|branch)\b"
-    r".{0,80} do(es)?(n't| not) exist\b",
-    r"file \"[^\"\n]+\", line \d+",
-    r"-{20,}\n\w+(error|exception)\b",  # IPython
-    r"\S+:\d+\n[\s\S]{0,500}?\n\w*error: ",  # Node
-    r"([\w$]+\.)+\w*(error|exception)\b",
-    r"exception in thread ",
-    r"(\(error\)|fatal:|npm err(!|or)|e:) ",
-    r"error( \[\w+\]|\[\w+\]):",
-    r"(ba|z|da|k|fi)?sh: .*not found",
-    r"'[^'\n]{1,60}' is not recognized as ",
-    rf"{COMMAND}(\[\d+\])?: ([^\n]{{0,80}}: )?(fatal |\*\*\* )?"
-    r"(error|cannot|can't|unable to|could not|no such|no rule|not a |invalid|unrecognized|unknown"
-    r"|name or service)",
-    r"(segmentation fault|panic: |thread '[^'\n]*' panicked)",
-    r"near [\"'][^\n]{1,60}: syntax error",
-    r"(duplicate key value|ambiguous column) ",
-    r"conflict \(",
-    r"(protocol error|execution context was destroyed|target closed)",
-    r"no (node|element) found for selector",
-    r"element .{0,80}is not (visible|clickable|attached|interactable)")
-
-# The tool turned the call down and says so in words of its own.
-TURNED_DOWN = _any_of(
-    r"(fatal )?(error|exception)\s*([:!]|-(?![a-z>]))",
-    # MCP error -32602: ..., rpc error: ..., Input validation error: ...
-    # but not the measures of statistics: Standard error: 0.5
-    r"([\w.-]+ ){1,3}(error|exception)( -?\d+)?:(?!\s*[-+±\d.])",
-    r"error code( is)?\s*[:=]",
-    # "Error 404" and "Error (x)", but no line of a log and no article
-    r"error (while|when|during|response|from|in \w+\(|\d{1,5}\b(?![-/])"
-    r"|\((?!.{0,80}\b(is|was) an? )|(?!handl|report|logg|track|monitor|correct|check)\w+ing\b)",
-    r"(i'm sorry, )?(the |an? )?\w+ (returned|encountered|raised|threw) an? (error|exception)\b",
-    r"(tool|function) \S{1,80} is (disabled|unavailable)",
-    r"max(imum)? [\w ]{1,40} (exceeded|reached)",
-    r"(the )?(request|call) to [^\n]{1,60}? (failed|was refused)\b",
-    r"(an? )?(\w+ )?errors? (has |have )?(occurred|happened)\b",
-    r"\d+ validation errors? for ",
-    r"traceback \(most",
-    r"\w+(error|exception)[:(]",
-    r"bad request: ",
-    r"failed to ",
-    r"([\w.'-]+ ){0,3}(call|request|execution|invocation|operation|command|query|validation|lookup"
-    r"|authentication|authorization) failed\b",
-    r"(access|permission|request|authentication|authorization) (is |was |has been )?"
-    r"(denied|refused|rejected|required)\b(?! (is|was) an? )",
-    # not "could not find": there was nothing to find
-    r"(could not|couldn't|cannot|can't|can not|unable to) (get|fetch|retrieve|access|read|write"
-    r"|load|open|create|parse|resolve|complete|execute|process|perform|call|validate|authenticate|update"
-    r"|delete|convert|be) ",
-    r"(\S+ ){0,4}not found\W*$",
-    r"the \w+ (could|was|has) not (be |been )?found\W*$",
-    r"(symbol|value|parameter|argument|query|id|the input)\b"
-    r".{0,80} is not (supported|valid|an? |for )",
-    # a short line only, which does not speak of a work of that name: "Missing Link is a film",
-    # "Missing Link (2019)", "Missing Link - Someone (3:10)"
-    r"(wrong|invalid|illegal|improperly|malformed|missing|unknown|unsupported) "
-    r"(?=.{1,100}(\n|$))(?!.{0,80}\b(is|was|are) (an?|the) )"
-    r"(?!.{0,80}\(((1[89]|20)\d\d|\d+:\d\d)\))",
-    r"[\w ]{1,40}( error\.?$| has incorrect format)",
-    r"please (specify|provide|enter|input|check) ",
-    r"/bin/\w+: ",
-    r"\w+: .*: (file exists|no such file|permission denied|command not found)")
-
-# A text is an error if it *begins* like one of these, and the first that fits names the kind: a
+# A text that begins like one of these is an error, and the first that fits names the kind: a
 # precise rule stands before a general one (a missing argument before an exception of any kind).
+# Other texts are an error of another kind if they complain (data/complaints.py).
 TEXT_RULES = (
     (LACKS_ARGUMENT, Feedback.PARAMETER_MISSING),
     (UNEXPECTED_ARGUMENT, Feedback.PARAMETER_HALLUCINATION),
@@ -215,8 +139,6 @@ TEXT_RULES = (
     (UNKNOWN_TOOL, Feedback.TOOL_HALLUCINATION),
     (EXCEPTION_IN_TOOL, Feedback.TOOL_CALL_FAILURE),
     (SERVICE_FAILED, Feedback.TOOL_INSTABILITY),
-    (PROGRAM_FAILED, Feedback.OTHERS),
-    (TURNED_DOWN, Feedback.OTHERS),
 )
 
 # A web page is an error, of the service, if its title, a heading or the start of its body says so.
@@ -317,16 +239,6 @@ BESIDE_NOTE = _any_of(r"details|more_?info|(request|trace|correlation|debug)_?id
                       r"instance|help(_?(url|link))?|retry_?after|stack(_?trace)?|links")
 NOTE_CODE = _any_of(r"(status_?)?code|cod")
 SUCCESS_CODE = _any_of(r"0+|[123]\d\d|ok|success")
-REFUSAL = _any_of(
-    r"\b(bad credentials|requires? authentication|authentication (failed|required))\b",
-    r"\b(illegal|invalid|unknown|unrecogni[sz]ed|unsupported|missing|exceed(s|ed))\b",
-    r"\b(denied|forbidden|unauthorized|unavailable|unreachable)\b",
-    r"\b(not|n't) (found|exist|a? ?valid|supported|allowed)\b",
-    r"\b(not|n't) (authorized|subscribed|available|have access)\b",
-    r"\b(must (be|have|match|contain)|(is|are) required)\b",
-    r"\b(too many|cannot|unable to|could not|failed)\b",
-    r"\b(premium|rate limit|bad request|no \w+ resource was found)\b")
-
 # A form that was filled in wrongly answers with a list of such sentences for each of its fields.
 FORM = _any_of(
     r"(enter|select) an? ",
@@ -517,14 +429,14 @@ def _own_complaint(value):
         if error and not _is_count(key, member, value):
             return _reasons(value) or [error]
     if value.get("status") == "error" and isinstance(value.get("message"), str):
-        return [value["message"]] if REFUSAL.search(value["message"]) else []
+        return [value["message"]] if complains(value["message"]) else []
     if _has_failed(value):
         return _texts([value["stderr"]])
     if _is_named_error(value):
         return _texts([value["message"], value["name"]])
     if _is_note(value):
         texts = _texts([member for key, member in value.items() if NOTE.fullmatch(key)])
-        return [text for text in texts if REFUSAL.search(text)]
+        return [text for text in texts if complains(text)]
     if all(isinstance(member, list) and member for member in value.values()):
         texts = _texts(value)
         return texts if all(FORM.match(text) for text in texts) else []
@@ -648,7 +560,7 @@ def _text_kind(text):
     for beginning, kind in TEXT_RULES:
         if beginning.match(text):
             return kind
-    return None
+    return Feedback.OTHERS if complains(text) else None
 
 
 def _kind(complaint):
