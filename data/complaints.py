@@ -29,9 +29,9 @@ def _any_of(*alternatives):
 # ------------------------------------------------------------------ a failure that names itself
 
 # What may stand before it: marks and boxes, a stamp, "STDERR:", a program, a file with its line.
-BEFORE = (r"[\W_]*(\d{4}-\d\d-\d\d\S*\s+(\d[\d:.,]+\s+)?)?"
+BEFORE = (r"[\W_]*+(\d{4}-\d\d-\d\d\S*\s+(\d[\d:.,]+\s+)?)?"
           r"((std ?err|output|message|result|response|observation|\[?[\w./\\$@+-]{1,60}\]?"
-          r"( line)?(\(\d[\d,]*\)|\[\d+\])?)(:\s*\d+)*:\s+){0,3}[\W_]*")
+          r"( line)?(\(\d[\d,]*\)|\[\d+\])?)(:\s*\d+)*:\s+){0,3}[\W_]*+")
 NAMES = r"(error|err|exception|fatal|failure|panic|fault|abort|critical|severe)"
 # Not the error of a measurement: Standard error: 0.5; nor what is done about errors.
 NO_MEASURE = r"(?!\s*[=:]?\s*[-+±~]?\d+(\.\d+)?\s*(%|\w{1,3}\b)?\W*(,|\n|$))"
@@ -83,7 +83,7 @@ CANNOT = _any_of(
     r"|belong|correspond|satisfy|conform|meet|include|reach|pass|compile|apply|parse|resolve|load|open"
     r"|connect|return a|be|own|qualify|point|provide|specify|seem|get|receive)\b")
 # What a failure has no one of; a search has no results.
-LACKING = (r"(such|rule|route to|space left|module named|permission|access|match(es)? for|method|connection"
+LACKING = (r"((\w+ )?(resource|action|endpoint|controller)|such|rule|route to|space left|module named|permission|access|match(es)? for|method|connection"
            r"|handler|implementation|overload|viable|response from|credentials?|api key|host|valid|suitable"
            r"|solution|node|element|configuration|matching (distribution|manifest|package|function|method)"
            r"|\w+ (provided|specified|given|configured))")
@@ -164,7 +164,7 @@ BLAMES = _any_of(
 # -------------------------------------------------------------------- what speaks for data
 
 SUCCESS = _any_of(
-    r"\W*(ok(ay)?|done|success\w*|yes|great|all \w+ passed|passed|true|finished|ready|thank)\b",
+    r"\W*(ok(ay)?|done|success\w*|yes|great|all \w+ passed|passed|true|finished|ready)\b",
     r"\W*(?!not\b)(\w+ )?(added|created|updated|saved|sent|deleted|removed|booked|moved|applied|completed|opened"
     r"|wrote|written|set|started|stopped|copied|installed|uploaded|downloaded|fixed|closed|scheduled"
     r"|cancel+ed|confirmed|enabled|loaded|executed|turned|switched|found|retrieved|fetched|processed|recorded"

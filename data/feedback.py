@@ -148,6 +148,8 @@ ELEMENT = _any_of(r"<(?P<name>[a-z][\w.-]{0,60})(\s[^<>]{0,200})?>",
                   r"\[(?P<label>(tool_results?|error))\]")
 TOOL_ELEMENT = _any_of(r"\w*(tool|function|api)\w*|(respon[sc]e|results?|observation|output)s?")
 ERROR_ELEMENT = _any_of(r"[\w.-]*(error|fault|exception)(response|s)?")
+# XML whose first text stands in an element of an error: a SOAP fault in its envelope and body.
+FAULT = _any_of(r"(<[^<>]{1,300}>\s*){0,5}<([\w-]+:)?(fault|errors?|exception)\b[^<>]{0,300}>(?!\s*</)\s*\S")
 DECLARATION = _any_of(r"<\?xml[^<>]{0,200}\?>\s*")
 
 PAGE_ERROR = _any_of(
@@ -246,7 +248,7 @@ FORM = _any_of(
     r".* is not (a valid|one of) ")
 
 # A list of what is wrong with parameters (FastAPI) tells the place of each and a message.
-INVALID = _any_of(r"details?|issues|violations|invalid[_-]params|messages?")
+INVALID = _any_of(r"details?|issues?|violations|invalid[_-]params|messages?|\w+errors")
 INVALID_PLACE = ("field", "param", "property", "pointer", "path")
 
 # What ToolBench's wrapper says when it does not know more: the response beside it decides.
@@ -350,6 +352,8 @@ def _complaint_of_text(text, depth):
             return [content] if content else []
         if TOOL_ELEMENT.fullmatch(name):
             return _complaint(content, depth + 1)
+    if text.startswith("<") and FAULT.match(text):
+        return [text]
     parsed = _parse(text)
     if isinstance(parsed, (dict, list, str)):
         return _complaint(parsed, depth + 1)
@@ -424,7 +428,7 @@ def _own_complaint(value):
     is_report |= all(REPORT.fullmatch(key) or not member for key, member in value.items())
     for key, member in value.items():
         if INVALID.fullmatch(key) and _are_invalid(member):
-            return _texts([part.get("msg") or part.get("message") for part in member])
+            return [_told(part) for part in member]
         error = _error_in_member(key, member, is_report)
         if error and not _is_count(key, member, value):
             return _reasons(value) or [error]
@@ -473,7 +477,7 @@ def _is_note(value):
         if NOTE_CODE.fullmatch(key):
             if SUCCESS_CODE.fullmatch(str(member).strip()):
                 return False
-        elif member and not BESIDE_NOTE.fullmatch(key):
+        elif (member or member is False) and not BESIDE_NOTE.fullmatch(key):
             return False
     return any(NOTE.fullmatch(key) for key in value)
 
@@ -483,11 +487,19 @@ def _are_invalid(members):
     if not isinstance(members, list) or not members:
         return False
     for part in members:
-        if not isinstance(part, dict) or not (part.get("msg") or part.get("message")):
+        if not isinstance(part, dict) or not _told(part):
             return False
-        if not isinstance(part.get("loc"), list) and not any(key in part for key in INVALID_PLACE):
+        is_severe = part.get("severity") in ("error", "fatal") and "line" not in part
+        has_place = isinstance(part.get("loc"), list) or any(key in part for key in INVALID_PLACE)
+        if not is_severe and not has_place:
             return False
     return True
+
+
+def _told(part):
+    """The message of one part of such a list, as FastAPI, Shopify and FHIR name it."""
+    texts = [part.get(key) for key in ("msg", "message", "diagnostics")]
+    return next((text for text in texts if text and isinstance(text, str)), "")
 
 
 def _error_in_member(key, member, is_report):
