@@ -149,7 +149,8 @@ ELEMENT = _any_of(r"<(?P<name>[a-z][\w.-]{0,60})(\s[^<>]{0,200})?>",
 TOOL_ELEMENT = _any_of(r"\w*(tool|function|api)\w*|(respon[sc]e|results?|observation|output)s?")
 ERROR_ELEMENT = _any_of(r"[\w.-]*(error|fault|exception)(response|s)?")
 # XML whose first text stands in an element of an error: a SOAP fault in its envelope and body.
-FAULT = _any_of(r"(<[^<>]{1,300}>\s*){0,5}<([\w-]+:)?(fault|errors?|exception)\b[^<>]{0,300}>(?!\s*</)\s*\S")
+FAULT = _any_of(r"(<[^<>]{1,300}>\s*){0,5}<([\w-]+:)?(fault|errors?"
+                r"|exception)\b[^<>]{0,300}>(?!\s*</)\s*\S")
 DECLARATION = _any_of(r"<\?xml[^<>]{0,200}\?>\s*")
 
 PAGE_ERROR = _any_of(
@@ -184,7 +185,8 @@ ERROR_FLAG = Member(_any_of(r"(is|has)_?errors?|is_?fail(ed|ure)"),
                     _any_of(r"true"))
 # A word that names an error in the code of a service: ValidationException, NOT_FOUND, invalid_grant
 ERROR_WORD = (r"([\w.]+#)?[\w.]*(exception|error|fault|denied|not_?found|unauthori[sz]ed|forbidden"
-              r"|unauthenticated|throttl(ed|ing)|throttlingexception|unavailable|exhausted|failure)",
+              r"|unauthenticated|throttl(ed|ing)|throttlingexception|unavailable|exhausted"
+              r"|failure)",
               r"([\w.]+#)?(invalid|no_?such|missing|unknown|illegal|malformed|unsupported|expired)"
               r"_?\w+")
 # AWS says the kind of an error so; in other services the member holds Pointer or Date.
