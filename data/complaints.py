@@ -53,7 +53,7 @@ LABEL = _any_of(
     r"\d+ validation errors? for ")
 # A line of a program's output that is an error, wherever it stands.
 ERROR_LINE = re.compile(r"\W*(error|fatal|ERROR|FATAL|E|npm ERR!)(\[\w+\])?: \D")
-# The name of an exception's class, as a language prints it before the message; Go's and Rust's panic.
+# The name of an exception's class, as a language prints it before the message; a panic.
 CLASS = re.compile(
     r"[\W_]*([\w$]+[.:]+)*(?!Mean|Standard|Std)\w*[a-z]?(Error|Exception|Failure|Fault)\d*\b"
     r"(\[\w+\]|\(\d+\))?(?=[:(]|$|\s+[A-Z(:]|\s+of\b)(?!\s*[:=]\s*[-+±]?\d+(\.\d+)?\W*$)"
@@ -151,6 +151,8 @@ WRONG = _any_of(
     r"|overlapping|went wrong|went down|is down|has incorrect|rate.?limit(ed)?|quota"
     r"|access to .{1,40} is restricted)\b",
     r"\b(command|file|module|symbol|name|host) not (found|known)\b",
+    r"\b(is|are|not) an? \w+ i (know|recogni[sz]e|understand)|\bhas ended\b|\b(is|are) offline\b",
+    r"\b(exited|terminated|ended|finished) with (\w+ )?(code|status) -?[1-9]",
     r"(?<!never )\btoo (many|much|long|large|short|small|few|big|old|low|high|far|late|early"
     r"|deep|weak|broad|complex)\b",
     r"\b(limit|maximum|quota|cap) (has been |was |is )?(reached|hit)\b|\bover (the "
@@ -261,7 +263,7 @@ ABOUT = _any_of(
     r"\w+ (->|=>|→|=) \w|\w+[:] .{1,60} (->|→) ",
     r"(error|errors|exception)s?[- ](free|handling|handler|correction|propagation|messages?"
     r"|codes?|logs?|pages?)\b",
-    r"errors and ",
+    r"errors and |in (1[89]|20)\d\d,? |(translation|lyrics|quote|headline|\w+ status) ?: ",
     r"[^:]{1,40}: an? \w+ (of|in|for|about)\b")
 # An error that is measured or counted.
 MEASURED = _any_of(
@@ -375,7 +377,7 @@ def _of_sentence(sentence):
 
 
 def _of_shape(text, lines):
-    """What the lines look like: logs, tables, lists, messages and code are data; so are articles."""
+    """What the lines look like: logs, tables, lists, mails, code and articles are data."""
     shape = -1 if len(text) > 2 * SENTENCE else 0
     if OFFERED.search(text[:2 * SENTENCE]):
         shape -= 3

@@ -3,8 +3,9 @@
 Feedback is the text that a tool gave back: JSON, the repr of a Python object, either of them cut
 off in the middle, a web page, the message of an exception, a sentence, nothing; bare, in a tag such
 as <tool_response>, or in the message of a protocol (MCP, Anthropic, OpenAI). The answer takes
-two steps. The structure of the feedback tells whether it complains of something; without a
-complaint the call is a success. The texts of the complaint then name the kind of error.
+two steps. The structure of the feedback tells whether it complains of something, and in a text that
+has none a small grammar does (data/complaints.py); without a complaint the call is a success. The
+texts of the complaint then name the kind of error.
 
 An empty answer is no error (`[]`, `null`, "No results"): the call was right and there was nothing
 to find. Nor is an empty error field (`"errors": []`, `"error_code": 0`), and words inside the data
@@ -196,8 +197,9 @@ AWS_TYPE = Member(_any_of(r"__type"), _any_of(*ERROR_WORD))
 HTTP_STATUS = Member(_any_of(r"(http_?)?(status|code|cod)(_?code)?"),
                      _any_of(r"[45]\d\d|-32\d\d\d"))
 # A word of failure. In an object of data it may be what was asked for: an order may have failed.
-STATUS_WORD = Member(_any_of(r"(query_)?status|type|result|object"),
+STATUS_WORD = Member(_any_of(r"(query_)?status|type|result|object|outcome"),
                      _any_of(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden",
+                             r"rejected|denied|invalid|timed_?out|unsuccessful",
                              r"over_\w*limit|\w+_(denied|exceeded)|unknown_error",
                              r"bad request.*",
                              r"(invalid|illegal|unknown)_.*"))
@@ -217,7 +219,7 @@ IN_A_REPORT = (  # an object that holds no data
     *IN_ANY_OBJECT, HTTP_STATUS, STATUS_WORD, CODE_WORD, FAILED, DOCUMENTED)
 
 # Members in which an object that reports an error says why.
-REASON = _any_of(ERROR, r"message|msg|message_?detail|reason|comment|detail|info|title|text",
+REASON = _any_of(ERROR, r"explanation|message|msg|message_?detail|reason|comment|detail|info|title|text",
                  r"description|status|request_result")
 
 # Members that wrap the tool's answer: their objects are looked into, and JSON in their texts.
