@@ -219,7 +219,8 @@ IN_A_REPORT = (  # an object that holds no data
     *IN_ANY_OBJECT, HTTP_STATUS, STATUS_WORD, CODE_WORD, FAILED, DOCUMENTED)
 
 # Members in which an object that reports an error says why.
-REASON = _any_of(ERROR, r"explanation|message|msg|message_?detail|reason|comment|detail|info|title|text",
+REASON = _any_of(ERROR, r"explanation|message|msg|message_?detail|reason|comment|detail|info"
+                        r"|title|text",
                  r"description|status|request_result")
 
 # Members that wrap the tool's answer: their objects are looked into, and JSON in their texts.
