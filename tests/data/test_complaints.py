@@ -17,7 +17,8 @@ PAIRS = [  # (a complaint, data with the same words)
     ("GlazeError: dry", "Glaze (1999)"),
     ("Kiln request failed with status 503", "503 kilns"),
     ("You are not allowed to open the kiln.", "You opened the kiln."),
-    ("fatal: glaze is missing", "2026-01-01 10:00 fatal: glaze is missing\n2026-01-01 10:01 glazed"),
+    ("fatal: glaze is missing",
+     "2026-01-01 10:00 fatal: glaze is missing\n2026-01-01 10:01 glazed"),
 ]
 
 
