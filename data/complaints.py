@@ -19,6 +19,8 @@ THRESHOLD = 2
 BEGINNING = 3000
 SENTENCE = 300
 END = 600
+# Characters of a line in which a failure names itself.
+NAMED = 120
 
 
 def _any_of(*alternatives):
@@ -362,7 +364,7 @@ def _names_itself(text, lines):
     """3 if the first lines or the last ones name a failure, or a trace of calls begins."""
     last = [line for line in text[-END:].splitlines() if line.strip()][-2:]
     for line in lines[:2] + (last if len(text) > len(lines[0]) else []):
-        if LABEL.match(line[:SENTENCE]) or CLASS.match(line[:SENTENCE]):
+        if LABEL.match(line[:NAMED]) or CLASS.match(line[:NAMED]):
             return 3
     if TRACE.search("\n".join(lines[:4])) or any(map(ERROR_LINE.match, lines[:12])):
         return 3
