@@ -3,8 +3,9 @@
 Feedback is the text that a tool gave back: JSON, the repr of a Python object, either of them cut
 off in the middle, a web page, the message of an exception, a sentence, nothing; bare, in a tag such
 as <tool_response>, or in the message of a protocol (MCP, Anthropic, OpenAI). The answer takes
-two steps. The structure of the feedback tells whether it complains of something; without a
-complaint the call is a success. The texts of the complaint then name the kind of error.
+two steps. The structure of the feedback tells whether it complains of something, and in a text that
+has none a small grammar does (data/complaints.py); without a complaint the call is a success. The
+texts of the complaint then name the kind of error.
 
 An empty answer is no error (`[]`, `null`, "No results"): the call was right and there was nothing
 to find. Nor is an empty error field (`"errors": []`, `"error_code": 0`), and words inside the data
@@ -21,6 +22,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from data import trajectories
+from data.complaints import complains
 from data.tools import read_tools
 from plumbing.flags import Parser, cli
 
@@ -128,86 +130,9 @@ SERVICE_FAILED = _any_of(
     r"rate limit",
     r"exceeded \d+ ")
 
-# The names of commands that put them before what they say.
-COMMAND = (r"(apt|apt-get|aws|awk|az|bash|cargo|cat|cd|chmod|chown|cp|find|gcloud|git|go|grep|java"
-           r"|kubectl|ls|make|mkdir|mv|mysql|node|npm|ping|pip3?|psql|python3?|rm|rmdir|scp|sed|ssh|sudo"
-           r"|systemctl|tar|terraform|unzip|wget|yarn)")
-# A database, a shell, a language or a browser complains as only it does.
-PROGRAM_FAILED = _any_of(
-    r"\((sqlite3|psycopg|pymysql|mysql|oracledb|pyodbc|\w*db\w*\.)[\w.]*\) ",
-    r"(ora|pls|tns)-\d{5}: ",
-    r"msg \d+, level \d+",
-    r"sqlstate\b",
-    r"[\w ]{1,20} constraint failed: ",
-    r"(wrongtype|noauth) [a-z]",
-    r"no such [\w -]{1,40}: ",
-    r"(the )?(column|relation|table|view|procedure|database|schema|role|index|file|folder|directory"
-    r"|path|key|bucket|object|resource|record|project|channel|container|branch)\b"
-    r".{0,80} do(es)?(n't| not) exist\b",
-    r"file \"[^\"\n]+\", line \d+",
-    r"-{20,}\n\w+(error|exception)\b",  # IPython
-    r"\S+:\d+\n[\s\S]{0,500}?\n\w*error: ",  # Node
-    r"([\w$]+\.)+\w*(error|exception)\b",
-    r"exception in thread ",
-    r"(\(error\)|fatal:|npm err(!|or)|e:) ",
-    r"error( \[\w+\]|\[\w+\]):",
-    r"(ba|z|da|k|fi)?sh: .*not found",
-    r"'[^'\n]{1,60}' is not recognized as ",
-    rf"{COMMAND}(\[\d+\])?: ([^\n]{{0,80}}: )?(fatal |\*\*\* )?"
-    r"(error|cannot|can't|unable to|could not|no such|no rule|not a |invalid|unrecognized|unknown"
-    r"|name or service)",
-    r"(segmentation fault|panic: |thread '[^'\n]*' panicked)",
-    r"near [\"'][^\n]{1,60}: syntax error",
-    r"(duplicate key value|ambiguous column) ",
-    r"conflict \(",
-    r"(protocol error|execution context was destroyed|target closed)",
-    r"no (node|element) found for selector",
-    r"element .{0,80}is not (visible|clickable|attached|interactable)")
-
-# The tool turned the call down and says so in words of its own.
-TURNED_DOWN = _any_of(
-    r"(fatal )?(error|exception)\s*([:!]|-(?![a-z>]))",
-    # MCP error -32602: ..., rpc error: ..., Input validation error: ...
-    # but not the measures of statistics: Standard error: 0.5
-    r"([\w.-]+ ){1,3}(error|exception)( -?\d+)?:(?!\s*[-+±\d.])",
-    r"error code( is)?\s*[:=]",
-    # "Error 404" and "Error (x)", but no line of a log and no article
-    r"error (while|when|during|response|from|in \w+\(|\d{1,5}\b(?![-/])"
-    r"|\((?!.{0,80}\b(is|was) an? )|(?!handl|report|logg|track|monitor|correct|check)\w+ing\b)",
-    r"(i'm sorry, )?(the |an? )?\w+ (returned|encountered|raised|threw) an? (error|exception)\b",
-    r"(tool|function) \S{1,80} is (disabled|unavailable)",
-    r"max(imum)? [\w ]{1,40} (exceeded|reached)",
-    r"(the )?(request|call) to [^\n]{1,60}? (failed|was refused)\b",
-    r"(an? )?(\w+ )?errors? (has |have )?(occurred|happened)\b",
-    r"\d+ validation errors? for ",
-    r"traceback \(most",
-    r"\w+(error|exception)[:(]",
-    r"bad request: ",
-    r"failed to ",
-    r"([\w.'-]+ ){0,3}(call|request|execution|invocation|operation|command|query|validation|lookup"
-    r"|authentication|authorization) failed\b",
-    r"(access|permission|request|authentication|authorization) (is |was |has been )?"
-    r"(denied|refused|rejected|required)\b(?! (is|was) an? )",
-    # not "could not find": there was nothing to find
-    r"(could not|couldn't|cannot|can't|can not|unable to) (get|fetch|retrieve|access|read|write"
-    r"|load|open|create|parse|resolve|complete|execute|process|perform|call|validate|authenticate|update"
-    r"|delete|convert|be) ",
-    r"(\S+ ){0,4}not found\W*$",
-    r"the \w+ (could|was|has) not (be |been )?found\W*$",
-    r"(symbol|value|parameter|argument|query|id|the input)\b"
-    r".{0,80} is not (supported|valid|an? |for )",
-    # a short line only, which does not speak of a work of that name: "Missing Link is a film",
-    # "Missing Link (2019)", "Missing Link - Someone (3:10)"
-    r"(wrong|invalid|illegal|improperly|malformed|missing|unknown|unsupported) "
-    r"(?=.{1,100}(\n|$))(?!.{0,80}\b(is|was|are) (an?|the) )"
-    r"(?!.{0,80}\(((1[89]|20)\d\d|\d+:\d\d)\))",
-    r"[\w ]{1,40}( error\.?$| has incorrect format)",
-    r"please (specify|provide|enter|input|check) ",
-    r"/bin/\w+: ",
-    r"\w+: .*: (file exists|no such file|permission denied|command not found)")
-
-# A text is an error if it *begins* like one of these, and the first that fits names the kind: a
+# A text that begins like one of these is an error, and the first that fits names the kind: a
 # precise rule stands before a general one (a missing argument before an exception of any kind).
+# Other texts are an error of another kind if they complain (data/complaints.py).
 TEXT_RULES = (
     (LACKS_ARGUMENT, Feedback.PARAMETER_MISSING),
     (UNEXPECTED_ARGUMENT, Feedback.PARAMETER_HALLUCINATION),
@@ -215,8 +140,6 @@ TEXT_RULES = (
     (UNKNOWN_TOOL, Feedback.TOOL_HALLUCINATION),
     (EXCEPTION_IN_TOOL, Feedback.TOOL_CALL_FAILURE),
     (SERVICE_FAILED, Feedback.TOOL_INSTABILITY),
-    (PROGRAM_FAILED, Feedback.OTHERS),
-    (TURNED_DOWN, Feedback.OTHERS),
 )
 
 # A web page is an error, of the service, if its title, a heading or the start of its body says so.
@@ -226,6 +149,9 @@ ELEMENT = _any_of(r"<(?P<name>[a-z][\w.-]{0,60})(\s[^<>]{0,200})?>",
                   r"\[(?P<label>(tool_results?|error))\]")
 TOOL_ELEMENT = _any_of(r"\w*(tool|function|api)\w*|(respon[sc]e|results?|observation|output)s?")
 ERROR_ELEMENT = _any_of(r"[\w.-]*(error|fault|exception)(response|s)?")
+# XML whose first text stands in an element of an error: a SOAP fault in its envelope and body.
+FAULT = _any_of(r"(<[^<>]{1,300}>\s*){0,5}<([\w-]+:)?(fault|errors?"
+                r"|exception)\b[^<>]{0,300}>(?!\s*</)\s*\S")
 DECLARATION = _any_of(r"<\?xml[^<>]{0,200}\?>\s*")
 
 PAGE_ERROR = _any_of(
@@ -260,7 +186,8 @@ ERROR_FLAG = Member(_any_of(r"(is|has)_?errors?|is_?fail(ed|ure)"),
                     _any_of(r"true"))
 # A word that names an error in the code of a service: ValidationException, NOT_FOUND, invalid_grant
 ERROR_WORD = (r"([\w.]+#)?[\w.]*(exception|error|fault|denied|not_?found|unauthori[sz]ed|forbidden"
-              r"|unauthenticated|throttl(ed|ing)|throttlingexception|unavailable|exhausted|failure)",
+              r"|unauthenticated|throttl(ed|ing)|throttlingexception|unavailable|exhausted"
+              r"|failure)",
               r"([\w.]+#)?(invalid|no_?such|missing|unknown|illegal|malformed|unsupported|expired)"
               r"_?\w+")
 # AWS says the kind of an error so; in other services the member holds Pointer or Date.
@@ -270,8 +197,9 @@ AWS_TYPE = Member(_any_of(r"__type"), _any_of(*ERROR_WORD))
 HTTP_STATUS = Member(_any_of(r"(http_?)?(status|code|cod)(_?code)?"),
                      _any_of(r"[45]\d\d|-32\d\d\d"))
 # A word of failure. In an object of data it may be what was asked for: an order may have failed.
-STATUS_WORD = Member(_any_of(r"(query_)?status|type|result|object"),
+STATUS_WORD = Member(_any_of(r"(query_)?status|type|result|object|outcome"),
                      _any_of(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden",
+                             r"rejected|denied|invalid|timed_?out|unsuccessful",
                              r"over_\w*limit|\w+_(denied|exceeded)|unknown_error",
                              r"bad request.*",
                              r"(invalid|illegal|unknown)_.*"))
@@ -291,7 +219,8 @@ IN_A_REPORT = (  # an object that holds no data
     *IN_ANY_OBJECT, HTTP_STATUS, STATUS_WORD, CODE_WORD, FAILED, DOCUMENTED)
 
 # Members in which an object that reports an error says why.
-REASON = _any_of(ERROR, r"message|msg|message_?detail|reason|comment|detail|info|title|text",
+REASON = _any_of(ERROR, r"explanation|message|msg|message_?detail|reason|comment|detail|info"
+                        r"|title|text",
                  r"description|status|request_result")
 
 # Members that wrap the tool's answer: their objects are looked into, and JSON in their texts.
@@ -317,16 +246,6 @@ BESIDE_NOTE = _any_of(r"details|more_?info|(request|trace|correlation|debug)_?id
                       r"instance|help(_?(url|link))?|retry_?after|stack(_?trace)?|links")
 NOTE_CODE = _any_of(r"(status_?)?code|cod")
 SUCCESS_CODE = _any_of(r"0+|[123]\d\d|ok|success")
-REFUSAL = _any_of(
-    r"\b(bad credentials|requires? authentication|authentication (failed|required))\b",
-    r"\b(illegal|invalid|unknown|unrecogni[sz]ed|unsupported|missing|exceed(s|ed))\b",
-    r"\b(denied|forbidden|unauthorized|unavailable|unreachable)\b",
-    r"\b(not|n't) (found|exist|a? ?valid|supported|allowed)\b",
-    r"\b(not|n't) (authorized|subscribed|available|have access)\b",
-    r"\b(must (be|have|match|contain)|(is|are) required)\b",
-    r"\b(too many|cannot|unable to|could not|failed)\b",
-    r"\b(premium|rate limit|bad request|no \w+ resource was found)\b")
-
 # A form that was filled in wrongly answers with a list of such sentences for each of its fields.
 FORM = _any_of(
     r"(enter|select) an? ",
@@ -334,7 +253,7 @@ FORM = _any_of(
     r".* is not (a valid|one of) ")
 
 # A list of what is wrong with parameters (FastAPI) tells the place of each and a message.
-INVALID = _any_of(r"details?|issues|violations|invalid[_-]params|messages?")
+INVALID = _any_of(r"details?|issues?|violations|invalid[_-]params|messages?|\w+errors")
 INVALID_PLACE = ("field", "param", "property", "pointer", "path")
 
 # What ToolBench's wrapper says when it does not know more: the response beside it decides.
@@ -438,6 +357,8 @@ def _complaint_of_text(text, depth):
             return [content] if content else []
         if TOOL_ELEMENT.fullmatch(name):
             return _complaint(content, depth + 1)
+    if text.startswith("<") and FAULT.match(text):
+        return [text]
     parsed = _parse(text)
     if isinstance(parsed, (dict, list, str)):
         return _complaint(parsed, depth + 1)
@@ -512,19 +433,19 @@ def _own_complaint(value):
     is_report |= all(REPORT.fullmatch(key) or not member for key, member in value.items())
     for key, member in value.items():
         if INVALID.fullmatch(key) and _are_invalid(member):
-            return _texts([part.get("msg") or part.get("message") for part in member])
+            return [_told(part) for part in member]
         error = _error_in_member(key, member, is_report)
         if error and not _is_count(key, member, value):
             return _reasons(value) or [error]
     if value.get("status") == "error" and isinstance(value.get("message"), str):
-        return [value["message"]] if REFUSAL.search(value["message"]) else []
+        return [value["message"]] if complains(value["message"]) else []
     if _has_failed(value):
         return _texts([value["stderr"]])
     if _is_named_error(value):
         return _texts([value["message"], value["name"]])
     if _is_note(value):
         texts = _texts([member for key, member in value.items() if NOTE.fullmatch(key)])
-        return [text for text in texts if REFUSAL.search(text)]
+        return [text for text in texts if complains(text)]
     if all(isinstance(member, list) and member for member in value.values()):
         texts = _texts(value)
         return texts if all(FORM.match(text) for text in texts) else []
@@ -561,7 +482,7 @@ def _is_note(value):
         if NOTE_CODE.fullmatch(key):
             if SUCCESS_CODE.fullmatch(str(member).strip()):
                 return False
-        elif member and not BESIDE_NOTE.fullmatch(key):
+        elif (member or member is False) and not BESIDE_NOTE.fullmatch(key):
             return False
     return any(NOTE.fullmatch(key) for key in value)
 
@@ -571,11 +492,19 @@ def _are_invalid(members):
     if not isinstance(members, list) or not members:
         return False
     for part in members:
-        if not isinstance(part, dict) or not (part.get("msg") or part.get("message")):
+        if not isinstance(part, dict) or not _told(part):
             return False
-        if not isinstance(part.get("loc"), list) and not any(key in part for key in INVALID_PLACE):
+        is_severe = part.get("severity") in ("error", "fatal") and "line" not in part
+        has_place = isinstance(part.get("loc"), list) or any(key in part for key in INVALID_PLACE)
+        if not is_severe and not has_place:
             return False
     return True
+
+
+def _told(part):
+    """The message of one part of such a list, as FastAPI, Shopify and FHIR name it."""
+    texts = [part.get(key) for key in ("msg", "message", "diagnostics")]
+    return next((text for text in texts if text and isinstance(text, str)), "")
 
 
 def _error_in_member(key, member, is_report):
@@ -648,7 +577,7 @@ def _text_kind(text):
     for beginning, kind in TEXT_RULES:
         if beginning.match(text):
             return kind
-    return None
+    return Feedback.OTHERS if complains(text) else None
 
 
 def _kind(complaint):

@@ -300,21 +300,19 @@ def test_the_mcp_server_that_a_user_reported():
     assert (counts.total(), counts[RIGHT]) == (9, 2)
 
 
-KNOWN_MISTAKES = {  # as unlike others as texts of tools come; a rule for each would be a list
-    "File has not been read yet. Read it first before writing to it.": True,
-    "Poetry could not find a pyproject.toml file in /tmp or its parents": True,
-    "#REF! error in cell B2": True,
-    "Bob said the request failed yesterday.": False,
-}
-
-
 def test_feedback_of_many_services_by_hand():
-    """Of servers, shells, databases, browsers, and of data that speaks of errors."""
+    """Of servers, shells, databases, browsers, and of data that speaks of errors.
+
+    The bounds are what the rules reach; of most of the texts they were not written on.
+    """
     lines = Path(__file__).with_name("feedback_labels.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
-    mistaken = {row["text"]: row["error"] for row in rows
-                if classify(row["text"]).is_error != row["error"]}
-    assert len(rows) > 330 and mistaken == KNOWN_MISTAKES
+    judged = [(row["error"], classify(row["text"]).is_error, row["text"]) for row in rows]
+    false_alarms = [text for label, found, text in judged if found and not label]
+    missed = [text for label, found, text in judged if label and not found]
+    assert len(rows) == 857 and sum(row["error"] for row in rows) == 465
+    assert len(false_alarms) <= 15, false_alarms
+    assert len(missed) <= 25, missed
 
 
 def test_statuses_of_programs_and_counts_of_errors():

@@ -1,0 +1,399 @@
+"""Does a text complain that a call failed? A small grammar of failing, as a sum of signals.
+
+A tool says in words of its own what went wrong, and no list of messages knows them all. A reader
+who knows neither the tool nor the message still sees it: a failure names itself ("Error: ..."), or
+its main clause denies something ("could not", "is not allowed"), calls something wrong ("expired",
+"too many"), demands something ("must be", "is required") or begs pardon. Against it speak the shape
+of data (tables, logs, lists, code), a success, an empty result, and words about failures elsewhere:
+definitions, titles, measures, counts, reports.
+
+Each signal has a weight; a text complains if the sum reaches THRESHOLD. Only the beginning and the
+last lines are read, so that the time does not grow with the text.
+"""
+
+import re
+from typing import NamedTuple
+
+THRESHOLD = 2
+# Characters that are read of the beginning, of its first sentence and of the last lines.
+BEGINNING = 3000
+SENTENCE = 300
+END = 600
+# Characters of a line in which a failure names itself.
+NAMED = 120
+
+
+def _any_of(*alternatives):
+    """The pattern of any one of several, in capital or small letters."""
+    return re.compile("|".join(alternatives), re.IGNORECASE)
+
+
+# ------------------------------------------------------------------ a failure that names itself
+
+# What may stand before it: marks and boxes, a stamp, "STDERR:", a program, a file with its line.
+BEFORE = (r"[\W_]*+(\d{4}-\d\d-\d\d\S*\s+(\d[\d:.,]+\s+)?)?"
+          r"((std ?err|output|message|result|response|observation|\[?[\w./\\$@+-]{1,60}\]?"
+          r"( line)?(\(\d[\d,]*\)|\[\d+\])?)(:\s*\d+)*:\s+){0,3}[\W_]*+")
+NAMES = r"(error|err|exception|fatal|failure|panic|fault|abort|critical|severe)"
+# Not the error of a measurement: Standard error: 0.5; nor what is done about errors.
+NO_MEASURE = r"(?!\s*[=:]?\s*[-+±~]?\d+(\.\d+)?\s*(%|\w{1,3}\b)?\W*(,|\n|$))"
+LABEL = _any_of(
+    rf"{BEFORE}([\w.'-]+ ){{0,3}}{NAMES}\b[^\w\s:]*( code)?( #?-?\d{{1,6}})?"
+    r"( ?[(\[](?=[^()\[\]]{0,60}(?-i:[A-Z\d]))[^()\[\]]{0,60}[)\]])*"
+    rf"\W{{0,2}}([:!]|\s[-–—]\s(?!\w+ (\d|document)))(?!\s*$){NO_MEASURE}",
+    rf"{BEFORE}(an? |the )?(\w+ )?errors? (has |have |was |were )?(occurred|happened"
+    rf"|encountered)\b",
+    rf"{BEFORE}(\w+ )?error (while|when|during|from|in|at|response|executing"
+    rf"|calling)\b.{{1,80}}?[:;]",
+    rf"{BEFORE}error (?!handl|report|logg|track|monitor|correct|check)\w+ing\b",
+    r"error( \d{1,5})?[.!]?$",
+    r"error \d{1,5}\b(?![-/])",
+    r"error code( is)?\s*[:=]",
+    r"[\w ]{1,40} error\.?$",
+    r"\W*(E|npm err!|npm error|\w*err):?! ?",
+    r"E: ",
+    r"\d+ validation errors? for ")
+# A line of a program's output that is an error, wherever it stands.
+ERROR_LINE = re.compile(r"\W*(error|fatal|ERROR|FATAL|E|npm ERR!)(\[\w+\])?: \D")
+# The name of an exception's class, as a language prints it before the message; a panic.
+CLASS = re.compile(
+    r"[\W_]*([\w$]+[.:]+)*(?!Mean|Standard|Std)\w*[a-z]?(Error|Exception|Failure|Fault)\d*\b"
+    r"(\[\w+\]|\(\d+\))?(?=[:(]|$|\s+[A-Z(:]|\s+of\b)(?!\s*[:=]\s*[-+±]?\d+(\.\d+)?\W*$)"
+    r"|(\w+\.)+[A-Z][a-z]+([A-Z]+[a-z]*)+: "
+    r"|[Ee]xception in thread |thread '[^'\n]*' panicked|panic: |Unhandled |Uncaught ")
+# A trace of calls, as Python, Java and JavaScript print it.
+TRACE = re.compile(r"^\W*(Traceback \(most|File \"[^\"\n]+\", line \d+|Caused by: )"
+                   r"|^\s+at [^\n]{1,200}[:(]\d+", re.MULTILINE)
+# An HTTP status of failure with a word of what it is; not a number of things or of a house.
+PHRASE = (r"(bad\b|un(authori|process|support|avail)|forbidden|internal\b|gateway|invalid|not "
+          r"|method\b|"
+          r"too many|service\b|server error|client error|request|payment req|conflict|gone\b"
+          r"|error\b"
+          r"|time-?out|get http|post http|put http|patch http|delete http)")
+STATUS = _any_of(
+    rf"{BEFORE}(https?(/[\d.]+)? ?)?(error |status |code )*[(\[]?[45]\d\d[)\]]?[\s:,;(-]*{PHRASE}",
+    r".{0,80}\b(status|http(/[\d.]+)?|code|returned|responded|response|error)"
+    r"( ?(status|code|with|error|an?|http))*\W{0,3}[45]\d\d\b(?! (is|are|means|was)\b)(?!\w)",
+    r"[(\[][45]\d\d[)\],]\W",
+    r"(bad request|forbidden|unauthorized|internal server error|service unavailable|bad gateway"
+    r"|(gateway )?time-?out|too many requests|conflict|gone|not acceptable|payment required)\W*$")
+
+# ------------------------------------------------------ a main clause that tells of a failure
+
+NOT = r"(\bnot|n['’]t|\bnever|\bno longer|\bnor)"
+# An ability that is denied.
+CANNOT = _any_of(
+    r"\b(can ?not|can.t|could not|couldn.t)\b(?! (wait|help|imagine|believe|forget|live))",
+    r"\b(unable|inability|not able|failed|failing|fails|refused|refuses|declined) to\b",
+    r"\bno way to\b|\bimpossible\b|\b(not|isn.t) possible\b",
+    r"\b(did|does|do|will|would|may)( not|n['’]t) (understand|recogni[sz]e|respond|succeed|work"
+    r"|accept"
+    r"|support|complete|finish|start|have|match|exist|know|allow|permit|contain|look|add|fit|appear"
+    r"|belong|correspond|satisfy|conform|meet|include|reach|pass|compile|apply|parse|resolve"
+    r"|load|open"
+    r"|connect|return a|be|own|qualify|point|provide|specify|seem|get|receive)\b")
+# What a failure has no one of; a search has no results.
+LACKING = (r"((\w+ )?(resource|action|endpoint|controller)|such|rule|route to|space left"
+           r"|module named|permission|access|match(es)? for|method|connection"
+           r"|handler|implementation|overload|viable|response from|credentials?|api key|host"
+           r"|valid|suitable"
+           r"|solution|node|element|configuration|matching (distribution|manifest|package"
+           r"|function|method)"
+           r"|\w+ (provided|specified|given|configured))")
+# A state or a deed that is denied: does not exist, was not created, not allowed.
+DENIED = _any_of(
+    rf"{NOT}( (been|be|a|an|the|yet|currently"
+    r"|properly|correctly|fully|any|in|on|of|one|recently|successfully))* "
+    r"(found|exists?|available|allowed|permitted|supported|valid|authori[sz]ed|recogni[sz]ed"
+    r"|known|defined"
+    r"|declared|installed|implemented|enabled|accepted|understood|reachable|specified|provided"
+    r"|given|set"
+    r"|configured|created|sent|saved|booked|added|updated|modified|changed|removed|deleted"
+    r"|completed"
+    r"|processed|made|executed|applied|performed|loaded|parsed|enough|possible|registered|connected"
+    r"|initiali[sz]ed|logged|signed|authenticated|subscribed|open|running|ready|responding"
+    r"|present|unique"
+    r"|resolved|entitled|eligible|compatible|callable|subscriptable|iterable|integer|number|string"
+    r"|directory|file|git|tool|function|command|member|owner|option|key|column|list|table|read"
+    r"|written|met"
+    r"|satisfied|held|holding|owned|placed|scheduled|submitted|granted|working|online|assigned"
+    r"|activated"
+    r"|verified|imported|exported|uploaded|downloaded|delivered|moved|opened|started|stopped"
+    r"|closed|taken"
+    r"|acquired|accessible|visible|clickable|attached|interactable|editable|writable|readable"
+    r"|serializable"
+    r"|hashable|for|used|carrying|your|calculating|right|correct|empty|equal|listed|mathematical"
+    r"|methematical)\b",
+    rf"\bno {LACKING}\b",
+    r"\bthere (is|was|are|were) no (such|package|module|tool|function|command|field|column|table"
+    r"|file"
+    r"|parameter|argument|property)\b",
+    r"\bnothing happen(s|ed)\b|\b(ERR_[A-Z_]+|ENOENT|EACCES|ECONN\w+)|n['’]t have\b"
+    r"|\bwithout (permission|authenticat|a valid)")
+# A word that only a failure has as its state.
+WRONG = _any_of(
+    r"\b(failed|failing|fails|failure|invalid|illegal|denied|refused|rejected|declined|forbidden"
+    r"|unauthori[sz]ed|unauthenticated|expired|exceed(s|ed|ing)?|unavailable|unreachable"
+    r"|unsupported|unknown"
+    r"|unrecogni[sz]ed|unexpected(ly)?|undefined|undeclared|missing|malformed|corrupt(ed)?"
+    r"|conflict(s|ing)?"
+    r"|timed[ -]?out|time-?out|aborted|blocked|insufficient|incorrect(ly)?|wrong|improper(ly)?"
+    r"|incompatible"
+    r"|duplicated?|mismatch(ed)?|violat(es|ed|ion)|overload(ed)?|unresolved|inaccessible|disabled"
+    r"|prohibited|throttled|revoked|crashed|unhandled|uncaught|unterminated|unclosed|unbalanced"
+    r"|lacks?"
+    r"|nonexistent|non-existent|out of (range|memory|stock|bounds|space|credits?|disk|date)"
+    r"|ambiguous"
+    r"|not enough|bad (request|gateway|credentials?|value|input|format|url|token|response"
+    r"|command|option)"
+    r"|killed|interrupted|suspended|deactivated|banned|obstructed|collision|deadlock"
+    r"|segmentation fault"
+    r"|core dumped|destroyed|infeasible|unsatisfiable|unstable|misspelled|unreadable|unparsable"
+    r"|unclear|overlaps?"
+    r"|overlapping|went wrong|went down|is down|has incorrect|rate.?limit(ed)?|quota"
+    r"|access to .{1,40} is restricted)\b",
+    r"\b(command|file|module|symbol|name|host) not (found|known)\b",
+    r"\b(is|are|not) an? \w+ i (know|recogni[sz]e|understand)|\bhas ended\b|\b(is|are) offline\b",
+    r"\b(exited|terminated|ended|finished) with (\w+ )?(code|status) -?[1-9]",
+    r"(?<!never )\btoo (many|much|long|large|short|small|few|big|old|low|high|far|late|early"
+    r"|deep|weak|broad|complex)\b",
+    r"\b(limit|maximum|quota|cap) (has been |was |is )?(reached|hit)\b|\bover (the "
+    r"|your )?\w* ?(limit|quota)\b",
+    r"\b(already|currently) (\w+ )?(exists?|taken|in use|used|booked|full|sold|registered"
+    r"|running|closed"
+    r"|cancel+ed|started|open|defined|assigned|been|reserved|holding|carrying|have|has)\b",
+    r"\balready have an?\b|\bsold out\b|\bfully booked\b|\bonly \d+ .{1,30}(left|available|remain)",
+    r"\b(login|sign-?in|authentication|authorization|api key|subscription"
+    r"|premium) (is )?(required|needed)\b",
+    r"\bpremium (endpoint|plan|feature)|\bsyntax error\b|\bparse error\b|\berror in your\b"
+    r"|\bnot? ?found\b",
+    r"\b(file exists|is a directory|broken pipe|permission denied|access is denied|division by zero"
+    r"|connection (was )?(reset|closed|lost|aborted)|disconnected|max(imum)? retries)\b")
+# A demand on what the caller gave.
+DEMANDED = _any_of(
+    r"\b(must|should|ought to|shall)( only| all| always)?( not)? (be|have|contain|match|include"
+    r"|start|end|begin"
+    r"|consist|specify|provide|supply|use|follow|first|either|equal|exist|come|at least|refer"
+    r"|point|lie|fall"
+    r"|set|pass|take|return|log|choose|select|enter|wait|call)\b",
+    r"\b(is|are) (a )?(required|mandatory|obligatory|needed)\b|\brequired (\w+ ){0,3}(is|was|are) ",
+    r"\b(required|mandatory) (parameter|argument|field|property|value|input|option)"
+    r"|\bfield required\b",
+    r"\b(requires?|needs?|has to|have to) (an?|at least|to be|the|authentication|one"
+    r"|\w+ (permission|scope))\b"
+    r"|\brequires? \w+$",
+    r"\bexpect(ed|ing|s) .{1,120}(got|but|found|received|given|instead)\b|\bexpected\b.{0,12}$",
+    r"\bexpected\b(?=.{0,40}\bat line\b)|\b(got|received|given|found) .{1,60} (but )?expected\b",
+    r"\bat (least|most) (one|two|\d+)\b|\b(one of|limited to|only accepts?|between \d+ and)\b",
+    r"\bonly .{1,60}\b(allowed|supported|accepted|permitted|possible|can|may)\b"
+    r"|\bcan only\b|\bmay only\b|\b(allowed|valid|supported|available|accepted|permitted"
+    r"|registered|known) (\w+ )?"
+    r"(values|options|formats|types|actions|choices|tools|columns|commands)( are)?\b")
+# The polite form.
+SORRY = _any_of(r"\b(sorry|unfortunately|apologi[sz]e|apologies|regret|oops|whoops|uh-oh)\b")
+# Advice to do it otherwise.
+ADVICE = _any_of(
+    r"\bplease (try|check|provide|specify|enter|select|choose|use|make sure|ensure|verify|supply"
+    r"|include"
+    r"|input|correct|contact|wait|retry|log ?in|sign|set|give|re|upgrade|reduce|configure|call"
+    r"|pick|confirm)",
+    r"\btry (again|another|a different|using|one of)\b|\bdid you mean\b|\bdid you (forget"
+    r"|specify)\b|--help\b"
+    r"|\bmake sure\b|\binstead\.?$|\b(first|again)\.?$|^usage: |\bsee .{1,40} for (help|usage)")
+# At the beginning it is all that is said.
+ASKS = _any_of(
+    r"\W*(please )(specify|provide|enter|input|check|supply|select|choose|try|give|log|use"
+    r"|include)\b")
+
+# At the beginning it calls what the caller gave wrong.
+BLAMES = _any_of(
+    r"\W*(the |an? |your )?(wrong|invalid|illegal|improper\w*|malformed|missing|unknown"
+    r"|unsupported|incorrect"
+    r"|unexpected|unrecogni[sz]ed|bad|undefined|insufficient|duplicate) \w")
+
+# -------------------------------------------------------------------- what speaks for data
+
+SUCCESS = _any_of(
+    r"\W*(ok(ay)?|done|success\w*|yes|great|all \w+ passed|passed|true|finished|ready)\b",
+    r"\W*(?!not\b)(\w+ )?(added|created|updated|saved|sent|deleted|removed|booked|moved|applied"
+    r"|completed|opened"
+    r"|wrote|written|set|started|stopped|copied|installed|uploaded|downloaded|fixed|closed"
+    r"|scheduled"
+    r"|cancel+ed|confirmed|enabled|loaded|executed|turned|switched|found|retrieved|fetched"
+    r"|processed|recorded"
+    r"|delivered|placed|submitted|registered|connected|reading|listening|playing|showing"
+    r"|result) (?!to\b|not\b)"
+    r"(?!.{0,40}\b(failed|error)\b)",
+    r"^(?!.*\b(not|n't|no|un\w+)\b).{0,120}\b(has been|have been|was|were|is|are"
+    r"|is now) (?!not)(\w+ly )?(added"
+    r"|created|updated|saved|sent|deleted|removed|booked|moved|applied|completed|opened|written"
+    r"|set|started"
+    r"|copied|installed|uploaded|downloaded|fixed|scheduled|confirmed|enabled|recorded|delivered"
+    r"|placed"
+    r"|submitted|resolved|reserved)\b",
+    r"(?!.*\b(not|n't|un\w*) success)(?!.*\b(but|error|fail)).{0,200}\bsuccess(ful|fully)?\b",
+    r"\S+ (created|configured|unchanged|deleted|patched|installed|sent|succeeded|updated|added"
+    r"|saved|booked"
+    r"|started|stopped|set)\W*$")
+# There was nothing to find: the call was right.
+EMPTY = _any_of(
+    rf".{{0,60}}\b(no|zero|0|not any|without) (?!{LACKING}\b)([\w'-]+ ){{0,5}}"
+    r"(found|match(es|ed|ing)?|available|scheduled|returned|yet|to (show|display|commit|report)"
+    r"|results?|changes?"
+    r"|events?|items?|rows?|records?|data|entries|messages?|documents?|hits|history|conflicts?"
+    r"|errors?|issues?"
+    r"|problems?|warnings?|vulnerabilities|alerts?|updates?|updated)\b",
+    r"\W*(no|0|none) \w+(s|data)\W*$|\W*none\b|\W*nothing (?!happen)",
+    r".{0,80}\b(did|do|does|has|have)(n.t| not) (match|return|find|yield|returned|contain"
+    r"|have) any (\w+ )?(results?|documents?"
+    r"|articles|records|items|entries|rows|data|matches)\b",
+    r".{0,60}\b(is|are|was) (currently )?empty\W*$|.{0,80}\bup[ -]to[ -]date\b|\W*total:? 0\b",
+    r"(an? |any )?errors? (is|was|were) not found|.{0,80}\b(find|found) no\b"
+    r"|.{0,60}\breturned (no|0|an empty)\b|you have no \w+")
+# A failure is what the text is about, or part of a name: definitions, titles, reports of others.
+ABOUT = _any_of(
+    r"[^:]{1,80}?\b(is|was|are|were|means?|refers? to|denotes?|describes?) (?!already|not\b)(an?"
+    r"|the|one of|when)\b"
+    r"(?! (required|mandatory|invalid|wrong|unknown|directory|closed|locked))",
+    r".{0,120}[(](1[89]|20)\d\d[)]|.{0,120}[(]\d+:\d\d[)]|.{0,80}\b(directed|written) by\b",
+    r".{0,120}\b(said|says|told|asked|reported|reports|according to|yesterday|last (week|night"
+    r"|month|year))\b",
+    r"(what|why|who|when|where|how|have|has|is|are|did|do|does|you haven.t)\b[^.]{0,200}\?\W*$",
+    r"\W*(how to|what is|why|fix(ing|ed)?|handl(e|ing)|understanding|introduction|added|re:"
+    r"|fwd?:|subject:"
+    r"|from:|title:|q:|question:|answer:|published|abstract|commit|author:|page \d)",
+    r"\w+ (->|=>|→|=) \w|\w+[:] .{1,60} (->|→) ",
+    r"(error|errors|exception)s?[- ](free|handling|handler|correction|propagation|messages?"
+    r"|codes?|logs?|pages?)\b",
+    r"errors and |in (1[89]|20)\d\d,? |(translation|lyrics|quote|headline|\w+ status) ?: ",
+    r"[^:]{1,40}: an? \w+ (of|in|for|about)\b")
+# An error that is measured or counted.
+MEASURED = _any_of(
+    r".{0,80}\b(errors?|failed|failures?|warnings?|timeouts?|exceptions?"
+    r"|invalid)\s*[:=]\s*[-+±]?\d+(\.\d+)?\s*(%|\w{1,3}\b)?\s*(,|;|\.?$)",
+    r"(\W*|(.{0,60} )?(found|with|has|had|and) |.{0,40}, )\d+ (\w+ )?(errors?|failed|failures?"
+    r"|passed|warnings?|problems?|succeeded)\b(?! (for|occurred|:))",
+    r".{0,60}\berror (rate|term|margin|bound|bars?)\b",
+    r"\w+[ =:]+\d+(\.\d+)?%")
+# A warning is no failure, nor is a note.
+NOTED = _any_of(r"[\W_]*(warn(ing)?|note|notice|info|information|hint|tip|debug|heads up"
+                r"|deprecat\w+|reminder)\b"
+                r"( \w+)?\s*(:|\]|\d{4}:|-)")
+
+STAMP = re.compile(r".{0,30}?(\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?\b|\b\d\d?/\w\w\w/\d{4}|\bts="
+                   r"|\btime=)")
+COLUMNS = re.compile(r"(?!\s*\d*\s*\|[^|]*$)(\s*\S.*?(\s{2,}|\t|\s\|\s)\S.*?(\s{2,}|\t|\s\|\s)\S"
+                     r"|\s*\S[^|:]* \| |[\s+-]*-{3,}[+-]+-{3,})")
+# The heads of a table's columns.
+HEADS = re.compile(r"\s*[A-Z]{2,}(\s+[A-Z]{2,}){2,}\s*$")
+MARKED = re.compile(r"\s*([-*•] |[0-9a-f]{7,40} |\d+[.):] |#\d+\b|\[\w+\] \S+$|(result|item|page"
+                    r"|option|step|doc\w*) \d+\b"
+                    r"|[\w./-]+:\d+:|[\w./-]+\.\w{1,5}$"
+                    r"|[^\s:\"']{1,20}: (?!.*\berror))", re.IGNORECASE)
+HEADED = re.compile(r"\s*(page|snippet|abstract|from|to|subject|date|title|published|author"
+                    r"|commit|name|description|summary|url"
+                    r"|body|cc|content|input|query|location|address|price|rating|id|status"
+                    r"|topic)\s*:", re.IGNORECASE)
+CODE = re.compile(r"\s*(def |class |import |from \w+ import|try:|raise |return |public |private "
+                  r"|#include|function "
+                  r"|const |let |var |\d+\t|\d+ [|│] |@\w+|diff --git|@@ )|.*[{;]\s*$")
+# Tests that were run; the nearest titles of a search without hits.
+SUMMED_UP = _any_of(r".{0,40}\b\d+ (failed|passed)\b")
+OFFERED = _any_of(r"\W(similar|related)\b[^\n]{0,20}: ?\[")
+CALM = re.compile(r"\W*(\S+ )?\W*(INFO|DEBUG|TRACE|NOTICE)\b")
+
+
+class Signal(NamedTuple):
+    """What a sentence may hold, and how much it speaks for a complaint."""
+
+    pattern: re.Pattern
+    weight: int
+
+
+# Searched for in a sentence, wherever it stands.
+CLAUSE = (
+    Signal(CANNOT, 2),
+    Signal(DENIED, 2),
+    Signal(WRONG, 2),
+    Signal(DEMANDED, 2),
+    Signal(SORRY, 2),
+    Signal(ADVICE, 1),
+)
+# Matched from the beginning of a sentence.
+START = (
+    Signal(STATUS, 3),
+    Signal(ASKS, 1),
+    Signal(BLAMES, 2),
+    Signal(SUCCESS, -3),
+    Signal(EMPTY, -3),
+    Signal(ABOUT, -3),
+    Signal(MEASURED, -4),
+    Signal(NOTED, -3),
+)
+QUOTED = re.compile(r"(?<!\w)(['\"`])(?=\S)[^\n]{0,120}?\1(?!\w)|“[^”\n]{0,120}”")
+SENTENCES = re.compile(r"(?<=[^.\s][.!?])\s+(?=[A-Z\"'(])|\n+")
+
+
+def complains(text, threshold=THRESHOLD):
+    """Whether a text that is no JSON complains of a failed call.
+
+    >>> complains("Sorry, flight KL1234 is already full.")
+    True
+    >>> complains("Your table is booked. Cancellations without 24 h notice are refused.")
+    False
+    """
+    return score(text) >= threshold
+
+
+def score(text):
+    """The sum of the signals of a text; see the top of this file."""
+    text = text.strip()
+    lines = [line for line in text[:BEGINNING].splitlines() if line.strip()][:60]
+    if not lines:
+        return 0
+    named = _names_itself(text, lines)
+    sentences = SENTENCES.split(text[:2 * SENTENCE])
+    first = _of_sentence(sentences[0][:SENTENCE])
+    total = named + first + _of_shape(text, lines)
+    if first == 0 and len(text) < 2 * SENTENCE and len(sentences) > 1:
+        total += _of_sentence(sentences[1][:SENTENCE])
+    return total
+
+
+def _names_itself(text, lines):
+    """3 if the first lines or the last ones name a failure, or a trace of calls begins."""
+    last = [line for line in text[-END:].splitlines() if line.strip()][-2:]
+    for line in lines[:2] + (last if len(text) > len(lines[0]) else []):
+        if LABEL.match(line[:NAMED]) or CLASS.match(line[:NAMED]):
+            return 3
+    if TRACE.search("\n".join(lines[:4])) or any(map(ERROR_LINE.match, lines[:12])):
+        return 3
+    return 0
+
+
+def _of_sentence(sentence):
+    """The signals of one sentence: at most two kinds that speak for a complaint are counted."""
+    plain = QUOTED.sub("Q", sentence)
+    found = sum(signal.weight for signal in CLAUSE if signal.pattern.search(plain))
+    return min(found, 4) + sum(signal.weight for signal in START if signal.pattern.match(plain))
+
+
+def _of_shape(text, lines):
+    """What the lines look like: logs, tables, lists, mails, code and articles are data."""
+    shape = -1 if len(text) > 2 * SENTENCE else 0
+    if OFFERED.search(text[:2 * SENTENCE]):
+        shape -= 3
+    if len(lines) == 1:
+        return shape
+    if HEADS.match(lines[0]) and "  " in lines[0].strip():
+        shape -= 3
+    if SUMMED_UP.match(lines[-1]) or any(map(CALM.match, lines)):
+        shape -= 5
+    if sum(bool(STAMP.match(line)) for line in lines) > 1:
+        shape -= 5
+    for pattern in (COLUMNS, MARKED, HEADED, CODE):
+        count = sum(bool(pattern.match(line)) for line in lines)
+        if count > 1 and (
+                pattern in (COLUMNS, MARKED) or pattern.match(lines[0])):
+            shape -= 3
+    return shape
