@@ -85,6 +85,9 @@ OPERAND = re.compile(
     r"|(?P<list>\[)|(?P<object>\{)|(?P<tuple>\()|(?P<sign>[-+])|(?P<star>\*))\s*", re.DOTALL)
 OPERATOR = re.compile(r"(\*\*|[-+*/])\s*")
 SPACE = re.compile(r"\s*")
+# What follows one of several values: a comma, the bracket that ends them, or both.
+ANOTHER = {close: re.compile(rf"(?P<comma>,\s*)?(?P<close>{re.escape(close)}\s*)?")
+           for close in ")]}"}
 QUOTES = "\"'“‘"
 # What may follow a call on its line, where the call is no part of a sentence.
 AFTER = re.compile(r"[^\S\n]*(?:[\n,;`<\[\])]|\Z)")
@@ -240,7 +243,7 @@ class Source:
         return self._attempt(reader, start, reader.value)
 
     def _reader_at(self, start, pos, strict):
-        """A _Reader from `pos` on, of what begins at `start`. Raises ParseError if it is in vain."""
+        """A _Reader from `pos` on for what begins at `start`. Raises ParseError if that is vain."""
         if self.left < 0 or start in self.hopeless:
             raise ParseError(f"no call or value at character {start}")
         return _Reader(self, pos, strict)
@@ -304,19 +307,17 @@ class _Reader:
         pos = self.pos
         if self.text[pos:pos + 1] != mark:
             return False
-        self.pos = pos + 1
-        if self.text[pos + 1:pos + 2].isspace():
-            self.pos = SPACE.match(self.text, pos + 1).end()
+        self.pos = SPACE.match(self.text, pos + 1).end()
         return True
 
     def another(self, close):
         """After one of { x "," } close: whether another x follows. Reads the comma, or `close`."""
-        self.comma = self.skip(",")
-        if self.skip(close):
-            return False
-        if not self.comma:
+        found = ANOTHER[close].match(self.text, self.pos)
+        if not found.lastgroup:
             self.fail(f"expected , or {close}")
-        return True
+        self.pos = found.end()
+        self.comma = found["comma"] is not None
+        return found.lastgroup == "comma"
 
     def arguments(self, parameters):
         """arguments = { argument "," } ")" -> {parameter: value}.
@@ -368,7 +369,13 @@ class _Reader:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.fail("nested too deeply")
-        found = self.operand()
+        self.source.values -= 1
+        if self.source.values < 0:
+            self.fail("too many values")
+        found = None if self.source.unclosed and self.is_unclosed() else OPERAND.match(
+            self.text, self.pos)
+        if not found:
+            self.no_operand()
         self.pos = found.end()
         left = RULES[found.lastgroup](self, found)
         while type(left) in NUMBERS:
@@ -388,45 +395,32 @@ class _Reader:
         self.depth -= 1
         return left
 
-    def operand(self):
-        """operand = number | string | constant | sign value | list | object | tuple | unquoted.
+    def is_unclosed(self):
+        """Whether a quote comes next of which it is known that nothing closes it."""
+        mark = self.text[self.pos:self.pos + 1]
+        return self.source.unclosed.get(mark, len(self.text)) <= self.pos
 
-        The match of its first token.
-        """
-        self.source.values -= 1
-        if self.source.values < 0:
-            self.fail("too many values")
-        unclosed = self.source.unclosed
-        if unclosed and unclosed.get(self.text[self.pos:self.pos + 1], len(self.text)) <= self.pos:
-            self.fail("expected a value")
-        found = OPERAND.match(self.text, self.pos)
-        if not found:
-            mark = self.text[self.pos:self.pos + 1]
-            if mark and mark in QUOTES:
-                unclosed[mark] = self.pos
-            self.fail("expected a value")
-        return found
+    def no_operand(self):
+        """Fail, since no operand comes next; where a quote does, nothing closes it."""
+        mark = self.text[self.pos:self.pos + 1]
+        if mark and mark in QUOTES and not self.is_unclosed():
+            self.source.unclosed[mark] = self.pos
+        self.fail("expected a value")
 
-    def list(self, found):
+    def list(self, found, close="]"):
         """list = "[" { value "," } "]" -> list."""
         self.open.append(found.start())
-        items = self.items("]")
-        self.open.pop()
-        return items
-
-    def items(self, close):
-        """{ value "," } close, of a list or a tuple -> list."""
         items = []
-        self.comma = True
         more = not self.skip(close)
         while more:
             items.append(self.value())
             more = self.another(close)
+        self.open.pop()
         return items
 
-    def tuple(self, _):
+    def tuple(self, found):
         """tuple = "(" { value "," } ")" -> list; the value itself if it is one, without a comma."""
-        items = self.items(")")
+        items = self.list(found, ")")
         if len(items) == 1 and not self.comma:
             return items[0]
         return items
@@ -497,6 +491,8 @@ class _Reader:
     def number(self, found):
         """The int or float of a number token."""
         digits = found["number"]
+        if digits.isdigit() and len(digits) < 300:  # as most are
+            return int(digits)
         if digits.replace("_", "").isdigit():
             return self.bounded(int, digits)
         return self.bounded(float, digits)
