@@ -1,7 +1,7 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: demo demo-ttpa ablation test check parity bench gpu base-model
+.PHONY: demo demo-ttpa ablation test test-forwards test-backwards check parity bench gpu base-model
 
 # SFT, PPO and evaluation on the embedded model and data; one table at the end.
 demo: $(VENV)/installed
@@ -17,10 +17,14 @@ ablation: $(VENV)/installed
 
 # All tests, in two processes of one thread each, whose lines mix; `pytest` alone runs them one after the other.
 test: $(VENV)/installed
-	$(MAKE) --no-print-directory -j2 test-half-1 test-half-2
+	share=$$(mktemp -d) && $(MAKE) --no-print-directory -j2 SHARE=$$share test-forwards test-backwards; \
+	    status=$$?; rm -rf $$share; exit $$status
 
-test-half-%:
-	$(PYTHON) -m pytest --half $*/2
+test-forwards:
+	$(PYTHON) -m pytest --share $(SHARE)
+
+test-backwards:
+	$(PYTHON) -m pytest --share $(SHARE) --backwards
 
 # In under a minute: style, the import rule, and the tests that are fast.
 FAST = tests/test_imports.py tests/test_losses.py tests/test_ppo_losses.py tests/test_reward.py \

@@ -24,20 +24,48 @@ SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
 
 
 def pytest_addoption(parser):
-    """--half: `make test` runs both halves side by side, one thread each."""
-    parser.addoption("--half", choices=("1/2", "2/2"), help="only this half of the files of tests")
+    """`make test` runs two processes, one from the first file on and one from the last back."""
+    parser.addoption("--share", type=Path, help="folder in which processes say which files of "
+                     "tests they have taken; empty at first")
+    parser.addoption("--backwards", action="store_true", help="begin with the last file")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Keep every second file, so that a module's fixtures are made in one process only."""
-    half = config.getoption("--half")
-    if half is None:
-        return
-    files = list(dict.fromkeys(item.path for item in items))
-    mine = files[int(half[0]) - 1::2]
-    dropped = [item for item in items if item.path not in mine]
-    items[:] = [item for item in items if item.path in mine]
-    config.hook.pytest_deselected(items=dropped)
+    """Turn the order of the files; the tests of a file stay in theirs."""
+    if config.getoption("--backwards"):
+        files = list(dict.fromkeys(item.path for item in items))
+        items.sort(key=lambda item: -files.index(item.path))
+
+
+def pytest_runtestloop(session):
+    """With --share, run the tests of the files that no other process has taken."""
+    folder = session.config.getoption("--share")
+    if folder is None or session.testsfailed:
+        return None  # pytest's own loop
+    items = untaken(session.items, folder)
+    test = next(items, None)
+    while test is not None:
+        following = next(items, None)  # tells which fixtures are needed further
+        test.config.hook.pytest_runtest_protocol(item=test, nextitem=following)
+        if session.shouldfail or session.shouldstop:
+            raise session.Interrupted(session.shouldfail or session.shouldstop)
+        test = following
+    return True
+
+
+def untaken(items, folder):
+    """The tests of the files that this process is the first to ask for, taken as they are met."""
+    mine = {}
+    for test in items:
+        if test.path not in mine:
+            mark = folder / str(test.path.relative_to(ROOT)).replace("/", "-")
+            try:
+                mark.touch(exist_ok=False)
+                mine[test.path] = True
+            except FileExistsError:
+                mine[test.path] = False
+        if mine[test.path]:
+            yield test
 
 
 def real(name):

@@ -1,6 +1,7 @@
 """The import rule of CONTRIBUTING.md, read from every file's imports; and no circle among them."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,40 @@ def test_no_import_is_hidden_in_a_function_to_get_round_the_rule():
     for module, file in MODULES.items():
         hidden = imports(file) - imports(file, top_level_only=True)
         assert not hidden, f"{module} imports {hidden} inside a function"
+
+
+def taken(file):
+    """{(module of ours, name)} that a file takes from it: `from m import name`, `m.name`."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    names = {}  # as a module of ours is called in the file -> the module
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.asname or alias.name: alias.name for alias in node.names
+                      if module_file(alias.name) and (alias.asname or "." not in alias.name)}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                if module_file(inner):
+                    names[alias.asname or alias.name] = inner
+                elif module_file(node.module):
+                    found.add((node.module, alias.name))
+    bound = {node.id for node in ast.walk(tree)
+             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    for node in ast.walk(tree):
+        is_dotted = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if is_dotted and node.value.id in names.keys() - bound:
+            found.add((names[node.value.id], node.attr))
+    return found
+
+
+# What nobody runs without a GPU or for a figure would otherwise ask for names that are gone.
+@pytest.mark.parametrize("module", MODULES)
+def test_what_a_file_takes_from_another_is_there(module):
+    for other, name in taken(MODULES[module]):
+        if not other.startswith("bench"):
+            assert hasattr(importlib.import_module(other), name), f"{module}: no {other}.{name}"
 
 
 def test_no_circle_among_imports():
