@@ -79,17 +79,20 @@ STRING = "|".join((
     r"“[^”\\]*+(?:\\.[^”\\]*+)*+”",
     r"‘[^’\\]*+(?:\\.[^’\\]*+)*+’",
 ))
-# The first token of an operand, and the space after it. A mark is a sign or opens a bracket; the
-# mark * is no operand, but has an error of its own.
+# The first token of an operand, and the space after it; each kind has a method of _Reader.
 OPERAND = re.compile(
-    rf"(?:(?P<number>{NUMBER})|(?P<mark>[-+*(\[{{])|(?P<word>{WORD})|(?P<string>{STRING}))\s*",
-    re.DOTALL)
+    rf"(?:(?P<number>{NUMBER})|(?P<word>{WORD})|(?P<string>{STRING})"
+    r"|(?P<list>\[)|(?P<object>\{)|(?P<tuple>\()|(?P<sign>[-+])|(?P<star>\*))\s*", re.DOTALL)
 OPERATOR = re.compile(r"(\*\*|[-+*/])\s*")
 SPACE = re.compile(r"\s*")
+# What follows one of several values: a comma, the bracket that ends them, or both.
+ANOTHER = {close: re.compile(rf"(?P<comma>,\s*)?(?P<close>{re.escape(close)}\s*)?")
+           for close in ")]}"}
 QUOTES = "\"'“‘"
 # What may follow a call on its line, where the call is no part of a sentence.
 AFTER = re.compile(r"[^\S\n]*(?:[\n,;`<\[\])]|\Z)")
 
+NUMBERS = (int, float)  # not bool, which is an int to isinstance
 CONSTANTS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 # Words that Python and JavaScript write for numbers that are no JSON: never unquoted text.
 NOT_JSON = ("nan", "inf", "infinity")
@@ -228,22 +231,28 @@ class Source:
 
         inside: the place after the opening bracket. Raises ParseError.
         """
-        reader = _Reader(self, inside, self.strict)
-        arguments = self._attempt(reader, start, reader.arguments, self.offered.get(name, ()))
+        reader = self._reader_at(start, inside, self.strict)
+        arguments, end = self._attempt(
+            reader, start, reader.arguments, self.offered.get(name, ()))
         self.spans = reader.spans
-        return Call(name, arguments, (start, start + len(name))), reader.end
+        return Call(name, arguments, (start, start + len(name))), end
 
     def value_at(self, start):
         """(the literal of JSON or Python at `start`, the place after it). Raises ParseError."""
-        reader = _Reader(self, start, strict=True)
-        return self._attempt(reader, start, reader.value), reader.end
+        reader = self._reader_at(start, start, strict=True)
+        return self._attempt(reader, start, reader.value)
 
-    def _attempt(self, reader, start, read, *arguments):
-        """What `read` returns; what it reads in vain from `start` on is remembered."""
+    def _reader_at(self, start, pos, strict):
+        """A _Reader from `pos` on for what begins at `start`. Raises ParseError if that is vain."""
         if self.left < 0 or start in self.hopeless:
             raise ParseError(f"no call or value at character {start}")
+        return _Reader(self, pos, strict)
+
+    def _attempt(self, reader, start, read, *arguments):
+        """(what `read` returns, the place after it); what it reads in vain is remembered."""
         try:
-            return read(*arguments)
+            value = read(*arguments)
+            return value, start + len(self.text[start:reader.pos].rstrip())
         except ParseError:
             self.hopeless.update(reader.open)
             raise
@@ -273,14 +282,14 @@ class _Reader:
     """Recursive descent: a method for each rule of the grammar.
 
     `pos` is the next character. A method reads what its rule says and the space after it, moves
-    `pos` and returns the value; it raises ParseError where the text does not follow the rule.
+    `pos` and returns the value; it raises ParseError where the text does not follow the rule. Those
+    in RULES take the match of the operand's first token, which is read.
     """
 
     def __init__(self, source, pos, strict):
         self.source = source
         self.text = source.text
         self.pos = pos
-        self.end = pos       # after the last mark or operand, without the space behind it
         self.strict = strict
         self.depth = 0       # values that are being read, in one another
         self.operators = 0   # of arithmetic, so far
@@ -295,23 +304,20 @@ class _Reader:
 
     def skip(self, mark):
         """Whether the one-character `mark` comes next; if so, it is read."""
-        if not self.text.startswith(mark, self.pos):
+        pos = self.pos
+        if self.text[pos:pos + 1] != mark:
             return False
-        self.end = self.pos + 1
-        self.pos = SPACE.match(self.text, self.end).end()
+        self.pos = SPACE.match(self.text, pos + 1).end()
         return True
 
-    def another(self, close, first):
-        """{ x "," } close: whether another x follows. Reads the comma before it, or `close`.
-
-        Called before each x; first: whether none was read yet, so that no comma is due.
-        """
-        self.comma = first or self.skip(",")
-        if self.skip(close):
-            return False
-        if not self.comma:
+    def another(self, close):
+        """After one of { x "," } close: whether another x follows. Reads the comma, or `close`."""
+        found = ANOTHER[close].match(self.text, self.pos)
+        if not found.lastgroup:
             self.fail(f"expected , or {close}")
-        return True
+        self.pos = found.end()
+        self.comma = found["comma"] is not None
+        return found.lastgroup == "comma"
 
     def arguments(self, parameters):
         """arguments = { argument "," } ")" -> {parameter: value}.
@@ -320,7 +326,8 @@ class _Reader:
         """
         arguments = {}
         positional = iter(parameters)
-        while self.another(")", first=not arguments):
+        more = not self.skip(")")
+        while more:
             name, value = self.argument(parameters)
             self.spans.append(self.span)
             if name is None:
@@ -332,6 +339,7 @@ class _Reader:
             if name in arguments:
                 self.fail(f"doubled keyword {name}")
             arguments[name] = value
+            more = self.another(")")
         return arguments
 
     def argument(self, parameters):
@@ -361,8 +369,16 @@ class _Reader:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.fail("nested too deeply")
-        left = self.operand()
-        while type(left) in (int, float):  # not bool, which is an int to isinstance
+        self.source.values -= 1
+        if self.source.values < 0:
+            self.fail("too many values")
+        found = None if self.source.unclosed and self.is_unclosed() else OPERAND.match(
+            self.text, self.pos)
+        if not found:
+            self.no_operand()
+        self.pos = found.end()
+        left = RULES[found.lastgroup](self, found)
+        while type(left) in NUMBERS:
             found = OPERATOR.match(self.text, self.pos)
             if not found or PRECEDENCE[found[1]] < least:
                 break
@@ -379,104 +395,91 @@ class _Reader:
         self.depth -= 1
         return left
 
-    def operand(self):
-        """operand = number | string | constant | sign value | list | object | tuple | unquoted."""
-        self.source.values -= 1
-        if self.source.values < 0:
-            self.fail("too many values")
-        found = self.operand_token()
-        self.pos = found.end()
-        kind = found.lastgroup
-        token = found[kind]
-        self.end = found.end(kind)
-        if kind == "string":
-            return self.string(token)
-        if kind == "number":
-            return self.number(token)
-        if kind == "word":
-            return CONSTANTS[token] if token in CONSTANTS else self.unquoted(token, found.start())
-        if token == "[":
-            self.open.append(found.start())
-            items = self.items("]")
-            self.open.pop()
-            return items
-        if token == "{":
-            self.open.append(found.start())
-            members = self.object()
-            self.open.pop()
-            return members
-        if token == "(":
-            return self.tuple()
-        if token == "*":
-            self.fail("unpacking is not read")
-        return self.fold(0, token, self.value(SIGN_PRECEDENCE))  # a sign: 0 + value or 0 - value
-
-    def operand_token(self):
-        """The match of the next token, which must begin an operand."""
+    def is_unclosed(self):
+        """Whether a quote comes next of which it is known that nothing closes it."""
         mark = self.text[self.pos:self.pos + 1]
-        is_quote = mark != "" and mark in QUOTES
-        unclosed = self.source.unclosed
-        if is_quote and unclosed.get(mark, len(self.text)) <= self.pos:
-            self.fail("expected a value")
-        found = OPERAND.match(self.text, self.pos)
-        if not found:
-            if is_quote:
-                unclosed[mark] = self.pos
-            self.fail("expected a value")
-        return found
+        return self.source.unclosed.get(mark, len(self.text)) <= self.pos
 
-    def items(self, close):
-        """{ value "," } close, of a list or a tuple -> list."""
+    def no_operand(self):
+        """Fail, since no operand comes next; where a quote does, nothing closes it."""
+        mark = self.text[self.pos:self.pos + 1]
+        if mark and mark in QUOTES and not self.is_unclosed():
+            self.source.unclosed[mark] = self.pos
+        self.fail("expected a value")
+
+    def list(self, found, close="]"):
+        """list = "[" { value "," } "]" -> list."""
+        self.open.append(found.start())
         items = []
-        while self.another(close, first=not items):
+        more = not self.skip(close)
+        while more:
             items.append(self.value())
+            more = self.another(close)
+        self.open.pop()
         return items
 
-    def tuple(self):
+    def tuple(self, found):
         """tuple = "(" { value "," } ")" -> list; the value itself if it is one, without a comma."""
-        items = self.items(")")
+        items = self.list(found, ")")
         if len(items) == 1 and not self.comma:
             return items[0]
         return items
 
-    def object(self):
+    def object(self, found):
         """object = "{" { key ":" value "," } "}" -> dict."""
+        self.open.append(found.start())
         members = {}
-        while self.another("}", first=not members):
-            key = self.key()
+        more = not self.skip("}")
+        while more:
+            key = self.value()
+            if not isinstance(key, str) or not self.skip(":"):
+                self.fail("expected a string and :")
             members[key] = self.value()
+            more = self.another("}")
+        self.open.pop()
         return members
 
-    def key(self):
-        """key = value, which must be a string; and the colon behind it."""
-        key = self.value()
-        if not isinstance(key, str) or not self.skip(":"):
-            self.fail("expected a string and :")
-        return key
+    def sign(self, found):
+        """sign value: 0 + value or 0 - value."""
+        return self.fold(0, found["sign"], self.value(SIGN_PRECEDENCE))
 
-    def unquoted(self, word, start):
-        """unquoted = word [ "(" arguments ] -> {"unquoted": its text}; `word`, at `start`, is read.
+    def star(self, _):
+        """No operand, but with an error of its own: *list and **object."""
+        self.fail("unpacking is not read")
+
+    def word(self, found):
+        """constant, or unquoted = word [ "(" arguments ] -> {"unquoted": its text}.
 
         It is an object, so that it equals no string: such a call has the right tool and parameters,
         and wrong content.
         """
+        word = found["word"]
+        if word in CONSTANTS:
+            return CONSTANTS[word]
         if self.strict or word.lower() in NOT_JSON:
             self.fail("expected a value, not a word")
+        start = found.start()
         if self.skip("("):
             self.open.append(start)
-            parameters = self.source.offered.get(word, ())
-            first = True
-            while self.another(")", first):
-                self.argument(parameters)
-                first = False
+            pattern = _parameter_pattern(self.source.offered.get(word, ()))
+            more = not self.skip(")")
+            while more:
+                named = pattern.match(self.text, self.pos)
+                if named:
+                    self.pos = named.end()
+                self.value()
+                more = self.another(")")
             self.open.pop()
-        return {"unquoted": self.text[start:self.end]}
+        return {"unquoted": self.text[start:self.pos].rstrip()}
 
-    def string(self, quoted):
+    def string(self, found):
         """The text of a string token: without its quotes, with its escapes replaced."""
+        quoted = found["string"]
         if quoted[0] in "“‘" and self.strict:
             self.fail("curly quotes")
         edge = 3 if quoted.startswith(('"""', "'''")) else 1
+        if "\\" not in quoted and quoted.isascii():  # as most are
+            return quoted[edge:-edge]
         try:
             text = ESCAPE.sub(_unescape, quoted[edge:-edge])
             # in UTF-16 the two escapes of a surrogate pair become one character, and half a pair
@@ -485,15 +488,18 @@ class _Reader:
         except (ValueError, OverflowError):
             self.fail("broken escape")
 
-    def number(self, digits):
+    def number(self, found):
         """The int or float of a number token."""
+        digits = found["number"]
+        if digits.isdigit() and len(digits) < 300:  # as most are
+            return int(digits)
         if digits.replace("_", "").isdigit():
             return self.bounded(int, digits)
         return self.bounded(float, digits)
 
     def fold(self, left, operator, right):
         """The number that `left operator right` makes."""
-        if type(right) not in (int, float):
+        if type(right) not in NUMBERS:
             self.fail("no number")
         return self.bounded(_calculate, left, operator, right)
 
@@ -508,6 +514,12 @@ class _Reader:
         if isinstance(number, complex) or not abs(number) <= LARGEST:
             self.fail("absurd number")
         return number
+
+
+# kind of an operand's first token -> the rule that reads on from its match
+RULES = {
+    "number": _Reader.number, "word": _Reader.word, "string": _Reader.string, "list": _Reader.list,
+    "object": _Reader.object, "tuple": _Reader.tuple, "sign": _Reader.sign, "star": _Reader.star}
 
 
 def _calculate(left, operator, right):

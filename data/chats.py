@@ -1,21 +1,34 @@
-"""Readers of the chat formats: OpenAI's messages, ShareGPT, and xLAM's questions with calls.
+"""Readers of the chat formats: of OpenAI, ShareGPT, xLAM's questions with calls, and Gemini.
 
     {"messages": [{"role", "content", "tool_calls", "tool_call_id"}], "tools": [schema]}
     {"conversations": [{"from", "value"}], "tools": "[schema]"}
     {"query": text, "answers": "[{name, arguments}]", "tools": "[schema]"}
+    {"input": [{"role", "content"} | {"type": "function_call" | "function_call_output", "call_id"}],
+     "tools": [schema], "instructions": text}      and its "output"
+    {"contents": [{"role", "parts"}], "tools": [{"function_declarations": [schema]}]}
 
 They become the turns of data/trajectories.py. A call is a turn of its own. Text that stands beside
 calls or between questions is context: a turn that is not trained. The text that ends a conversation
 is its answer, and becomes `finish(answer=...)`, with a schema where the item offers no `finish`. A
 system message goes before the first question: the system turn holds the tools alone. What a
-template wrote into texts (<tool_call>, <tools>) is read by data/tagged.py.
+template wrote into texts (<tool_call>, <tools>, Action Input:) is read by data/tagged.py, Gemini's
+parts by data/contents.py.
 """
 
 import json
 import re
 
 from data.calls import ParseError
-from data.tagged import calls_in, hidden_call, results_in, tools_in
+from data.contents import read_content, read_instruction
+from data.tagged import (
+    answer_in,
+    calls_in,
+    hidden_call,
+    is_react,
+    observation_in,
+    results_in,
+    tools_in,
+)
 from data.tools import read_tool, read_tools
 from data.turns import Label, Turn, checked, make_call_turn
 from plumbing.files import InputError, parse_json
@@ -23,6 +36,8 @@ from plumbing.files import InputError, parse_json
 OPENAI = "OpenAI messages"
 SHAREGPT = "ShareGPT"
 XLAM = "xLAM's format"
+RESPONSES = "OpenAI Responses"
+GEMINI = "Gemini's contents"
 OPENAI_ROLES = {"system": "system", "developer": "system", "user": "user",
                 "assistant": "assistant", "tool": "function", "function": "function",
                 "tool_call": "assistant", "tool_response": "function"}
@@ -42,8 +57,12 @@ FINISH = {"type": "function", "function": {
 
 
 def chat_form(item):
-    """OPENAI, SHAREGPT or XLAM, or "" for another item. item: a JSON object."""
+    """OPENAI, SHAREGPT, XLAM, RESPONSES or GEMINI, or "" for another item. item: a JSON object."""
     messages = item.get("messages") or item.get("conversations")
+    if messages is None and "contents" in item:
+        return GEMINI
+    if messages is None and any(isinstance(item.get(key), list) for key in ("input", "output")):
+        return RESPONSES
     if messages is None and {"query", "answers", "tools"} <= item.keys():
         return XLAM
     if not isinstance(messages, list):
@@ -65,6 +84,10 @@ def read_chat(item, where):
     Raises InputError that starts with `where` and names the turn.
     """
     system = [item["system"]] if isinstance(item.get("system"), str) else []
+    if chat_form(item) == GEMINI:
+        system += read_instruction(item, where)
+    elif chat_form(item) == RESPONSES and isinstance(item.get("instructions"), str):
+        system.append(item["instructions"])
     spoken = []  # (Turn, Label)
     for turn, label in _read_messages(item, where):
         if turn.role == "system":
@@ -75,7 +98,7 @@ def read_chat(item, where):
     tools = read_tools(schemas, where)
     turns = []
     labels = []
-    for turn, label in spoken:
+    for turn, label in _observed(spoken, where):
         for part, part_label in _parts_of(turn, label, tools, where):
             turns.append(part)
             labels.append(part_label)
@@ -94,13 +117,13 @@ def _read_messages(item, where):
     if chat_form(item) == XLAM:
         yield from _read_xlam(item, where)
         return
-    key = "messages" if item.get("messages") or "conversations" not in item else "conversations"
-    messages = item[key]
+    key, messages = _listed_messages(item, where)
     if item.get("messages") and item.get("conversations"):
         raise InputError(f"{where}: has both messages and conversations; keep one of them")
     if not isinstance(messages, list) or not messages:
         raise InputError(f"{where}: has no {key}")
-    read_message = _read_openai if chat_form(item) == OPENAI else _read_sharegpt
+    read_message = {SHAREGPT: _read_sharegpt, GEMINI: _read_gemini}.get(
+        chat_form(item), _read_openai)
     for i, message in enumerate(messages):
         here = f"{where}, turn {i}"
         if not isinstance(message, dict):
@@ -112,14 +135,31 @@ def _read_messages(item, where):
             yield turn, Label(i, id, tool)
 
 
+def _listed_messages(item, where):
+    """(the key under which an item's messages stand, the messages)."""
+    form = chat_form(item)
+    if form == GEMINI:
+        return "contents", item["contents"]
+    if form == RESPONSES:
+        asked = item.get("input")
+        asked = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked or []
+        return "input", asked + _list_of(item.get("output"), f"{where}: output")
+    key = "messages" if item.get("messages") or "conversations" not in item else "conversations"
+    return key, item[key]
+
+
 # ------------------------------------------------------------------------------------- one message
 
 def _read_openai(message, where):
     """Yield (Turn, id, tool) of a message: of its text first, then of its calls."""
     role = message.get("role")
+    if message.get("type") == "reasoning":
+        return  # a thought
     if role is None and message.get("type") in ("function_call", "function_call_output"):
         yield _read_response_item(message, where)
         return
+    if message.get("type") not in (None, "message"):
+        raise InputError(f"{where}: an item of the type {message['type']!r:.60} is not read")
     if not isinstance(role, str) or role not in OPENAI_ROLES:
         raise InputError(f"{where}: unknown role {role!r:.60}")
     content, calls, results = _without_blocks(message.get("content"), where)
@@ -195,6 +235,12 @@ def _read_sharegpt(message, where):
         return
     for call in _listed(parse_json(text, f"{where}: {speaker}")):
         yield _read_call(call, where)
+
+
+def _read_gemini(content, where):
+    """Yield (Turn, id, tool) of one of Gemini's contents."""
+    for message in read_content(content, where):
+        yield from _read_openai(message, where)
 
 
 def _read_xlam(item, where):
@@ -320,11 +366,31 @@ def _parts_of(turn, label, tools, where):
     if hidden:
         raise InputError(f"{where}: a call in the text of the assistant ({hidden}) is not read; "
                          "write it as tool_calls")
+    thought, answer = answer_in(text)
+    if thought and not calls:  # of ReAct
+        yield Turn("assistant", thought), label
+        text = answer
     if text or not calls:
         yield Turn("assistant", text), label
     for call in calls:
         turn, id, _ = _read_call(call, where)
         yield turn, label._replace(id=id)
+
+
+def _observed(spoken, where):
+    """[(Turn, Label)], in which what the user says after a ReAct call is its observation."""
+    observed = []
+    is_waiting = False
+    for turn, label in spoken:
+        if is_waiting and turn.role in ("user", "function"):
+            text = observation_in(turn.content)
+            if text is None and turn.role == "user":
+                raise InputError(f"{where}, turn {label.message}: no Observation: after the "
+                                 f"Action Input: of the turn before it, but {turn.content!r:.60}")
+            turn = Turn("function", turn.content if text is None else text)
+        is_waiting = turn.role == "assistant" and not turn.name and is_react(turn.content)
+        observed.append((turn, label))
+    return observed
 
 
 def _label_in(text, label):

@@ -6,6 +6,8 @@ r"""Calls, results and tools that stand in the texts of a chat, as a model's tem
     Glaive, Mistral, Llama 3.1    <functioncall> {...}, [TOOL_CALLS] [{...}], <|python_tag|>{...}
     Llama 3.2, ToolACE, ours      [f(a=1), g(b=2)], which is the whole text; system: ... [schema]
     a call in JSON                {"name": "f", "arguments": {"a": 1}}, which is the whole text
+    ReAct            assistant: Thought: ...  Action: f  Action Input: {"a": 1}, a line each
+                     user or tool: Observation: ...   last: Thought: ...  Final Answer: ...
 
 A value is decoded from where it begins, as JSON or a Python literal, so that a tag inside it is
 part of it. What is written in another way is not read; `hidden_call` names it.
@@ -30,6 +32,12 @@ LIST_OPENS = re.compile(r"^[^\S\n]*\[", re.MULTILINE)
 THOUGHT_END = "</think>"
 BETWEEN = re.compile(r"[\s,]*")
 FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
+# ReAct's lines; `Observation:` may end a text, where a model stopped at it.
+REACT = re.compile(
+    r"^Action:[^\S\n]*+(?P<name>[^\n]{1,200}+)\n\s*+Action Input:\s*+(?:```\w*+\s*+)?",
+    re.MULTILINE)
+REACT_END = re.compile(r"\s*(?:```\s*)?(?:Observation:\s*)?(?:</s>\s*)?")
+FINAL_ANSWER = re.compile(r"^Final Answer:[^\S\n]*", re.MULTILINE)
 NAMES_AND_ARGUMENTS = ("arguments", "parameters")
 
 
@@ -142,6 +150,8 @@ def calls_in(text, tools):
     marks = [(place, mark) for mark in CALL_MARKS if (place := text.find(mark, start)) >= 0]
     if marks:
         return _marked_calls(text, min(marks)[1], start)
+    if is_react(text):
+        return _react_call(text, tools, start)
     whole = FENCED.fullmatch(answer.strip())
     whole = whole[1].strip() if whole else answer.strip()
     calls = _json_calls(whole, tools) or _listed_calls(whole, tools)
@@ -168,6 +178,52 @@ def _marked_calls(text, mark, start):
         pos = closing.end()
     beside.append(text[pos:])
     return "\n".join(part.strip() for part in beside if part.strip()), calls
+
+
+def is_react(text):
+    """Whether a text of the assistant has lines with an action and its input."""
+    return bool(REACT.search(text.rpartition(THOUGHT_END)[2]))
+
+
+def _react_call(text, tools, start):
+    """The call of a ReAct step and what precedes it. Raises ParseError for anything after it.
+
+    >>> _react_call('Thought: I look.\\nAction: f\\nAction Input: {"a": 1}\\nObservation:', [], 0)
+    Traceback (most recent call last):
+    data.calls.ParseError: Action: f, but no tools are listed
+    """
+    found = REACT.search(text, start)
+    name = found["name"].strip("`*\"' ")
+    if not tools:
+        raise ParseError(f"Action: {name[:60]}, but no tools are listed")
+    try:
+        value, end = Source(text).value_at(found.end())
+    except ParseError as error:
+        raise ParseError(f"the Action Input: of {name[:60]} is no JSON object: {error}") from None
+    if not isinstance(value, dict):
+        raise ParseError(f"the Action Input: of {name[:60]} is no JSON object")
+    end = REACT_END.match(text, end).end()
+    if end < len(text):
+        raise ParseError(f"text after the Action Input: of {name[:60]} at character {end}")
+    return text[:found.start()].strip(), [{"name": name, "arguments": value}]
+
+
+def observation_in(text):
+    """What stands after `Observation:`, with which a text begins; None for another text."""
+    before, found, after = text.partition("Observation:")
+    return after.strip() if found and not before.strip() else None
+
+
+def answer_in(text):
+    """(the thought, the final answer) of ReAct's last text; ("", text) of another.
+
+    >>> answer_in("Thought: I know it.\\nFinal Answer: Rain.")
+    ('Thought: I know it.', 'Rain.')
+    """
+    found = FINAL_ANSWER.search(text)
+    if not found or not text.startswith(("Thought:", "Final Answer:")):
+        return "", text
+    return text[:found.start()].strip(), text[found.end():].strip()
 
 
 def _is_call(value):

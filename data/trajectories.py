@@ -96,8 +96,9 @@ def _read_raw(item, where):
         keys = ", ".join(map(str, item))[:100] or "nothing"
         raise InputError(f"{where}: has no conversations, but {keys}; a file must be a JSON list, "
                          f"or lines, of items in {RAW} (conversations with role and content), of "
-                         "OpenAI's messages, of ShareGPT (conversations with from and value), or "
-                         "of xLAM (query, answers, tools)")
+                         "OpenAI's messages, of ShareGPT (conversations with from and value), of "
+                         "xLAM (query, answers, tools), of OpenAI's Responses (input) or of "
+                         "Gemini (contents)")
     turns = []
     labels = []
     for i, message in enumerate(messages):

@@ -3,13 +3,14 @@ r"""The calls in what a model wrote, in every format in which models write calls
     call       search(query="x", n=3)          several; in a list: [f(a=1), g(b=2)]; behind a mark;
                                                print(search(query="x"))
     json       {"name": "search", "arguments": {"query": "x"}}     several; in a list; in tags or
-                                               behind a mark; in {"tool_calls": [...]}
-               or after the name of an offered tool: search, a line break, {"query": "x"}
+                                               behind a mark; in {"tool_calls": [...]};
+                                               {"tool_name": "search", "parameters": {...}}
     react      Thought: ...  Action: search  Action Input: {"query": "x"}; Qwen-Agent's ✿FUNCTION✿
     xml        <function=search><parameter=query>x</parameter></function>
     deepseek   <｜tool▁call▁begin｜>function<｜tool▁sep｜>search, a line break and JSON
     mistral    [TOOL_CALLS]search[ARGS]{"query": "x"}
-    glm        search, a line break and {"query": "x"}; of offered tools alone
+    glm        search, a line break and {"query": "x"}; >>>search; functions.search:0; of offered
+               tools alone; <tool_call>search, <arg_key>query</arg_key><arg_value>x</arg_value>
 
 Any of them may stand in a ``` block and after a sentence. A text is read from left to right, and
 what begins like a call or a JSON value is decoded before anything in it is looked at: a mark inside
@@ -77,6 +78,9 @@ BEFORE_VALUE = re.compile(r"[\s*]*+(?:`{1,3}\w*+)?\s*+")
 BEFORE_LIST = re.compile(r"[\s\[]*+(?:`{1,3}\w*+)?[\s\[]*+")
 LINE_BEFORE = re.compile(r"(?:[^\S\n]|[`\[*]|(?<=```)\w++|\w++:|<[^<>\n]{1,80}+>)*+")
 # ---- inside the forms
+ARG_KEY = re.compile(r"\s*+<arg_key>(?P<key>[^<>\n]{1,200}+)</arg_key>\s*+<arg_value>")
+ARG_VALUE_END = re.compile(r"</arg_value>\s*+(?=<arg_key>|</tool_call>|\Z)")
+ARG_KEYS_END = re.compile(r"\s*+(?:</tool_call>|\Z)")
 PARAMETER = re.compile(
     r'\s*+<[\w｜:]{0,21}?parameter(?:=|\s+name=)"?(?P<key>[^<>"\n]{1,200}+)"?[^<>\n]{0,80}+>')
 PARAMETER_END = re.compile(
@@ -92,10 +96,13 @@ KEYS = (("name", "arguments"), ("name", "parameters"), ("tool_name", "arguments"
 NAME_KEYS = ("name", "tool_name", "function_name", "tool", "function", "action")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "kwargs", "input", "tool_input", "action_input")
 HOLDERS = ("tool_calls", "function_call", "functionCall", "function")
-# A tool's name right before its arguments: f, >>>f, functions.f:0<|..begin|>, to=functions.f ...
-NAME_BEFORE = re.compile(
-    r"(?:^|>>>|functions\.|<tool_call>|\|>)[^\S\n]*+(?P<name>[^\s<>{}:]{1,100}+)(?::\d{1,4})?\s*+"
-    r"(?:<\|\w{1,40}\|>\s*+(?:json(?=<))?)*+$", re.MULTILINE)
+DIRECT_ANSWER = ("directly_answer", "directly-answer")  # Cohere's tool for no tool
+# What may stand before an offered tool's name that its arguments follow, and between the two.
+BEFORE_NAME = r"(?:^|(?<=>>>)|(?<=\|>)|(?<=functions\.)|(?<=<tool_call>))[^\S\n]*+(?:functions\.)?"
+AFTER_NAME = r"(?::\d{1,4})?\s*+(?:<\|\w{1,40}\|>\s*+(?:json(?=<))?)*+(?=\{)"
+# The types of values, by what their names in schemas hold.
+VALUE_TYPES = {"str": str, "int": int, "num": (int, float), "float": (int, float), "bool": bool,
+               "arr": list, "list": list, "obj": dict, "dict": dict}
 
 
 class Group(NamedTuple):
@@ -168,8 +175,11 @@ def _patterns(names):
     """(pattern of the next mark or call, pattern of a call that stands here) for offered names."""
     call = rf"(?P<call>{LABEL}{WRAP}(?P<name>{any_name(names)}){OPEN})"
     offered = any_name(names, otherwise="(?!)")
-    line = rf"(?P<glm>(?P<glm_name>{offered})[^\S\n]*+\n\s*+(?=\{{))"
-    return re.compile(f"^{call}|^{line}|{BEGINNINGS}", re.MULTILINE), re.compile(call)
+    named = rf"(?P<named>{BEFORE_NAME}(?P<tool>{offered}){AFTER_NAME})"
+    keys = (r"(?P<arg_keys><tool_call>\s*+(?:(?P<keys_tool>[^\s<{][^\n<]{0,200}+)(?=\s*+<arg_key>)"
+            rf"|(?P<bare_tool>{offered})(?=\s*+</tool_call>)))")
+    marks = f"^{call}|{named}|{keys}|{BEGINNINGS}"
+    return re.compile(marks, re.MULTILINE), re.compile(call)
 
 
 class _Scan:
@@ -194,7 +204,7 @@ class _Scan:
         self.action = None      # the span of the last `Action:`
         self.thought = None     # the place of the last `Thought:`
         self.error = None       # the first
-        self.ends = None        # of parameters; see parameter_ends
+        self.ends = {}          # of parameters; see parameter_ends
         self.beginning, self.call_here = _patterns(tuple(source.offered))
 
     def run(self):
@@ -219,8 +229,8 @@ class _Scan:
         """Read the calls that may begin at a match -> (where to go on, is_fresh)."""
         kind = found.lastgroup
         after = found.end("name") if kind == "call" else found.end()
-        form, read = READERS[kind]
-        if form not in self.forms:
+        forms, read = READERS[kind]
+        if not any(form in self.forms for form in forms):
             return after, False
         try:
             group = read(self, found)
@@ -254,7 +264,7 @@ class _Scan:
         name = name.lower()
         start, end = found.span()
         if THOUGHT_NAME.search(name):
-            key = CLOSING_NAME.sub("", name.replace("begin_", ""))
+            key = CLOSING_NAME.sub("", re.sub("^(begin|start)_", "", name))
             if closes:  # one that no tag opened began before the text
                 opened = self.open_thoughts.get(key) or [0]
                 self.thoughts.append((opened.pop(), end))
@@ -294,11 +304,11 @@ class _Scan:
             return False
         return bool(LINE_BEFORE.fullmatch(self.text, line, start))
 
-    def parameter_ends(self):
-        """The spans of all tags that may end a parameter, found once."""
-        if self.ends is None:
-            self.ends = [found.span() for found in PARAMETER_END.finditer(self.text)]
-        return self.ends
+    def parameter_ends(self, pattern):
+        """The spans of all that may end a parameter by a pattern, found once."""
+        if pattern not in self.ends:
+            self.ends[pattern] = [found.span() for found in pattern.finditer(self.text)]
+        return self.ends[pattern]
 
     def reading(self):
         """The Reading, after `run`."""
@@ -424,14 +434,17 @@ def _read_json(scan, found):
     Glaive:       <functioncall> {"name": "f", "arguments": '{"a": 1}'}
     Gemini:       {"functionCall": {"name": "f", "args": {"a": 1}}}
     BFCL:         [{"f": {"a": 1}}]
+    Command-R:    Action: ```json, a line break, [{"tool_name": "f", "parameters": {"a": 1}}]
+    Command-A:    <|START_ACTION|>[{"tool_name": "f", "parameters": {"a": 1}}]<|END_ACTION|>
 
     What cannot be read after the first one is ignored.
     """
-    start = found.start()
-    value, end = _json_at(scan.source, start)
-    named = _name_before(scan, start)
-    if named and not _is_call_of_its_own(value, scan.source.offered):
-        return Group(start, end, "json", [_make_call(named, value)], SURE, True)
+    value, end = _json_at(scan.source, found.start())
+    return _json_group(scan, found.start(), value, end)
+
+
+def _json_group(scan, start, value, end):
+    """The Group that begins with a JSON value, which stands at [start, end)."""
     calls = _calls_in(value, scan.source.offered)
     is_marked = scan.marked == start
     doubt = PROSE
@@ -453,28 +466,6 @@ def _read_json(scan, found):
         calls += more
         end = end_of_next
     return Group(start, end, "json", calls, doubt, is_marked)
-
-
-def _name_before(scan, start):
-    """The offered tool whose name stands right before a value, in a form that puts it there; or "".
-
-    GLM, ours:    f, a line break, {"a": 1}
-    Functionary:  >>>f, a line break, {"a": 1}
-    Kimi:         functions.f:0<|tool_call_argument_begin|>{"a": 1}
-    gpt-oss:      to=functions.f <|constrain|>json<|message|>{"a": 1}
-    """
-    found = NAME_BEFORE.search(scan.text, max(0, start - 200), start)
-    name = found["name"].removeprefix("functions.") if found else ""
-    return name if name in scan.source.offered else ""
-
-
-def _is_call_of_its_own(value, offered):
-    """Whether a value is a call of an offered tool by its own keys."""
-    try:
-        calls = _calls_in(value, offered)
-    except ParseError:
-        return False
-    return bool(calls) and calls[0].name in offered
 
 
 def _json_at(source, start):
@@ -512,6 +503,8 @@ def _calls_in(value, offered):
     for key in HOLDERS:
         if isinstance(value.get(key), (dict, list)):
             return _calls_in(value[key], offered)
+    if value.get("tool_name") in DIRECT_ANSWER and value["tool_name"] not in offered:
+        return []
     for name, key in KEYS:
         if name in value and key in value:
             return [] if _is_schema(value) else [_make_call(value[name], value[key])]
@@ -605,36 +598,42 @@ def _read_xml(scan, found):
     if scan.text.startswith("{", place):
         value, end = _json_at(scan.source, place)
     else:
-        value, end = _read_parameters(scan, name, found.end())
+        types = {key: one.type for key, one in _parameters(scan, name).items()}
+        texts, end = _read_parameters(scan, name, found.end(), (PARAMETER, PARAMETER_END))
+        value = {key: _typed(text, types.get(key, "")) for key, text in texts.items()}
     end = XML_END.match(scan.text, end).end()
     return Group(found.start(), end, "xml", [_make_call(name, value)], SURE, marked=True)
 
 
-def _read_parameters(scan, name, pos):
-    """({parameter: value} of the parameters that stand at `pos`, the place after them).
-
-    A tag inside a value is part of it: a parameter ends where another or the call's end follows.
-    """
-    types = {}
+def _parameters(scan, name):
+    """{name: Parameter} of an offered tool; {} of another."""
     for tool in read_tools(scan.tools):
         if tool.name == name:
-            types = {parameter.name: parameter.type for parameter in tool.parameters}
-            break
-    ends = scan.parameter_ends()
-    values = {}
-    found = PARAMETER.match(scan.text, pos)
+            return {parameter.name: parameter for parameter in tool.parameters}
+    return {}
+
+
+def _read_parameters(scan, name, pos, patterns):
+    """({parameter: its text} of the parameters that stand at `pos`, the place after them).
+
+    patterns: of what begins a parameter, with its key, and of what ends it. A tag inside a value is
+    part of it: a parameter ends where another or the call's end follows.
+    """
+    begin, end = patterns
+    ends = scan.parameter_ends(end)
+    texts = {}
+    found = begin.match(scan.text, pos)
     while found:
         i = bisect_left(ends, (found.end(), 0))
         if i == len(ends):
             raise ParseError(f"{name}: a parameter does not end")
         key = found["key"].strip()
-        if key in values:
+        if key in texts:
             raise ParseError(f"{name}: doubled parameter {key}")
-        text = scan.text[found.end():ends[i][0]]
-        values[key] = _typed(text.removeprefix("\n").removesuffix("\n"), types.get(key, ""))
+        texts[key] = scan.text[found.end():ends[i][0]].removeprefix("\n").removesuffix("\n")
         pos = ends[i][1]
-        found = PARAMETER.match(scan.text, pos)
-    return values, pos
+        found = begin.match(scan.text, pos)
+    return texts, pos
 
 
 def _typed(text, kind):
@@ -654,46 +653,87 @@ def _read_deepseek(scan, found):
     V3.1:         <｜tool▁call▁begin｜>f<｜tool▁sep｜>{"a": 1}<｜tool▁call▁end｜>
     """
     name = found["name_old"] or found["name_new"]
-    return _read_named(scan, found, name, "deepseek")
+    return _read_marked(scan, found, name, "deepseek")
 
 
 def _read_mistral(scan, found):
     """Mistral's newer form: [TOOL_CALLS]f[ARGS]{"a": 1}"""
-    return _read_named(scan, found, found["mistral_name"], "mistral")
+    return _read_marked(scan, found, found["mistral_name"], "mistral")
 
 
-def _read_named(scan, found, name, form):
+def _read_marked(scan, found, name, form):
     """The Group of a mark with the name of a tool, which its arguments in JSON follow."""
     place = BEFORE_VALUE.match(scan.text, found.end()).end()
     value, end = _json_at(scan.source, place)
     return Group(found.start(), end, form, [_make_call(name, value)], SURE, marked=True)
 
 
-def _read_glm(scan, found):
-    """ChatGLM's: the name of an offered tool on a line of its own, and its arguments in JSON.
+def _read_named(scan, found):
+    """The name of an offered tool, which its arguments in JSON follow.
 
-    What follows the name may also be a whole call in JSON, with a name and arguments.
+    ChatGLM, ours:  f, a line break, {"a": 1}
+    Functionary:    >>>f, a line break, {"a": 1}
+    Kimi:           functions.f:0<|tool_call_argument_begin|>{"a": 1}
+    gpt-oss:        to=functions.f <|constrain|>json<|message|>{"a": 1}
+
+    What follows the name may also be a whole call in JSON, by keys that the tool does not have.
     """
-    name = found["glm_name"]
+    name = found["tool"]
     value, end = _json_at(scan.source, found.end())
-    if not isinstance(value, dict):
-        raise ParseError(f"{name}: the arguments must be a JSON object")
-    if "name" in value and not set(value) <= set(scan.source.offered[name]):
+    if not set(value) <= set(scan.source.offered[name]):
         with suppress(ParseError):
             calls = _calls_in(value, scan.source.offered)
-            return Group(found.start(), end, "json", calls, SURE)
-    return Group(found.start(), end, "glm", [make_call(name, value)], SURE, marked=True)
+            if "name" in value or calls and calls[0].name in scan.source.offered:
+                return _json_group(scan, found.end(), value, end)
+    return Group(found.start("tool"), end, "glm", [_make_call(name, value)], SURE, marked=True)
 
 
-# kind of a mark -> (the format, its reader: of a _Scan and the match of the mark, -> Group)
+def _read_arg_keys(scan, found):
+    """GLM-4.5's call: its keys and values in tags; none of an offered tool alone.
+
+    <tool_call>f, a line break, <arg_key>a</arg_key><arg_value>1</arg_value></tool_call>
+
+    A value is JSON where it has the type that the tool's schema names, else text.
+    """
+    name = (found["keys_tool"] or found["bare_tool"]).strip()
+    texts, end = _read_parameters(scan, name, found.end(), (ARG_KEY, ARG_VALUE_END))
+    closing = ARG_KEYS_END.match(scan.text, end)
+    if not closing:
+        raise ParseError(f"{name}: broken text after its parameters")
+    known = _parameters(scan, name)
+    value = {key: _of_type(text, known.get(key)) for key, text in texts.items()}
+    return Group(found.start(), closing.end(), "glm", [_make_call(name, value)], SURE, marked=True)
+
+
+def _of_type(text, parameter):
+    """The JSON value that a text is, if it has the type of a Parameter (or None); else the text.
+
+    >>> _of_type("12", None), _of_type("Oslo", None)
+    (12, 'Oslo')
+    """
+    try:
+        value = _load(text)
+    except ParseError:
+        return text
+    if value is None and parameter and parameter.nullable:
+        return None
+    kind = parameter.type.lower() if parameter else ""
+    types = [VALUE_TYPES[part] for part in VALUE_TYPES if part in kind]
+    is_right = any(isinstance(value, one) and (one is bool or not isinstance(value, bool))
+                   for one in types)
+    return value if is_right or not types else text
+
+
+# kind of a mark -> (the formats, its reader: of a _Scan and the match of the mark, -> Group)
 READERS = {
-    "call": ("call", _read_python),
-    "json": ("json", _read_json),
-    "input": ("react", _read_react),
-    "xml": ("xml", _read_xml),
-    "deepseek": ("deepseek", _read_deepseek),
-    "mistral": ("mistral", _read_mistral),
-    "glm": ("glm", _read_glm),
+    "call": (("call",), _read_python),
+    "json": (("json",), _read_json),
+    "input": (("react",), _read_react),
+    "xml": (("xml",), _read_xml),
+    "deepseek": (("deepseek",), _read_deepseek),
+    "mistral": (("mistral",), _read_mistral),
+    "named": (("glm", "json"), _read_named),
+    "arg_keys": (("glm",), _read_arg_keys),
 }
 
 

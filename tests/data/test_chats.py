@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data import trajectories
-from data.chats import FINISH, OPENAI, SHAREGPT, chat_form
+from data.chats import FINISH, GEMINI, OPENAI, RESPONSES, SHAREGPT, chat_form
 from data.feedback import classify
 from evaluation.dialogue_scores import count_faults, read_transcripts
 from examples import build
@@ -22,6 +22,7 @@ CALL = {"role": "assistant", "content": None, "tool_calls": [
      "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}]}
 RESULT = {"role": "tool", "tool_call_id": "c1", "content": '{"sky": "clear"}'}
 ANSWER = {"role": "assistant", "content": "It is clear."}
+REACT = 'Thought: I look.\nAction: get_weather\nAction Input: {"city": "Oslo"}'
 
 
 def messages(*turns, tools=(WEATHER,), **more):
@@ -192,8 +193,30 @@ def test_sharegpt_with_two_calls_in_one_turn():
      "turn 1: a call in the text of the assistant: no JSON object with name and arguments"),
     (messages(ASK, ANSWER | {"content": '<tool_call>{"name": "get_weather", "argu'}),
      "turn 1: a call in the text of the assistant: "),
-    (messages(ASK, ANSWER | {"content": 'Action: f\nAction Input: {"city": "Oslo"}'}),
+    (messages(ASK, ANSWER | {"content": 'Say Action Input: {"city": "Oslo"}'}),
      r"turn 1: a call in the text of the assistant \(Action Input:\) is not read"),
+    (messages(ASK, ANSWER | {"content": REACT}, tools=()),
+     "turn 1: a call in the text of the assistant: Action: get_weather, but no tools are listed"),
+    (messages(ASK, ANSWER | {"content": "Action: get_weather\nAction Input: Oslo"}),
+     "turn 1: a call in .*: the Action Input: of get_weather is no JSON object"),
+    (messages(ASK, ANSWER | {"content": REACT + "\nObservation: rain\nThought: x"}),
+     "turn 1: a call in .*: text after the Action Input: of get_weather at character"),
+    (messages(ASK, ANSWER | {"content": REACT}, {"role": "user", "content": "rain"}),
+     "turn 2: no Observation: after the Action Input: of the turn before it, but 'rain'"),
+    ({"contents": []}, "item: has no contents"), ({"contents": {}}, "item: has no contents"),
+    ({"contents": [{"role": "bot", "parts": [{"text": "x"}]}]}, "turn 0: unknown role 'bot'"),
+    ({"contents": [{"role": "user"}]}, "turn 0: has no parts"),
+    ({"contents": [{"role": "user", "parts": [{"inlineData": {}}]}]},
+     "turn 0: a part with inlineData is not read"),
+    ({"contents": [{"role": "user", "parts": [{"functionCall": {"name": "f"}}]}]},
+     "turn 0: functionCall in contents of the role user"),
+    ({"contents": [{"role": "model", "parts": [{"functionCall": {"name": "f", "args": 5}}]}]},
+     "turn 0: args must be a JSON object"),
+    ({"input": [ASK, {"type": "web_search_call", "id": "w"}]},
+     "turn 1: an item of the type 'web_search_call' is not read"),
+    ({"input": [ASK, {"type": "function_call_output", "call_id": "c", "output": "1"}]},
+     "turn 1: a result, but no call before it"),
+    ({"input": []}, "item: has no input"),
     (messages(ASK, ANSWER | {"content": 'I look.\n[get_weather(city="Oslo")]'}),
      r"turn 1: a call in the text of the assistant \(get_weather\("),
     (messages(ASK, ANSWER | {"content": '{"name": "get_wether", "arguments": {}}'}),
@@ -385,3 +408,100 @@ def test_roles_of_calls_and_the_questions_of_xlam():
     assert shown(raw) == ONE_CALL[:2]
     assert [name.name for name in trajectories.read_item(raw).tools[0].parameters] == ["city"]
     assert trajectories.formats([(raw, "")]) == "1 item in xLAM's format"
+
+
+# --------------------------------------------------------- Gemini's contents, Responses and ReAct
+
+def gemini(*contents, **more):
+    tools = [{"function_declarations": [WEATHER["function"]]}]
+    return {"contents": list(contents), "tools": tools, **more}
+
+
+def part(role, **parts):
+    return {"role": role, "parts": [{key: value} for key, value in parts.items()]}
+
+
+@pytest.mark.parametrize("call, response", [
+    ("functionCall", "functionResponse"), ("function_call", "function_response")])
+@pytest.mark.parametrize("role", ["function", "user"])
+def test_contents_of_gemini(call, response, role):
+    raw = gemini(part("user", text="Weather in Oslo?"),
+                 part("model", **{call: {"name": "get_weather", "args": {"city": "Oslo"}}}),
+                 part(role, **{response: {"name": "get_weather", "response": {"sky": "clear"}}}),
+                 part("model", text="It is clear."))
+    assert chat_form(raw) == GEMINI and shown(raw) == ONE_CALL
+    ours = trajectories.read_item(messages(ASK, CALL, RESULT, ANSWER))
+    assert trajectories.read_item(raw).tools == ours.tools
+    assert trajectories.formats([(raw, "")]) == "1 item in Gemini's contents"
+
+
+def test_gemini_s_calls_in_parallel_have_results_by_name_and_by_id():
+    other = schema("get_time", "Time.")["function"]
+    calls = {"role": "model", "parts": [
+        {"text": "I look", "thought": True}, {"text": "Both"}, {"text": "."},
+        {"functionCall": {"name": "get_weather", "args": {"city": "Oslo"}},
+         "thoughtSignature": "s"}, {"functionCall": {"name": "get_time"}}]}
+    results = {"role": "user", "parts": [
+        {"functionResponse": {"name": "get_time", "response": {"time": 9}}},
+        {"functionResponse": {"name": "get_weather", "response": {"sky": "clear"}}}]}
+    raw = gemini(part("user", text="q"), calls, results,
+                 system_instruction={"parts": [{"text": "Be brief."}]})
+    raw["tools"][0]["function_declarations"].append(other)
+    assert shown(raw) == [
+        ("user", "Be brief.\n\nq"), ("assistant", "Both."),
+        ("assistant", 'get_weather(city="Oslo")'), ("assistant", "get_time()"),
+        ("function", '{"sky": "clear"}'), ("function", '{"time": 9}')]
+    results["parts"].pop()
+    with pytest.raises(InputError, match="2 calls in a row, but 1 result"):
+        trajectories.read_item(raw)
+
+
+def response_items():
+    return [{"type": "message", "role": "user",
+             "content": [{"type": "input_text", "text": "Weather in Oslo?"}]},
+            {"type": "reasoning", "id": "r", "summary": []},
+            {"type": "function_call", "id": "fc", "call_id": "c", "name": "get_weather",
+             "arguments": '{"city": "Oslo"}'},
+            {"type": "function_call_output", "call_id": "c", "output": '{"sky": "clear"}'},
+            {"type": "message", "role": "assistant",
+             "content": [{"type": "output_text", "text": "It is clear.", "annotations": []}]}]
+
+
+def test_the_input_of_responses_and_its_output():
+    items = response_items()
+    bare = {"type": "function", **WEATHER["function"]}
+    for raw in ({"input": items, "tools": [bare]},
+                {"input": items[:2], "output": items[2:], "tools": [bare]},
+                {"input": "Weather in Oslo?", "output": items[1:], "tools": [bare]}):
+        assert chat_form(raw) == RESPONSES and shown(raw) == ONE_CALL
+    told = {"input": items, "tools": [bare], "instructions": "Be brief."}
+    assert shown(told)[0] == ("user", "Be brief.\n\nWeather in Oslo?")
+
+
+def test_results_of_responses_find_their_calls_by_id():
+    items = response_items()
+    second = items[2] | {"call_id": "d", "arguments": '{"city": "Bergen"}'}
+    other = items[3] | {"call_id": "d", "output": "rain"}
+    raw = {"input": [*items[:3], second, other, items[3]], "tools": [WEATHER]}
+    assert [text for _, text in shown(raw)[3:]] == ['{"sky": "clear"}', "rain"]
+    raw["input"][4] = other | {"call_id": "e"}
+    with pytest.raises(InputError, match="turn 4: a result for the id 'e'"):
+        trajectories.read_item(raw)
+
+
+@pytest.mark.parametrize("role, after", [
+    ("user", ""), ("tool", "\nObservation:"), ("user", "\n"), ("tool", "</s>")])
+def test_react_in_the_texts_of_a_chat(role, after):
+    final = {"role": "assistant", "content": "Thought: I know it.\nFinal Answer: It is clear."}
+    for seen in ('Observation: {"sky": "clear"}', '\nObservation:\n{"sky": "clear"}\n'):
+        raw = messages(ASK, {"role": "assistant", "content": REACT + after},
+                       {"role": role, "content": seen}, final)
+        assert shown(raw) == [ONE_CALL[0], ("assistant", "Thought: I look."), *ONE_CALL[1:3],
+                              ("assistant", "Thought: I know it."), ONE_CALL[3]]
+
+
+def test_react_with_a_block_and_marks_inside_a_value():
+    value = "a\\nObservation: b\\nAction: c\\nAction Input: {}"
+    text = f'Action: get_weather\nAction Input:\n```json\n{{"city": "{value}"}}\n```'
+    raw = messages(ASK, ANSWER | {"content": text}, {"role": "tool", "content": "clear"}, ANSWER)
+    assert shown(raw)[1:3] == [("assistant", f'get_weather(city="{value}")'), ("function", "clear")]

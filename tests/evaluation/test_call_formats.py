@@ -85,6 +85,16 @@ def is_read(text):
     f"{json.dumps(ARGUMENTS)}<|call|>",
     f'[{{"get_weather": {json.dumps(ARGUMENTS)}}}]',
     json.dumps([{"get_weather": json.dumps(ARGUMENTS)}]),
+    f"get_weather {json.dumps(ARGUMENTS)}", f">>>functions.get_weather\n{json.dumps(ARGUMENTS)}",
+    "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>\n"
+    "<arg_key>days</arg_key>\n<arg_value>2</arg_value>\n</tool_call>",
+    "<think>Which?</think>\nI look.\n<tool_call>get_weather<arg_key>city</arg_key><arg_value>Oslo"
+    "</arg_value><arg_key>days</arg_key><arg_value>2</arg_value></tool_call>",
+    "Plan: I look.\nAction: ```json\n[\n    {\n        \"tool_name\": \"get_weather\",\n        "
+    f"\"parameters\": {json.dumps(ARGUMENTS)}\n    }}\n]```",
+    f"<|START_THINKING|>{DRAFT}\n{DRAFT}<|END_THINKING|><|START_ACTION|>[\n    {{"
+    f'"tool_call_id": "0", "tool_name": "get_weather", "parameters": {json.dumps(ARGUMENTS)}}}\n'
+    "]<|END_ACTION|>",
     *(f'{{"{name}": "get_weather", "{key}": {json.dumps(ARGUMENTS)}}}' for name, key in (
         ("tool", "arguments"), ("tool", "tool_input"), ("function", "parameters"),
         ("function_name", "args"), ("name", "kwargs"), ("name", "args"))),
@@ -104,6 +114,12 @@ def test_one_call_in_the_form_of_each_model(text):
     f"<<function>>{CALL}, <<function>>{CALL}", f"```tool_code\nprint({CALL})\nprint({CALL})\n```",
     f"Action: get_weather\nAction Input: {json.dumps(ARGUMENTS)}\n" * 2,
     f"get_weather\n{json.dumps(ARGUMENTS)}\n" * 2,
+    "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>\n"
+    "<arg_key>days</arg_key>\n<arg_value>2</arg_value>\n</tool_call>\n" * 2,
+    'Action: ```json\n[{"tool_name": "get_weather", "parameters": {"city": "Oslo", "days": 2}},\n'
+    '{"tool_name": "get_weather", "parameters": {"city": "Oslo", "days": 2}}]\n```',
+    '<|START_ACTION|>[{"tool_name": "get_weather", "parameters": {"city": "Oslo", "days": 2}}, '
+    '{"tool_name": "get_weather", "parameters": {"city": "Oslo", "days": 2}}]<|END_ACTION|>',
 ])
 def test_several_calls_are_all_read(text):
     """Several objects, or a list, inside one tag were lost."""
@@ -129,6 +145,49 @@ def test_the_text_of_an_xml_parameter_has_the_type_of_the_schema():
     assert value("colours", "red and blue") == "red and blue", "text where the type does not fit"
     tag = "a </parameter> b <parameter=on> c"
     assert value("name", tag) == tag, "a tag inside a value"
+
+
+def test_a_name_with_a_space_before_its_arguments():
+    """One of the two readers of a name before JSON could read a name with a space."""
+    expected = [("get news", {"topic": "snow"})]
+    for before, after in (("", "\n"), ("", " "), (">>>", "\n"), ("Sure.\n", "\n"),
+                          ("<|tool_call_begin|>functions.", ":0<|tool_call_argument_begin|>"),
+                          ("to=functions.", " <|constrain|>json<|message|>")):
+        assert plain(f'{before}get news{after}{{"topic": "snow"}}') == expected, before
+    assert plain('say get news\n{"topic": "snow"}') == []
+
+
+def test_values_of_glm_have_the_type_of_the_schema():
+    def value(key, text, name="set_lamp"):
+        pair = f"<arg_key>{key}</arg_key>\n<arg_value>{text}</arg_value>"
+        return plain(f"<tool_call>{name}\n{pair}\n</tool_call>")[0][1][key]
+
+    assert value("on", "true") is True and value("on", "1") == "1"
+    assert value("colours", '["red", 3]') == ["red", 3] and value("colours", "red") == "red"
+    assert value("name", "12") == "12" and value("name", "{}") == "{}"
+    assert value("days", "2", "get_weather") == 2 and value("days", "true", "get_weather") == "true"
+    assert value("days", '"2"', "get_weather") == '"2"'
+    assert value("other", "[1]") == [1] and value("other", "text") == "text"
+    tag = "a </arg_value> b <arg_key> c"
+    assert value("name", tag) == tag, "a tag inside a value"
+
+
+def test_a_call_of_glm_without_parameters_and_what_is_none():
+    assert plain("<tool_call>finish\n</tool_call>") == [("finish", {})]
+    pair = "<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>\n"
+    for text in ("<tool_call>look up</tool_call>",
+                 f"<tool_call>get_weather\n{pair}{pair}</tool_call>",
+                 f"<tool_call>get_weather\n{pair}<arg_key>days</tool_call>",
+                 f"<tool_call>get_weather\n{pair}and so on", f"get_weather\n{pair}"):
+        assert plain(text) == [], text
+    assert plain(f"<tool_call>look_up\n{pair}</tool_call>") == [("look_up", {"city": "Oslo"})]
+
+
+def test_cohere_s_tool_for_no_tool_is_no_call():
+    direct = '[{"tool_name": "directly_answer", "parameters": {}}]'
+    assert plain(f"Action: ```json\n{direct}\n```") == []
+    assert plain(f"<|START_ACTION|>{direct}<|END_ACTION|>") == []
+    assert plain(direct, (tool("directly_answer"),)) == [("directly_answer", {})]
 
 
 def test_a_name_above_json_is_a_call_of_an_offered_tool_alone():
@@ -267,8 +326,7 @@ def test_the_reader_of_json_calls_agrees_with_python_s_json(value):
 @pytest.mark.parametrize("text, mark", [
     ("<|tool_calls_section_begin|><|tool_call_begin|>functions.get_weather:0",
      "<|tool_calls_section_begin|>"),
-    ("<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value></tool_call>",
-     "<arg_key>"),
+    ("<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Oslo", "<arg_key>"),
     ("<tool_call>get_weather city=Oslo</tool_call>", "<tool_call>"),
     ('>>>get_weather\n{city: Oslo', ">>>"), ("<think><call></think>I cannot.", ""),
     ('{"city": "Oslo"}', "a JSON object"), ("I <b>cannot</b> do that (yet).", ""), ("", ""),

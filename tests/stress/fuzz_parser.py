@@ -50,7 +50,8 @@ FORM_PIECES = [
     'search(query="x")', "search", "f", "{", "}", "[", "]", '"', "'", ",", ":", " ", "\\", "a",
     '{"error": ', '"isError": true', '{"message": "not found"', '{"content": [{"type": "text"',
     "MCP error -32602: ", "Error: ", "<error>", "</error>", "endpoint '", "“", "”", "1", "null",
-    "search\n{"]
+    "search\n{", "<arg_key>", "<arg_key>a</arg_key>", "<arg_value>", "</arg_value>",
+    "<tool_call>f\n", "<|START_ACTION|>", "<|END_ACTION|>", '{"tool_name": "f", "parameters": ']
 
 
 def read_chat_text(text):
