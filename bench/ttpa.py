@@ -35,8 +35,7 @@ PAIRS = {  # folder of pairs -> flags of preferences.py
     "ancestral-esm": ["--sampler", "ancestral"],
     "branch-binary": ["--sampler", "branch", "--score", "binary"],
     "branch-esm": ["--sampler", "branch"],
-    "branch-no-gold": [
-        "--sampler", "branch", "--no-gold-fallback", "--no-gold-unless-perfect"],
+    "branch-no-gold": ["--sampler", "branch", "--no-gold-fallback"],
 }
 DPO = {  # row -> (folder of pairs, flags of dpo.py)
     "golds": ("corrupt", ["--beta", 0, "--alpha", 1]),
