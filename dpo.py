@@ -96,7 +96,7 @@ class Flags:
         "fp32", "of the computation, and of frozen weights; trained weights are fp32",
         group="hardware", choices=("bf16", "fp32"))
     checkpoint_activations: bool = flag(
-        False, "recompute them in the backward pass: less memory",
+        False, "recompute activations in the backward pass: less memory",
         group="hardware", on_resume="bits")
     device: str = flag("auto", "cpu, cuda, or auto", group="hardware", on_resume="bits")
 
@@ -115,9 +115,9 @@ class Flags:
 
 
 PRESETS = {
-    # by pilots (docs/LOG.md): at beta 0.1 a pair pulls until its margin is some ten nats, which a
-    # model of this size pays for with other calls; at 1 it is settled at two or three. More pairs
-    # spoil calls of tools that training shows.
+    # By pilots (docs/LOG.md): at beta 0.1 the gradient of a pair fades only at a margin of some
+    # ten nats, and other calls have become worse by then; at 1 it fades at two or three. With more
+    # pairs, calls of tools that training shows become worse.
     "tiny": Flags(num_pairs=400, lr=5e-5, beta=1.0, alpha=5.0),
     # prompts of 7,680 tokens, as in preferences.py, and two calls of 512
     "codellama-7b": Flags(
@@ -325,10 +325,10 @@ def evaluate(transformer, pairs, reference, flags):
 
 
 def warn(metrics, notes):
-    """Say once that chosen calls became less likely while margins grew.
+    """Warn once if chosen calls become less likely while margins grow.
 
-    So it is when each of the last ten steps found the chosen calls below the reference, and the
-    rejected ones further below. notes: these steps so far, and the warnings that were given.
+    In each of the last ten steps the chosen calls were below the reference, and the rejected ones
+    further below. notes: these steps so far, and the warnings that were given.
     """
     notes["recent"] = [*notes["recent"], [metrics["chosen_gain"], metrics["margin"]]][-10:]
     falls = len(notes["recent"]) == 10 and all(
@@ -367,7 +367,7 @@ def read_flags():
 
 
 def compute_references(transformer, pairs, held_out, batches, flags):
-    """The reference's log-probabilities of pairs and of held-out ones; the model is still it."""
+    """The reference's log-probabilities of pairs and of held-out ones, before the first update."""
     device = transformer.model.embed_tokens.weight.device
     places = list(range(len(held_out)))
     size = flags.batch_size

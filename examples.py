@@ -140,7 +140,9 @@ def newest_turns(turn_of, turns, max_length):
 # ---------------------------------------------------------------------- examples to steps, tensors
 
 def epoch_steps(examples, batch_size, seed, epoch):
-    """Steps of an epoch: lists of examples with `batch_size` trained calls or more, but the last.
+    """Steps of an epoch: lists of examples with `batch_size` trained calls or more.
+
+    The last one that is filled may have fewer.
 
     Conversations are shuffled, sorted by length within windows, gathered into steps, and the steps
     are shuffled. The order is a function of (seed, epoch) alone: a resumed run sees the same one.

@@ -15,7 +15,9 @@ from data.feedback import classify
 
 
 def is_erroneous(conversation, turn):
-    """MAE (section 3.1): does the feedback on the call of assistant turn `turn` report an error?
+    """MAE (section 3.1): whether the feedback on the call of assistant turn `turn` is an error.
+
+    The paper calls the set of these calls T_e.
 
     `finish` has no feedback and `ask_to_user` is answered by a user turn: neither can be erroneous.
     """
@@ -221,8 +223,9 @@ def whiten(advantages, mask, all_sum=lambda x: x):
 def policy_loss(logp, old_logp, advantages, mask, clip=0.2):
     """PPO's clipped surrogate per token, and where the clip was active; both (B, T).
 
-    max(-A rho, -A CLIP(rho, 1 - clip, 1 + clip)) with rho = p / p_old. The log-ratio is bounded by
-    20, beyond which its exponential would be the whole gradient. Outside mask both are 0.
+    max(-A rho, -A CLIP(rho, 1 - clip, 1 + clip)) with rho = p / p_old. The log-ratio is clamped to
+    ±20, so that one token cannot be the whole gradient; one beyond has none. Outside mask both are
+    0.
     """
     log_ratio = torch.where(mask, logp - old_logp, 0).clamp(-20, 20)
     ratio = torch.exp(log_ratio)

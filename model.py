@@ -152,7 +152,7 @@ def _with_heads(values, raw, path):
 
 
 def warn_of_length(lengths, config, what, path):
-    """Print how many of `lengths` are beyond the positions that the model in `path` learnt from."""
+    """Print how many of `lengths` exceed the max_position_embeddings of the model in `path`."""
     longest = config.max_position_embeddings
     beyond = sum(length > longest for length in lengths)
     if beyond:
@@ -471,7 +471,8 @@ class Transformer(nn.Module):
 
 
 def is_finite(tensor):
-    """Whether all numbers are: they are if both ends are; in bf16 7 times as fast as a sum."""
+    """Whether all numbers are finite: the least and the greatest decide it, and NaN passes through
+    both; in bf16 7 times as fast as a sum."""
     return all(end.isfinite() for end in torch.aminmax(tensor))
 
 

@@ -88,7 +88,7 @@ class Flags:
 
     num_prompts: int = flag(1194, "prompts drawn from --data", group="method", least=1)
     max_prompt: int = flag(
-        0, "leave out prompts of more tokens (0: none)", group="method", least=0)
+        0, "leave out prompts with more tokens than this (0: none)", group="method", least=0)
     free_text: bool = flag(
         False, "keep prompts whose gold is ask_to_user or respond; their prose is not judged",
         group="method")
@@ -155,7 +155,7 @@ class Flags:
         "fp32", "of the computation, and of frozen weights; trained weights are fp32",
         group="hardware", choices=("bf16", "fp32"))
     checkpoint_activations: bool = flag(
-        False, "recompute them in the backward pass: less memory",
+        False, "recompute activations in the backward pass: less memory",
         group="hardware", on_resume="bits")
     offload_reference: bool = flag(
         False, "keep the reference model on the CPU between uses",
@@ -180,8 +180,8 @@ class Flags:
 
 
 PRESETS = {
-    # Minutes on a CPU, so 19,000 answers must do. Eight to a prompt are little dearer than two.
-    # At temperature 1 most errors are slips that no greedy answer makes: noise. Without whitening
+    # Sized for minutes on a CPU: 19,000 answers. Eight to a prompt cost little more than two. At
+    # temperature 1 most errors are noise of sampling that no greedy answer has. Without whitening
     # and with lambda 1, what all answers to a prompt begin with gets no gradient from their scores.
     "tiny": Flags(
         epochs=2, batch_size=32, samples=8, baseline="group", max_new_tokens=96,
@@ -440,7 +440,10 @@ def count_errors(errors):
 
 
 def warn(metrics, notes):
-    """Each of three signs of trouble, once. notes: scores of the last ten steps, signs so far."""
+    """Print a warning the first time that one of three signs of trouble appears.
+
+    notes: scores of the last ten steps, signs so far.
+    """
     this_step = [metrics["reward"], metrics["reward_spread"]]
     notes["recent"] = [*notes["recent"], this_step][-10:]
     is_stuck = notes["recent"] == [[metrics["reward"], 0.0]] * 10

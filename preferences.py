@@ -1,4 +1,4 @@
-"""TTPA: several calls to a prompt, scored by the errors in them; the better is preferred.
+"""TTPA: sample several calls to a prompt, score them by their errors (ESM), pair better with worse.
 
     python preferences.py                                  # from the newest run of sft.py
     python preferences.py --model runs/sft --data raw_data.json --out runs/pairs

@@ -3,6 +3,7 @@
     python -m bench.ttpa --model runs/sft-0 --seed 0 --out runs/ttpa --row branch-esm
     python -m bench.ttpa --model runs/sft-0 --seed 0 --out runs/ttpa            # all rows in turn
     python -m bench.ttpa --out runs/ttpa --report                              # the table
+    python -m bench.ttpa --out runs/ttpa --report --against ancestral-esm      # differences to it
 
 A row is: pairs from the prompts of data/rl.json, DPO on --pairs of them (the same number in every
 row), and the answers to the held-out calls, greedy. Rows:
@@ -124,19 +125,19 @@ def read_outcomes(folder):
     return found
 
 
-def report(folder):
-    """Print a table for each group: the SFT rows' means, and what every other row adds to them.
+def report(folder, against):
+    """Print a table for each group: the means of the row `against`, and what others add to them.
 
     A difference is paired by item; its standard error lets seeds and items vary
     (evaluation/differences.py).
     """
     found = read_outcomes(folder)
-    base = found.get("sft", {})
+    base = found.get(against, {})
     groups = {"seen and unseen"}
     for items in base.values():
         groups.update(item["group"] for item in items.values())
     for group in sorted(groups):
-        print(f"\n{group}, in % but the reward; rows below SFT: difference to it\n")
+        print(f"\n{group}, in % but the reward; other rows than {against}: difference to it\n")
         print("| | seeds | " + " | ".join(MEASURES) + " |\n|" + "---|" * (len(MEASURES) + 2))
         for row in [row for row in ROWS if row in found]:
             seeds = sorted(found[row].keys() & base.keys())
@@ -174,9 +175,10 @@ def main():
     parser.add_argument("--dpo", default="", type=str.split, help="more flags of dpo.py, as a text")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--report", action="store_true", help="print the table of what is there")
+    parser.add_argument("--against", choices=ROWS, default="sft", help="row to compare with")
     flags = parser.parse_args()
     if flags.report:
-        report(flags.out / "outcomes")
+        report(flags.out / "outcomes", flags.against)
         return
     if flags.model is None:
         parser.error("--model: name the fine-tuned model of this seed")

@@ -193,7 +193,7 @@ def verdict(found, sign):
     if found is None:
         return "not run"
     if not significant(found):
-        return "not to be told"
+        return "undecided"
     return "confirmed" if sign * found.mean > 0 else "refuted"
 
 

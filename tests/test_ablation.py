@@ -195,8 +195,8 @@ def test_a_claim_is_confirmed_refuted_or_not_to_be_told():
     assert effects.verdict(found(0.1, 0.3), 1) == "confirmed"
     assert effects.verdict(found(0.1, 0.3), -1) == "refuted"
     assert effects.verdict(found(-0.3, -0.1), -1) == "confirmed"
-    assert effects.verdict(found(-0.1, 0.3), 1) == "not to be told"
-    assert effects.verdict(found(0.1, 0.3, seeds=1), 1) == "not to be told"
+    assert effects.verdict(found(-0.1, 0.3), 1) == "undecided"
+    assert effects.verdict(found(0.1, 0.3, seeds=1), 1) == "undecided"
     assert effects.verdict(None, 1) == "not run"
 
 
@@ -210,7 +210,7 @@ def test_all_tables_and_both_figures_are_made():
     found = {**FOUND, "errors60": FOUND["none"], "mae-errors60": FOUND["mae"]}
     text = "\n".join(ablation.tables(found))
     assert "| MAE lowers the errors in dialogues | DE + CE | -25.0 ±" in text
-    assert "| PKT betters tool selection | TS |  |  |  | not run |" in text
+    assert "| PKT improves tool selection | TS |  |  |  | not run |" in text
     assert "seeds | 2 | 2 |" in text
     made = ablation.pictures(found)
     assert "MAE" in made["rows.svg"] and "with MAE, 60%: 5 (" in made["dose.svg"]

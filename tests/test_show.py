@@ -92,7 +92,7 @@ def test_a_pair_shows_where_its_calls_part(tmp_path, model_dir, run_main):
         "gold": "get_news()", "chosen": call("get_news()", gold=True, score=1.0),
         "rejected": [call('get_news(topic="cats")', kind="key"), call("get_weather()")],
         "path": {"ids": greedy, "gaps": [0.25] * (len(greedy) + 1),
-                 "runners_up": [5] * (len(greedy) + 1)}}
+                 "runners_up": [10**6] + [5] * len(greedy)}}  # the first is no piece
     page_text = pair_page(preference, tokenizer)
     chosen = preference["chosen"]
     for rejected in preference["rejected"]:
@@ -113,3 +113,5 @@ def test_a_pair_shows_where_its_calls_part(tmp_path, model_dir, run_main):
     assert_one_line_error(run_main(show, *arguments, "--index", 1), "--index 1")
     (tmp_path / "pairs.jsonl").write_text("{}\n")
     assert_one_line_error(run_main(show, *arguments), "line 1")
+    (tmp_path / "pairs.jsonl").write_text("")
+    assert_one_line_error(run_main(show, *arguments), "holds no pair")
