@@ -378,6 +378,7 @@ def test_bad_input_ends_in_one_line(tmp_path, model_dir, data_file, run_main, mo
         run("--model", model_dir, "--shared-critic", "--critic-warmup", 3), "--critic-warmup"
     )
     assert_one_line_error(run("--model", model_dir, "--samples", 1), "--samples")
+    assert_one_line_error(run("--model", model_dir, "--greedy"), "--greedy")
     assert_one_line_error(
         run("--model", model_dir, "--samples", 1, "--baseline", "critic", "--skip-settled"),
         "--skip-settled")
