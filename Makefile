@@ -21,10 +21,10 @@ test: $(VENV)/installed
 	    status=$$?; rm -rf $$share; exit $$status
 
 test-forwards:
-	$(PYTHON) -m pytest --share $(SHARE)
+	$(PYTHON) -m pytest --share=$(SHARE)
 
 test-backwards:
-	$(PYTHON) -m pytest --share $(SHARE) --backwards
+	$(PYTHON) -m pytest --share=$(SHARE) --backwards
 
 # In under a minute: style, the import rule, and the tests that are fast.
 FAST = tests/test_imports.py tests/test_losses.py tests/test_ppo_losses.py tests/test_reward.py \
