@@ -153,7 +153,7 @@ def run(library, task, call, seconds, environment):
         text = result.read(LARGEST_RESULT).decode(errors="replace")
     status = process.returncode
     if not text:
-        return f"Error: the tool gave no result (status {status})."
+        return f"Error: the tool ended with status {status}, without a result."
     if status and not feedback.classify(text, call.name, task.tools).is_error:
         return f"Error: {text}"  # an exception, though its text does not sound like one
     return text

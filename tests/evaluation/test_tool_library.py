@@ -198,8 +198,8 @@ def test_a_result_is_json_as_the_tool_returned_it(folder, task, monkeypatch):
     ("getcwd", {}, "name 'getcwd' is not defined", Feedback.TOOL_CALL_FAILURE),
     # Imported from the library itself.
     ("full", {"city": "Bergen"}, '"Bergen, Norway"', Feedback.ALL_RIGHT),
-    ("exits", {}, "Error: the tool gave no result (status 3).", Feedback.OTHERS),
-    ("dies", {}, "Error: the tool gave no result (status 5).", Feedback.OTHERS),
+    ("exits", {}, "Error: the tool ended with status 3, without a result.", Feedback.OTHERS),
+    ("dies", {}, "Error: the tool ended with status 5, without a result.", Feedback.OTHERS),
     ("asks", {}, "Error: EOF when reading a line", Feedback.OTHERS),
 ])
 def test_what_goes_wrong_in_a_tool_is_its_feedback(folder, task, name, arguments, feedback, kind):

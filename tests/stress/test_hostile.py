@@ -157,7 +157,7 @@ def test_a_pair_without_gold_among_pairs_is_named(tmp_path):
     conversation = {"conversations": ITEMS[0]["conversations"][:2]}
     pair = conversation | {"gold": 'get_weather(city="Bergen")'}
     (tmp_path / "pairs.json").write_text(json.dumps([pair, pair, conversation]))
-    message = "item 2: has neither of instruction and gold, unlike item 0"
+    message = "item 2: is written with 'conversations', item 0 with 'gold'"
     with pytest.raises(InputError, match=message):
         prompts.read(tmp_path / "pairs.json", None)
 
