@@ -53,6 +53,7 @@ LABEL = _any_of(
     r"\W*(E|npm err!|npm error|\w*err):?! ?",
     r"E: ",
     r"\d+ validation errors? for ")
+PLAIN = _any_of(rf"error:(?=\s*\w){NO_MEASURE}")
 # A line of a program's output that is an error, wherever it stands.
 ERROR_LINE = re.compile(r"\W*(error|fatal|ERROR|FATAL|E|npm ERR!)(\[\w+\])?: \D")
 # The name of an exception's class, as a language prints it before the message; a panic.
@@ -361,7 +362,13 @@ def score(text):
 
 
 def _names_itself(text, lines):
-    """3 if the first lines or the last ones name a failure, or a trace of calls begins."""
+    """3 if the first lines or the last ones name a failure, or a trace of calls begins.
+
+    More for a text that begins with the word "Error:": who writes that does not mean a success,
+    whatever follows ("Error: no results").
+    """
+    if PLAIN.match(text):
+        return 6
     last = [line for line in text[-END:].splitlines() if line.strip()][-2:]
     for line in lines[:2] + (last if len(text) > len(lines[0]) else []):
         if LABEL.match(line[:NAMED]) or CLASS.match(line[:NAMED]):
