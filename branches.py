@@ -17,8 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from data.calls import ParseError, parse_with_spans
-from model import Answer, attend_causally, gather, is_finite
-from plumbing.optimizer import NotFinite
+from model import Answer, attend_causally, gather, must_be_finite
 
 # -------------------------------------------------------------------------------------- the decoder
 
@@ -139,10 +138,9 @@ def greedy_paths(transformer, prompts, max_new_tokens, eos_id):
 def _two_likeliest(logits):
     """logits (B, V) -> (4, B) fp64: likeliest token, second, p of the first, p of the second.
 
-    Raises NotFinite for a logit that is infinite or no number: argmax would take any token.
+    Raises NotFinite.
     """
-    if not is_finite(logits):
-        raise NotFinite("a logit is infinite or no number")
+    must_be_finite(logits)
     first = logits.argmax(-1, keepdim=True)  # not topk: of equal logits `generate` takes this one
     second = logits.scatter(-1, first, -torch.inf).argmax(-1, keepdim=True)
     tokens = torch.cat((first, second), dim=-1)  # (B, 2)
@@ -221,8 +219,7 @@ def _decode_tails(transformer, cache, token, place, is_branch, max_new_tokens, e
         positions = lengths[rows][:, None] + place + step
         cache.advance(token.shape[1])
         logits = transformer(token, positions, attend=cache.attend)  # (rows, K, V)
-        if not is_finite(logits):
-            raise NotFinite("a logit is infinite or no number")
+        must_be_finite(logits)
         token = logits.argmax(-1)
     return torch.stack(tails, dim=-1)
 

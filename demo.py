@@ -59,7 +59,7 @@ def demo(out, seed, full, ttpa):
 def train(out, stage, *arguments):
     """Run a training script, unless an earlier demo has run it here; keep its seconds in a file."""
     file = out / "seconds.json"
-    seconds = read(file) if file.exists() else {}
+    seconds = read_object(file) if file.exists() else {}
     if stage not in seconds:
         seconds[stage] = run(f"{stage}.py", "--out", out / stage, *arguments)
         file.write_text(json.dumps(seconds) + "\n")
@@ -85,11 +85,6 @@ def run(*arguments):
 
 # --------------------------------------------------------------------------------------- the tables
 
-def read(path):
-    """The JSON object in a file. Raises InputError."""
-    return read_object(path)
-
-
 def read_items(folder):
     """The items of an evaluation, one dict each."""
     return [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
@@ -107,21 +102,21 @@ def stages_of(outs):
 
 def table_of(out):
     """{stage: {row: value}} of one demo: percentages, the mean reward, and seconds."""
-    seconds = read(out / "seconds.json")
+    seconds = read_object(out / "seconds.json")
     table = {}
     for stage in stages_of([out]):
         row = {}
-        groups = read(out / f"{stage}-embedded" / "scores.json")["groups"]
+        groups = read_object(out / f"{stage}-embedded" / "scores.json")["groups"]
         for group, counts in groups.items():
             for name in COUNTED:
                 row[f"{name} {group}"] = 100 * counts[name] / counts["n"]
             row[f"reward {group}"] = counts["reward"]
         stops = {}
         for bench in ("embedded", "no_tool"):
-            stops |= only_counted(read(out / f"{stage}-{bench}" / "scores.json")["stops"])
+            stops |= only_counted(read_object(out / f"{stage}-{bench}" / "scores.json")["stops"])
         row["calls where none fits"] = 100 * stops["called"] / stops["none_fits"]
         row["stops where one fits"] = 100 * stops["refused"] / stops["one_fits"]
-        dialogues = read(out / f"{stage}-toolbox" / "scores.json")
+        dialogues = read_object(out / f"{stage}-toolbox" / "scores.json")
         row["DE"] = 100 * dialogues["DE"] / max(1, dialogues["calls"])
         row["CE"] = 100 * dialogues["CE"] / max(1, dialogues["calls"])
         row["VA"] = 100 * dialogues["VA"] / dialogues["queries"]

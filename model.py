@@ -471,9 +471,17 @@ class Transformer(nn.Module):
 
 
 def is_finite(tensor):
-    """Whether all numbers are finite: the least and the greatest decide it, and NaN passes through
-    both; in bf16 7 times as fast as a sum."""
+    """Whether all numbers are finite. The least and the greatest tell; both are NaN if one is.
+
+    In bf16 that is 7 times as fast as a sum.
+    """
     return all(end.isfinite() for end in torch.aminmax(tensor))
+
+
+def must_be_finite(logits):
+    """Raises NotFinite for a logit that is infinite or no number: argmax would take any token."""
+    if not is_finite(logits):
+        raise NotFinite("a logit is infinite or no number")
 
 
 def initialise(config, seed=0):
@@ -638,8 +646,8 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     logits = _last_logits(transformer, prompts, lengths, cache)[:, None]  # (B, 1, V): of all K
     for step in range(max_new_tokens):
         looks = step % look_every(like.device) == 0
-        if looks and not is_finite(logits):  # argmax would take any token
-            raise NotFinite("a logit is infinite or no number")
+        if looks:
+            must_be_finite(logits)
         if temperature == 0:
             token = logits.argmax(-1).expand(-1, samples)  # (B, K)
         else:

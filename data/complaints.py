@@ -23,7 +23,7 @@ END = 600
 NAMED = 120
 
 
-def _any_of(*alternatives):
+def any_of(*alternatives):
     """The pattern of any one of several, in capital or small letters."""
     return re.compile("|".join(alternatives), re.IGNORECASE)
 
@@ -37,7 +37,7 @@ BEFORE = (r"[\W_]*+(\d{4}-\d\d-\d\d\S*\s+(\d[\d:.,]+\s+)?)?"
 NAMES = r"(error|err|exception|fatal|failure|panic|fault|abort|critical|severe)"
 # Not the error of a measurement: Standard error: 0.5; nor what is done about errors.
 NO_MEASURE = r"(?!\s*[=:]?\s*[-+±~]?\d+(\.\d+)?\s*(%|\w{1,3}\b)?\W*(,|\n|$))"
-LABEL = _any_of(
+LABEL = any_of(
     rf"{BEFORE}([\w.'-]+ ){{0,3}}{NAMES}\b[^\w\s:]*( code)?( #?-?\d{{1,6}})?"
     r"( ?[(\[](?=[^()\[\]]{0,60}(?-i:[A-Z\d]))[^()\[\]]{0,60}[)\]])*"
     rf"\W{{0,2}}([:!]|\s[-–—]\s(?!\w+ (\d|document)))(?!\s*$){NO_MEASURE}",
@@ -53,7 +53,7 @@ LABEL = _any_of(
     r"\W*(E|npm err!|npm error|\w*err):?! ?",
     r"E: ",
     r"\d+ validation errors? for ")
-PLAIN = _any_of(rf"error:(?=\s*\w){NO_MEASURE}")
+PLAIN = any_of(rf"error:(?=\s*\w){NO_MEASURE}")
 # A line of a program's output that is an error, wherever it stands.
 ERROR_LINE = re.compile(r"\W*(error|fatal|ERROR|FATAL|E|npm ERR!)(\[\w+\])?: \D")
 # The name of an exception's class, as a language prints it before the message; a panic.
@@ -71,7 +71,7 @@ PHRASE = (r"(bad\b|un(authori|process|support|avail)|forbidden|internal\b|gatewa
           r"too many|service\b|server error|client error|request|payment req|conflict|gone\b"
           r"|error\b"
           r"|time-?out|get http|post http|put http|patch http|delete http)")
-STATUS = _any_of(
+STATUS = any_of(
     rf"{BEFORE}(https?(/[\d.]+)? ?)?(error |status |code )*[(\[]?[45]\d\d[)\]]?[\s:,;(-]*{PHRASE}",
     r".{0,80}\b(status|http(/[\d.]+)?|code|returned|responded|response|error)"
     r"( ?(status|code|with|error|an?|http))*\W{0,3}[45]\d\d\b(?! (is|are|means|was)\b)(?!\w)",
@@ -83,7 +83,7 @@ STATUS = _any_of(
 
 NOT = r"(\bnot|n['’]t|\bnever|\bno longer|\bnor)"
 # An ability that is denied.
-CANNOT = _any_of(
+CANNOT = any_of(
     r"\b(can ?not|can.t|could not|couldn.t)\b(?! (wait|help|imagine|believe|forget|live))",
     r"\b(unable|inability|not able|failed|failing|fails|refused|refuses|declined) to\b",
     r"\bno way to\b|\bimpossible\b|\b(not|isn.t) possible\b",
@@ -102,7 +102,7 @@ LACKING = (r"((\w+ )?(resource|action|endpoint|controller)|such|rule|route to|sp
            r"|function|method)"
            r"|\w+ (provided|specified|given|configured))")
 # A state or a deed that is denied: does not exist, was not created, not allowed.
-DENIED = _any_of(
+DENIED = any_of(
     rf"{NOT}( (been|be|a|an|the|yet|currently"
     r"|properly|correctly|fully|any|in|on|of|one|recently|successfully))* "
     r"(found|exists?|available|allowed|permitted|supported|valid|authori[sz]ed|recogni[sz]ed"
@@ -132,7 +132,7 @@ DENIED = _any_of(
     r"\bnothing happen(s|ed)\b|\b(ERR_[A-Z_]+|ENOENT|EACCES|ECONN\w+)|n['’]t have\b"
     r"|\bwithout (permission|authenticat|a valid)")
 # A word that only a failure has as its state.
-WRONG = _any_of(
+WRONG = any_of(
     r"\b(failed|failing|fails|failure|invalid|illegal|denied|refused|rejected|declined|forbidden"
     r"|unauthori[sz]ed|unauthenticated|expired|exceed(s|ed|ing)?|unavailable|unreachable"
     r"|unsupported|unknown"
@@ -171,7 +171,7 @@ WRONG = _any_of(
     r"\b(file exists|is a directory|broken pipe|permission denied|access is denied|division by zero"
     r"|connection (was )?(reset|closed|lost|aborted)|disconnected|max(imum)? retries)\b")
 # A demand on what the caller gave.
-DEMANDED = _any_of(
+DEMANDED = any_of(
     r"\b(must|should|ought to|shall)( only| all| always)?( not)? (be|have|contain|match|include"
     r"|start|end|begin"
     r"|consist|specify|provide|supply|use|follow|first|either|equal|exist|come|at least|refer"
@@ -191,9 +191,9 @@ DEMANDED = _any_of(
     r"|registered|known) (\w+ )?"
     r"(values|options|formats|types|actions|choices|tools|columns|commands)( are)?\b")
 # The polite form.
-SORRY = _any_of(r"\b(sorry|unfortunately|apologi[sz]e|apologies|regret|oops|whoops|uh-oh)\b")
+SORRY = any_of(r"\b(sorry|unfortunately|apologi[sz]e|apologies|regret|oops|whoops|uh-oh)\b")
 # Advice to do it otherwise.
-ADVICE = _any_of(
+ADVICE = any_of(
     r"\bplease (try|check|provide|specify|enter|select|choose|use|make sure|ensure|verify|supply"
     r"|include"
     r"|input|correct|contact|wait|retry|log ?in|sign|set|give|re|upgrade|reduce|configure|call"
@@ -202,19 +202,19 @@ ADVICE = _any_of(
     r"|specify)\b|--help\b"
     r"|\bmake sure\b|\binstead\.?$|\b(first|again)\.?$|^usage: |\bsee .{1,40} for (help|usage)")
 # At the beginning it is all that is said.
-ASKS = _any_of(
+ASKS = any_of(
     r"\W*(please )(specify|provide|enter|input|check|supply|select|choose|try|give|log|use"
     r"|include)\b")
 
 # At the beginning it calls what the caller gave wrong.
-BLAMES = _any_of(
+BLAMES = any_of(
     r"\W*(the |an? |your )?(wrong|invalid|illegal|improper\w*|malformed|missing|unknown"
     r"|unsupported|incorrect"
     r"|unexpected|unrecogni[sz]ed|bad|undefined|insufficient|duplicate) \w")
 
 # -------------------------------------------------------------------- what speaks for data
 
-SUCCESS = _any_of(
+SUCCESS = any_of(
     r"\W*(ok(ay)?|done|success\w*|yes|great|all \w+ passed|passed|true|finished|ready)\b",
     r"\W*(?!not\b)(\w+ )?(added|created|updated|saved|sent|deleted|removed|booked|moved|applied"
     r"|completed|opened"
@@ -237,7 +237,7 @@ SUCCESS = _any_of(
     r"|saved|booked"
     r"|started|stopped|set)\W*$")
 # There was nothing to find: the call was right.
-EMPTY = _any_of(
+EMPTY = any_of(
     rf".{{0,60}}\b(no|zero|0|not any|without) (?!{LACKING}\b)([\w'-]+ ){{0,5}}"
     r"(found|match(es|ed|ing)?|available|scheduled|returned|yet|to (show|display|commit|report)"
     r"|results?|changes?"
@@ -252,7 +252,7 @@ EMPTY = _any_of(
     r"(an? |any )?errors? (is|was|were) not found|.{0,80}\b(find|found) no\b"
     r"|.{0,60}\breturned (no|0|an empty)\b|you have no \w+")
 # A failure is what the text is about, or part of a name: definitions, titles, reports of others.
-ABOUT = _any_of(
+ABOUT = any_of(
     r"[^:]{1,80}?\b(is|was|are|were|means?|refers? to|denotes?|describes?) (?!already|not\b)(an?"
     r"|the|one of|when)\b"
     r"(?! (required|mandatory|invalid|wrong|unknown|directory|closed|locked))",
@@ -269,7 +269,7 @@ ABOUT = _any_of(
     r"errors and |in (1[89]|20)\d\d,? |(translation|lyrics|quote|headline|\w+ status) ?: ",
     r"[^:]{1,40}: an? \w+ (of|in|for|about)\b")
 # An error that is measured or counted.
-MEASURED = _any_of(
+MEASURED = any_of(
     r".{0,80}\b(errors?|failed|failures?|warnings?|timeouts?|exceptions?"
     r"|invalid)\s*[:=]\s*[-+±]?\d+(\.\d+)?\s*(%|\w{1,3}\b)?\s*(,|;|\.?$)",
     r"(\W*|(.{0,60} )?(found|with|has|had|and) |.{0,40}, )\d+ (\w+ )?(errors?|failed|failures?"
@@ -277,7 +277,7 @@ MEASURED = _any_of(
     r".{0,60}\berror (rate|term|margin|bound|bars?)\b",
     r"\w+[ =:]+\d+(\.\d+)?%")
 # A warning is no failure, nor is a note.
-NOTED = _any_of(r"[\W_]*(warn(ing)?|note|notice|info|information|hint|tip|debug|heads up"
+NOTED = any_of(r"[\W_]*(warn(ing)?|note|notice|info|information|hint|tip|debug|heads up"
                 r"|deprecat\w+|reminder)\b"
                 r"( \w+)?\s*(:|\]|\d{4}:|-)")
 
@@ -299,8 +299,8 @@ CODE = re.compile(r"\s*(def |class |import |from \w+ import|try:|raise |return |
                   r"|#include|function "
                   r"|const |let |var |\d+\t|\d+ [|│] |@\w+|diff --git|@@ )|.*[{;]\s*$")
 # Tests that were run; the nearest titles of a search without hits.
-SUMMED_UP = _any_of(r".{0,40}\b\d+ (failed|passed)\b")
-OFFERED = _any_of(r"\W(similar|related)\b[^\n]{0,20}: ?\[")
+SUMMED_UP = any_of(r".{0,40}\b\d+ (failed|passed)\b")
+OFFERED = any_of(r"\W(similar|related)\b[^\n]{0,20}: ?\[")
 CALM = re.compile(r"\W*(\S+ )?\W*(INFO|DEBUG|TRACE|NOTICE)\b")
 
 
@@ -335,7 +335,7 @@ QUOTED = re.compile(r"(?<!\w)(['\"`])(?=\S)[^\n]{0,120}?\1(?!\w)|“[^”\n]{0,1
 SENTENCES = re.compile(r"(?<=[^.\s][.!?])\s+(?=[A-Z\"'(])|\n+")
 
 
-def complains(text, threshold=THRESHOLD):
+def complains(text):
     """Whether a text that is no JSON complains of a failed call.
 
     >>> complains("Sorry, flight KL1234 is already full.")
@@ -343,7 +343,7 @@ def complains(text, threshold=THRESHOLD):
     >>> complains("Your table is booked. Cancellations without 24 h notice are refused.")
     False
     """
-    return score(text) >= threshold
+    return score(text) >= THRESHOLD
 
 
 def score(text):

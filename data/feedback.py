@@ -22,7 +22,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from data import trajectories
-from data.complaints import complains
+from data.complaints import any_of, complains
 from data.tools import read_tools
 from plumbing.flags import Parser, cli
 
@@ -50,24 +50,19 @@ class Feedback(enum.Enum):
         return self is not Feedback.ALL_RIGHT
 
 
-def _any_of(*alternatives):
-    """The pattern of any one of several, in capital or small letters."""
-    return re.compile("|".join(alternatives), re.IGNORECASE)
-
-
 # ------------------------------------------------------- rules for a text: how it begins
 
 # Python refused the call: it lacks an argument that the function requires.
-LACKS_ARGUMENT = _any_of(r"[\w.]+\(\) missing \d+ required ")
+LACKS_ARGUMENT = any_of(r"[\w.]+\(\) missing \d+ required ")
 
 # Python refused the call: the function has no such parameter.
-UNEXPECTED_ARGUMENT = _any_of(r"[\w.]+\(\) got an unexpected keyword argument ")
+UNEXPECTED_ARGUMENT = any_of(r"[\w.]+\(\) got an unexpected keyword argument ")
 
 # Python found no function of that name.
-UNDEFINED_NAME = _any_of(r"name '[^'\n]+' is not defined$")
+UNDEFINED_NAME = any_of(r"name '[^'\n]+' is not defined$")
 
 # A server (MCP, JSON-RPC) has no such tool.
-UNKNOWN_TOOL = _any_of(
+UNKNOWN_TOOL = any_of(
     r"(mcp error -32601|method not found|no such (tool|function)\b)",
     r"unknown tool \S+$",
     r"unknown (tool|function|method)\s*[:'\"`]",
@@ -76,7 +71,7 @@ UNKNOWN_TOOL = _any_of(
     r"(not (found|available|defined|registered)|do(es)?(n't| not) exist|unknown)")
 
 # The text is str() of an exception inside the tool: the tool's own code broke.
-EXCEPTION_IN_TOOL = _any_of(
+EXCEPTION_IN_TOOL = any_of(
     r"'[^'\n]{0,60}'$",  # of a KeyError: the key alone, in quotes
     r"[\w.]+\(\) (takes|got|argument) ",
     r"'\S+' not supported between instances",
@@ -101,7 +96,7 @@ EXCEPTION_IN_TOOL = _any_of(
     r"(invalid url|unknown column) '")
 
 # The network broke, the service limits its use, or an HTTP status stands without a reason.
-SERVICE_FAILED = _any_of(
+SERVICE_FAILED = any_of(
     r"https?connectionpool\(",
     r"\('connection ",
     r"\[errno ",  # the network's, of three digits; a file's has at most two and stands above
@@ -143,18 +138,18 @@ TEXT_RULES = (
 )
 
 # A web page is an error, of the service, if its title, a heading or the start of its body says so.
-PAGE = _any_of(r"<(!doctype|html|head|body|h1)\b")
+PAGE = any_of(r"<(!doctype|html|head|body|h1)\b")
 # The tag around what a tool gave back, and a tag that says that it is an error (also XML's root).
-ELEMENT = _any_of(r"<(?P<name>[a-z][\w.-]{0,60})(\s[^<>]{0,200})?>",
+ELEMENT = any_of(r"<(?P<name>[a-z][\w.-]{0,60})(\s[^<>]{0,200})?>",
                   r"\[(?P<label>(tool_results?|error))\]")
-TOOL_ELEMENT = _any_of(r"\w*(tool|function|api)\w*|(respon[sc]e|results?|observation|output)s?")
-ERROR_ELEMENT = _any_of(r"[\w.-]*(error|fault|exception)(response|s)?")
+TOOL_ELEMENT = any_of(r"\w*(tool|function|api)\w*|(respon[sc]e|results?|observation|output)s?")
+ERROR_ELEMENT = any_of(r"[\w.-]*(error|fault|exception)(response|s)?")
 # XML whose first text stands in an element of an error: a SOAP fault in its envelope and body.
-FAULT = _any_of(r"(<[^<>]{1,300}>\s*){0,5}<([\w-]+:)?(fault|errors?"
+FAULT = any_of(r"(<[^<>]{1,300}>\s*){0,5}<([\w-]+:)?(fault|errors?"
                 r"|exception)\b[^<>]{0,300}>(?!\s*</)\s*\S")
-DECLARATION = _any_of(r"<\?xml[^<>]{0,200}\?>\s*")
+DECLARATION = any_of(r"<\?xml[^<>]{0,200}\?>\s*")
 
-PAGE_ERROR = _any_of(
+PAGE_ERROR = any_of(
     r"<(title|h[1-4]|pre|body)\b[^<>]*>[^<]*?(error|\b[45]\d\d\b|not found|bad request|denied"
     r"|forbidden|unauthorized|unavailable|bad gateway|cannot (get|post))")
 
@@ -173,17 +168,17 @@ ERROR = (r"(non_field_)?err(ors?)?([ _-]?(message|msg|description|detail|type|re
          r"|exception")
 
 # A member called an error holds one, unless its value says that there is none.
-ERROR_TEXT = Member(_any_of(ERROR),
-                    _any_of(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)[\s\S]+"))
+ERROR_TEXT = Member(any_of(ERROR),
+                    any_of(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)[\s\S]+"))
 # A code of an error, but for the codes of success.
-ERROR_CODE = Member(_any_of(r"err(or)?_?(code|no)"),
-                    _any_of(r"(?!(0+|200|none|null|ok|success)$).+"))
+ERROR_CODE = Member(any_of(r"err(or)?_?(code|no)"),
+                    any_of(r"(?!(0+|200|none|null|ok|success)$).+"))
 # The opposite of a success.
-SUCCESS_FLAG = Member(_any_of(r"(is_?)?(success(ful)?|ok)"),
-                      _any_of(r"false"))
+SUCCESS_FLAG = Member(any_of(r"(is_?)?(success(ful)?|ok)"),
+                      any_of(r"false"))
 # MCP's isError, Anthropic's is_error
-ERROR_FLAG = Member(_any_of(r"(is|has)_?errors?|is_?fail(ed|ure)"),
-                    _any_of(r"true"))
+ERROR_FLAG = Member(any_of(r"(is|has)_?errors?|is_?fail(ed|ure)"),
+                    any_of(r"true"))
 # A word that names an error in the code of a service: ValidationException, NOT_FOUND, invalid_grant
 ERROR_WORD = (r"([\w.]+#)?[\w.]*(exception|error|fault|denied|not_?found|unauthori[sz]ed|forbidden"
               r"|unauthenticated|throttl(ed|ing)|throttlingexception|unavailable|exhausted"
@@ -191,35 +186,35 @@ ERROR_WORD = (r"([\w.]+#)?[\w.]*(exception|error|fault|denied|not_?found|unautho
               r"([\w.]+#)?(invalid|no_?such|missing|unknown|illegal|malformed|unsupported|expired)"
               r"_?\w+")
 # AWS says the kind of an error so; in other services the member holds Pointer or Date.
-AWS_TYPE = Member(_any_of(r"__type"), _any_of(*ERROR_WORD))
+AWS_TYPE = Member(any_of(r"__type"), any_of(*ERROR_WORD))
 # An HTTP status of an error. In an object of data the number may be anything: Mexico's code is 484.
 # JSON-RPC's codes of errors are negative.
-HTTP_STATUS = Member(_any_of(r"(http_?)?(status|code|cod)(_?code)?"),
-                     _any_of(r"[45]\d\d|-32\d\d\d"))
+HTTP_STATUS = Member(any_of(r"(http_?)?(status|code|cod)(_?code)?"),
+                     any_of(r"[45]\d\d|-32\d\d\d"))
 # A word of failure. In an object of data it may be what was asked for: an order may have failed.
-STATUS_WORD = Member(_any_of(r"(query_)?status|type|result|object|outcome"),
-                     _any_of(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden",
+STATUS_WORD = Member(any_of(r"(query_)?status|type|result|object|outcome"),
+                     any_of(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden",
                              r"rejected|denied|invalid|timed_?out|unsuccessful",
                              r"over_\w*limit|\w+_(denied|exceeded)|unknown_error",
                              r"bad request.*",
                              r"(invalid|illegal|unknown)_.*"))
 
 # The name of an error as its code.
-CODE_WORD = Member(_any_of(r"code"), _any_of(*ERROR_WORD))
-FAILED = Member(_any_of(r"failed"), _any_of(r"true"))
+CODE_WORD = Member(any_of(r"code"), any_of(*ERROR_WORD))
+FAILED = Member(any_of(r"failed"), any_of(r"true"))
 # The name of an error beside its message: PayPal, MongoDB, JavaScript.
-ERROR_NAME = Member(_any_of(r"name"), _any_of(*ERROR_WORD))
+ERROR_NAME = Member(any_of(r"name"), any_of(*ERROR_WORD))
 # What a program that failed came to; one without a word of error may only have found nothing.
-EXIT_CODE = Member(_any_of(r"(exit|return)_?(code|status)"), _any_of(r"-?0*[1-9]\d*"))
+EXIT_CODE = Member(any_of(r"(exit|return)_?(code|status)"), any_of(r"-?0*[1-9]\d*"))
 # GitHub's errors say where they are documented.
-DOCUMENTED = Member(_any_of(r"documentation_url"), _any_of(r".+"))
+DOCUMENTED = Member(any_of(r"documentation_url"), any_of(r".+"))
 
 IN_ANY_OBJECT = (ERROR_TEXT, ERROR_CODE, SUCCESS_FLAG, ERROR_FLAG, AWS_TYPE)
 IN_A_REPORT = (  # an object that holds no data
     *IN_ANY_OBJECT, HTTP_STATUS, STATUS_WORD, CODE_WORD, FAILED, DOCUMENTED)
 
 # Members in which an object that reports an error says why.
-REASON = _any_of(ERROR, r"explanation|message|msg|message_?detail|reason|comment|detail|info"
+REASON = any_of(ERROR, r"explanation|message|msg|message_?detail|reason|comment|detail|info"
                         r"|title|text",
                  r"description|status|request_result")
 
@@ -229,31 +224,31 @@ TEXT_ENVELOPES = {*ENVELOPES, "output", "body"}
 
 # Members of the message in which a protocol passes on what a tool gave back; one of the second kind
 # tells that an object is such a message.
-MESSAGE = _any_of(r"content|output|name|role|type|id|status|(tool_?)?(call|use)_?id|is_?error",
+MESSAGE = any_of(r"content|output|name|role|type|id|status|(tool_?)?(call|use)_?id|is_?error",
                   r"_meta|structured_?content|annotations|cache_control|tool(_?name)?|jsonrpc")
-PROTOCOL = _any_of(r"role|(tool_?)?(call|use)_?id|is_?error")
+PROTOCOL = any_of(r"role|(tool_?)?(call|use)_?id|is_?error")
 
 # Members of an object that holds a report and no data.
-REPORT = _any_of(*(member.name.pattern for member in IN_A_REPORT), REASON.pattern, *ENVELOPES,
+REPORT = any_of(*(member.name.pattern for member in IN_A_REPORT), REASON.pattern, *ENVELOPES,
                  r"(request|trace|correlation)_?id|timestamp|path|instance|details|more_?info",
                  r"kind|api_?version|metadata|help(_?(url|link))?|retry_?after")
 
 # An object of messages alone has no member that says whether they are an error: it is one if a
 # message turns something down.
-NOTE = _any_of(r"message|msg|message_?detail|detail|reason|information|note")
+NOTE = any_of(r"message|msg|message_?detail|detail|reason|information|note")
 # Members beside a message that neither say that it is an error nor are data.
-BESIDE_NOTE = _any_of(r"details|more_?info|(request|trace|correlation|debug)_?id|timestamp|path",
+BESIDE_NOTE = any_of(r"details|more_?info|(request|trace|correlation|debug)_?id|timestamp|path",
                       r"instance|help(_?(url|link))?|retry_?after|stack(_?trace)?|links")
-NOTE_CODE = _any_of(r"(status_?)?code|cod")
-SUCCESS_CODE = _any_of(r"0+|[123]\d\d|ok|success")
+NOTE_CODE = any_of(r"(status_?)?code|cod")
+SUCCESS_CODE = any_of(r"0+|[123]\d\d|ok|success")
 # A form that was filled in wrongly answers with a list of such sentences for each of its fields.
-FORM = _any_of(
+FORM = any_of(
     r"(enter|select) an? ",
     r"(this field|ensure this|not a valid) ",
     r".* is not (a valid|one of) ")
 
 # A list of what is wrong with parameters (FastAPI) tells the place of each and a message.
-INVALID = _any_of(r"details?|issues?|violations|invalid[_-]params|messages?|\w+errors")
+INVALID = any_of(r"details?|issues?|violations|invalid[_-]params|messages?|\w+errors")
 INVALID_PLACE = ("field", "param", "property", "pointer", "path")
 
 # What ToolBench's wrapper says when it does not know more: the response beside it decides.
@@ -263,12 +258,12 @@ NO_MORE_KNOWN = "Message error..."
 # ----------------------------------------- rules for the kind: what the complaint's texts say
 
 # Texts that give no reason: a code, an address, or the name of a status.
-BARE = _any_of(
+BARE = any_of(
     r"\d*", r"https?://\S+", r"message error\W*",
     r"(error:? ?)?([45]\d\d[ :-]*)?(bad request|unprocessable entity|error|fail(ed|ure)?)")
 
 # The service is to blame: it limits its use, refuses access or is down.
-SERVICE = _any_of(
+SERVICE = any_of(
     r"rate limit|quota|too many requests",
     r"(not |un)authorized|^forbidden|not subscribed|premium|api key",
     r"(internal|unknown|server|response|connection|timeout) error",
@@ -277,14 +272,14 @@ SERVICE = _any_of(
     r"permission_denied|unauthenticated|resource_exhausted|throttl(ed|ing)")
 
 # A parameter that the tool requires was left out.
-PARAMETER_IS_REQUIRED = _any_of(
+PARAMETER_IS_REQUIRED = any_of(
     r".*(\b(is|are) (a )?required\b|\bfield required\b|need another parameter"
     r"|requires? at least one)",
     r".*can not both be none",
     r"missing (required )?(\w+ )?param")
 
 # The tool has no such parameter.
-PARAMETER_IS_UNKNOWN = _any_of(
+PARAMETER_IS_UNKNOWN = any_of(
     r".*\bfield do(es)? not exist",
     r".*\b(extra (inputs|fields) (are )?not permitted|additional properties are not allowed)",
     r"(unknown|unexpected) (param|field|arg|key)")
@@ -557,9 +552,9 @@ def _texts(value):
 # ----------------------------------------------------------------------- the kind of a complaint
 
 # What MCP's clients put before the message of an error that has no kind of its own.
-MCP_ERROR = _any_of(r"^(mcp ?error: )?mcp error -3(?!2601)\d+: ")
+MCP_ERROR = any_of(r"^(mcp ?error: )?mcp error -3(?!2601)\d+: ")
 # What others put before it: a stream's name, a request's, a frame, "Encountered error".
-BEFORE_ERROR = _any_of(r"^(stderr|message|request [\w-]{4,}|(encountered|got)( an)? error"
+BEFORE_ERROR = any_of(r"^(stderr|message|request [\w-]{4,}|(encountered|got)( an)? error"
                        r"|docker)\s*:\s*", r"^[│╷╵\s]+")
 
 

@@ -1,6 +1,7 @@
 """Prompts of stage 2 and TTPA from released pairs; bookkeeping of prompts in ppo.py."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -36,16 +37,9 @@ def test_a_file_of_two_kinds_names_both(tmp_path, tokenizer_file):
         read(file, Tokenizer(tokenizer_file), 4096)
 
 
-class Rollout:
-    """The prompts of a step, once for each of two answers."""
-
-    def __init__(self, prompts):
-        self.prompts = prompts
-
-
 def test_a_prompt_whose_answers_differ_again_is_no_longer_settled():
     prompt = Prompt(id="x", turns=(), gold="f()", tools=(), ids=[1], where="item 0")
-    rollout = Rollout([prompt, prompt])
+    rollout = SimpleNamespace(prompts=[prompt, prompt])  # once for each of two answers
     notes = {"settled": []}
     ppo.settle([prompt], rollout, [set(), set()], 2, notes)
     assert notes["settled"] == ["item 0"]
