@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 
 from data.calls import ParseError, parse_with_spans
-from model import Answer, attend_causally, gather, must_be_finite
+from generation import Answer, decoding_copy
+from llama import attend_causally, must_be_finite
 
 # -------------------------------------------------------------------------------------- the decoder
 
@@ -36,7 +37,7 @@ class PathCache:
 
     Slot S + t holds token t of the greedy answer. After `branch` every step adds K slots, one for
     each branch, which sees the prompt, the greedy tokens before its place, and itself. (The answers
-    of model.Cache share the prompt alone.)
+    of generation.Cache share the prompt alone.)
     """
 
     def __init__(self, config, lengths, S, steps, like):
@@ -76,9 +77,9 @@ class PathCache:
         slots = torch.arange(self.used, device=places.device)
         in_prompt = (slots < self.lengths[:, None])[:, None]  # (rows, 1, used)
         in_path = (slots >= self.S) & (slots < self.S + places[..., None])  # (rows, K, used)
-        own = torch.eye(K, dtype=torch.bool, device=places.device).repeat(1, steps)
-        own = own.expand(len(rows), -1, -1)  # (rows, K, K * steps)
-        self.mask = self._mask_of(torch.cat((in_prompt | in_path, own), dim=-1))
+        own_branch = torch.eye(K, dtype=torch.bool, device=places.device).repeat(1, steps)
+        own_branch = own_branch.expand(len(rows), -1, -1)  # (rows, K, K * steps)
+        self.mask = self._mask_of(torch.cat((in_prompt | in_path, own_branch), dim=-1))
 
     def keep(self, rows):
         """Let go of all rows but these."""
@@ -88,16 +89,17 @@ class PathCache:
 
     def advance(self, columns):
         """Make room for `columns` new slots, in every layer."""
-        self.new = slice(self.used, self.used + columns)
-        self.reads_prompts = self.used == 0
+        self.new_slots = slice(self.used, self.used + columns)
         self.used += columns
 
-    def attend(self, q, k, v, layer):
-        """The `attend` of the slots that `advance` made."""
-        self.keys[layer][:, :, self.new] = k
-        self.values[layer][:, :, self.new] = v
-        if self.reads_prompts:
-            return attend_causally(q, k, v, layer)
+    def prefill(self, q, k, v, layer):
+        """The `attend` of the prompts."""
+        self._write(k, v, layer)
+        return attend_causally(q, k, v, layer)
+
+    def decode(self, q, k, v, layer):
+        """The `attend` of one step: the slots that `advance` made."""
+        self._write(k, v, layer)
         B, G = k.shape[:2]
         grouped = q.reshape(B, G, -1, q.shape[-1])  # (B, G, heads_per_key * K, head_dim)
         out = F.scaled_dot_product_attention(
@@ -105,11 +107,15 @@ class PathCache:
             attn_mask=self.mask[..., :self.used])
         return out.reshape(q.shape)
 
+    def _write(self, k, v, layer):
+        self.keys[layer][:, :, self.new_slots] = k
+        self.values[layer][:, :, self.new_slots] = v
+
 
 @torch.no_grad()
 def greedy_paths(transformer, prompts, max_new_tokens, eos_id):
     """The greedy answer to each prompt, a list of ids -> (GreedyPaths, the PathCache of them)."""
-    transformer = gather(transformer)
+    transformer = decoding_copy(transformer)
     device = transformer.model.embed_tokens.weight.device
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)  # (B,)
     S = int(lengths.max())
@@ -119,7 +125,7 @@ def greedy_paths(transformer, prompts, max_new_tokens, eos_id):
                       transformer.model.embed_tokens.weight)
     cache.advance(S)
     logits = transformer(  # (B, V): of the token after each prompt
-        ids, attend=cache.attend,
+        ids, attend=cache.prefill,
         head=lambda hidden, output_matrix: F.linear(hidden[rows, lengths - 1], output_matrix))
     steps = []
     ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)
@@ -130,7 +136,7 @@ def greedy_paths(transformer, prompts, max_new_tokens, eos_id):
         if ended.all() or step + 1 == max_new_tokens:
             break
         cache.advance(1)
-        logits = transformer(token[:, None], (lengths + step)[:, None], attend=cache.attend)[:, 0]
+        logits = transformer(token[:, None], (lengths + step)[:, None], attend=cache.decode)[:, 0]
     found = torch.stack(steps).permute(2, 1, 0).tolist()  # (B, 4, steps)
     return [_make_path(*row, eos_id) for row in found], cache
 
@@ -169,7 +175,7 @@ def follow_branches(transformer, cache, paths, places, max_new_tokens, eos_id):
     rows = [b for b, steps in enumerate(places) if steps]
     if not rows:
         return followed
-    transformer = gather(transformer)
+    transformer = decoding_copy(transformer)
     K = max(len(places[b]) for b in rows)
     device = cache.keys.device
     place = torch.zeros(len(rows), K, dtype=torch.long, device=device)
@@ -218,7 +224,7 @@ def _decode_tails(transformer, cache, token, place, is_branch, max_new_tokens, e
             rows = rows[~done]
         positions = lengths[rows][:, None] + place + step
         cache.advance(token.shape[1])
-        logits = transformer(token, positions, attend=cache.attend)  # (rows, K, V)
+        logits = transformer(token, positions, attend=cache.decode)  # (rows, K, V)
         must_be_finite(logits)
         token = logits.argmax(-1)
     return torch.stack(tails, dim=-1)

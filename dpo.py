@@ -27,6 +27,8 @@ from tqdm import tqdm
 
 import model
 from groups import all_batches, answer_logprobs, make_micro_batches
+from llama import warn_of_length
+from lora import lora_of, stored_dtype
 from losses import dpo_loss
 from plumbing import memory
 from plumbing.files import InputError, parse_json, read_text
@@ -346,8 +348,8 @@ def load_model(flags, device):
     dtype = model.DTYPES[flags.dtype]
     tokenizer = Tokenizer(flags.tokenizer or flags.model)
     transformer = model.load(
-        flags.model, model.stored_dtype(flags), device,
-        shard=partial(shard, device=device, dtype=dtype), lora=model.lora_of(flags))
+        flags.model, stored_dtype(flags), device,
+        shard=partial(shard, device=device, dtype=dtype), lora=lora_of(flags))
     tokenizer.must_fit(transformer.config)
     transformer.compute_dtype = dtype
     transformer.checkpoint_activations = flags.checkpoint_activations
@@ -394,7 +396,7 @@ def main():
     held_out = load_pairs(flags.eval_data, tokenizer, all_of_them) if flags.eval_data else []
     lengths = [len(pair.ids) + max(len(pair.chosen), len(pair.rejected))
                for pair in pairs + held_out]
-    model.warn_of_length(lengths, transformer.config, "pairs", flags.model)
+    warn_of_length(lengths, transformer.config, "pairs", flags.model)
     batches = all_batches(range(len(pairs)), flags)
     optimizer = make_optimizer(transformer, flags.weight_decay)
     notes = {"reference": {}, "recent": [], "warned": []}

@@ -2,7 +2,7 @@
 
 A prompt is some ten times as long as a call. So it stands once in its row, and its K answers behind
 it, one after the other; each goes on from the prompt's end and sees the prompt and itself
-(model.Branches). Log-probabilities and gradients are those of K separate rows.
+(llama.Branches). Log-probabilities and gradients are those of K separate rows.
 
 B answers of this process in a step, b of them in a micro-batch; S columns of a prompt, A of its
 answers; T tokens of the step's longest answer.
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-import model
+from llama import Branches
 from losses import token_nll
 from plumbing.cuda import pad_length
 from plumbing.parallel import all_max
@@ -26,7 +26,7 @@ class MicroBatch(NamedTuple):
     rows: torch.Tensor       # (b,) which answers of the step
     ids: torch.Tensor        # (b / K, S + A) prompt and padding, answers and padding
     positions: torch.Tensor  # (b / K, S + A) each answer goes on from its prompt's end
-    attend: Callable         # who sees whom: model.Branches
+    attend: Callable         # who sees whom: llama.Branches
     row: torch.Tensor        # (b, T) the row that holds the prompt of each answer
     at: torch.Tensor         # (b, T) the column that predicts each token of the answer
     labels: torch.Tensor     # (b, T) the answer, with its </s> if it ended
@@ -86,7 +86,7 @@ def make_micro_batch(places, prompts, answer_ids, mask, K):
             labels[row * K + k, :n + 1] = answer
             start += n
     to = partial(torch.as_tensor, device=mask.device)
-    branches = model.Branches(to(lengths), S, to(answer_of))
+    branches = Branches(to(lengths), S, to(answer_of))
     row_of = torch.arange(len(rows), device=mask.device) // K
     row_ids = to(np.array(rows, dtype=np.int64))
     return MicroBatch(

@@ -28,6 +28,7 @@ import torch
 from tqdm import tqdm
 
 import model
+from generation import decoding_copy
 from groups import (
     MicroBatch,
     all_batches,
@@ -36,6 +37,8 @@ from groups import (
     answer_values,
     make_micro_batches,
 )
+from llama import warn_of_length
+from lora import lora_of, stored_dtype, with_shared_base
 from losses import (
     gae,
     kl,
@@ -475,7 +478,7 @@ def load_models(flags, device):
     """Tokenizer and Models, all from the fine-tuned checkpoint; the value head starts at zero."""
     dtype = model.DTYPES[flags.dtype]
     tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
-    make_models = load_on_one_trunk if flags.lora_rank else load_separate
+    make_models = load_with_shared_base if flags.lora_rank else load_separate
     models = make_models(flags, device)
     tokenizer.must_fit(models.actor.config, flags.max_new_tokens)
     for transformer in filter(None, (models.actor, models.critic)):
@@ -508,19 +511,19 @@ def load_separate(flags, device):
     return Models(actor, critic, reference.requires_grad_(False))
 
 
-def load_on_one_trunk(flags, device):
-    """Models of LoRA: the reference is the frozen trunk, actor and critic are adapters on it."""
-    lora = model.lora_of(flags)
+def load_with_shared_base(flags, device):
+    """Models of LoRA: the reference is the frozen base, actor and critic are adapters on it."""
+    lora = lora_of(flags)
     spread = partial(shard, device=device, dtype=model.DTYPES[flags.dtype])
-    actor = model.load(flags.model, model.stored_dtype(flags), device,
+    actor = model.load(flags.model, stored_dtype(flags), device,
                        value_head=flags.shared_critic, shard=spread, lora=lora)
     if flags.baseline == "group":
         critic = None
     elif flags.shared_critic:
         critic = actor
     else:
-        critic = model.on_trunk_of(actor, value_head=True, shard=spread, lora=lora)
-    return Models(actor, critic, model.on_trunk_of(actor, shard=spread))
+        critic = with_shared_base(actor, value_head=True, shard=spread, lora=lora)
+    return Models(actor, critic, with_shared_base(actor, shard=spread))
 
 
 def load_prompts(flags, tokenizer, config):
@@ -531,7 +534,7 @@ def load_prompts(flags, tokenizer, config):
     if flags.eval_data:
         held_out = load(flags.eval_data, tokenizer, flags.max_prompt, flags.free_text)
     lengths = [len(prompt.ids) + flags.max_new_tokens for prompt in prompts + held_out]
-    model.warn_of_length(lengths, config, "prompts with their answers", flags.model)
+    warn_of_length(lengths, config, "prompts with their answers", flags.model)
     return prompts, held_out
 
 
@@ -570,7 +573,7 @@ def evaluate(actor, prompts, tokenizer, flags):
 
     A process answers as many prompts at once as in a rollout, the number that --plan assumes.
     """
-    actor = model.gather(actor)
+    actor = decoding_copy(actor)
     rank, ranks = processes()
     rows = -(-flags.batch_size // ranks)
     by_length = sorted(prompts, key=lambda prompt: len(prompt.ids))

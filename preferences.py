@@ -36,6 +36,7 @@ from branches import (
 from data.calls import ParseError, parse_call
 from data.tools import write_call
 from groups import answer_generator
+from llama import warn_of_length
 from plumbing.answers import answer_all, make_batches
 from plumbing.files import contents, make_folder, write_text
 from plumbing.flags import cli, flag, parse_flags
@@ -451,7 +452,7 @@ def main():
     prompts = draw(prompts, flags.num_prompts, flags.seed)
     transformer = load_model(flags, tokenizer, device)
     lengths = [len(prompt.ids) + flags.max_new_tokens for prompt in prompts]
-    model.warn_of_length(lengths, transformer.config, "prompts with their calls", flags.model)
+    warn_of_length(lengths, transformer.config, "prompts with their calls", flags.model)
     spent = Counter()
 
     def respond(batch):

@@ -25,6 +25,8 @@ import torch
 import model
 from data import trajectories
 from examples import build, collate, epoch_steps, micro_batches, misfits
+from llama import warn_of_length
+from lora import lora_of, stored_dtype
 from losses import weighted_nll
 from plumbing import memory
 from plumbing.files import InputError
@@ -134,8 +136,8 @@ def load_model(flags, device):
     dtype = model.DTYPES[flags.dtype]
     tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
     transformer = model.load(
-        flags.model, model.stored_dtype(flags), device,
-        shard=partial(shard, device=device, dtype=dtype), lora=model.lora_of(flags))
+        flags.model, stored_dtype(flags), device,
+        shard=partial(shard, device=device, dtype=dtype), lora=lora_of(flags))
     tokenizer.must_fit(transformer.config)
     transformer.compute_dtype = dtype
     transformer.checkpoint_activations = flags.checkpoint_activations
@@ -164,7 +166,7 @@ def load_examples(path, tokenizer, config, flags):
             raise InputError(f"{path}: {what}; {odd[0]}")
         print(f"{path}: {what}", *odd[:SHOWN], sep="\n  ")
     lengths = [len(example.ids) for example in examples]
-    model.warn_of_length(lengths, config, "conversations", flags.model)
+    warn_of_length(lengths, config, "conversations", flags.model)
     return examples
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+import model
 from evaluation.openai_format import Reply
 from evaluation.predictions import share_prompts
-from model import read_config, warn_of_length
+from llama import warn_of_length
 from plumbing.cuda import pad_length
 from plumbing.files import InputError
 from plumbing.optimizer import NotFinite
@@ -38,7 +39,7 @@ def choose_letters(flags, folder, tasks):
 
     rank, _ = processes()
     if rank == 0:
-        config = read_config(Path(folder, "config.json"))
+        config = model.read_config(Path(folder, "config.json"))
         warn_of_length([len(prompt) for prompt in prompts], config, "prompts", folder)
 
     def respond(transformer, batch):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import model
 from evaluation.openai_format import Reply, is_batch, read_batch
-from model import warn_of_length
+from llama import warn_of_length
 from plumbing.answers import answer_all, make_batches
 from plumbing.files import InputError, contents, kind_of, read_records, sha256_of
 from plumbing.optimizer import NotFinite

@@ -271,7 +271,7 @@ def plan_dpo(config, flags, processes):
 def rollout_memory(config, flags, processes, rows, prompt, length):
     """{what: bytes} of answering `rows` prompts of `prompt` tokens, `length` with all answers."""
     c = BYTES[flags.dtype]
-    # One fp32 model decodes itself; otherwise model.gather makes a whole copy in --dtype.
+    # One fp32 model decodes itself; otherwise a generation.decoding_copy is whole and in --dtype.
     whole_copy = c * count(config).total if processes > 1 or c != FP32 else 0
     if flags.lora_rank and processes == 1:  # blocks with merged adapters; the rest is shared
         whole_copy = c * config.num_hidden_layers * count(config).block

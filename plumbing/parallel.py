@@ -152,8 +152,8 @@ def shard(transformer, device, dtype=None, offload=False):
     dtype: of the computation where it differs from the parameters'; gradients are summed in fp32.
     offload: keep the shards on the CPU.
 
-    Returns a function for `model.load`, which reads the weights: of a parameter, the rows that this
-    process holds and the slice of all rows that they are. With one process nothing is spread.
+    Returns a function for `weights.load`, which reads the weights: of a parameter, the rows that
+    this process holds and the slice of all rows that they are. With one process nothing is spread.
     """
     _, ranks = processes()
     if ranks == 1:
