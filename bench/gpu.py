@@ -39,6 +39,7 @@ import ppo
 import sft
 from bench import sides
 from bench.limits import conversation
+from generation import decoding_copy
 from plumbing import cuda
 from plumbing.optimizer import make_optimizer
 from prompts import Prompt
@@ -152,12 +153,12 @@ def decoding(device, small, out):
         prompts = [[generator.randrange(3, 400) for _ in range(length)]
                    for length in torch.linspace(512, 384, batch).int().tolist()]
         answers = {}
-        for captures in (True, False):
-            transformer.captures_steps = captures
-            answers[captures] = model.generate(transformer, prompts, new, eos_id=-1)
+        for uses_graphs in (True, False):
+            transformer.uses_cuda_graphs = uses_graphs
+            answers[uses_graphs] = model.generate(transformer, prompts, new, eos_id=-1)
             step, reading = decoding_seconds(transformer, prompts, new, device)
             read = sides.traffic(transformer, batch, 448 + new / 2)
-            how = "graphs" if captures else "no graphs"
+            how = "graphs" if uses_graphs else "no graphs"
             yield [f"{layers} layers, batch {batch}, {how}",
                    f"{batch / step:,.0f} tokens/s, {1e3 * step:.2f} ms a step, "
                    f"prompts {1e3 * reading:.0f} ms", share(read / step, limit)]
@@ -235,7 +236,7 @@ def stage_2(device, small, out):
     actor = initialise(shape(layers, small), torch.float32, device)
     actor.compute_dtype = torch.bfloat16
     actor.checkpoint_activations = True
-    reference = model.gather(actor) if small else initialise(
+    reference = decoding_copy(actor) if small else initialise(
         actor.config, torch.bfloat16, device)
     reference.requires_grad_(False)
     models = ppo.Models(actor, None, reference)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import model
 from tests.conftest import ROOT
 
 ROOMS = ("data", "evaluation", "toolbox", "pretraining", "plumbing", "bench", "tests")
@@ -93,6 +94,8 @@ MODULES = ours()
     ("losses", "evaluation.dialogue", False),
     ("ppo", "sft", True),
     ("evaluation.dialogue", "model", True),
+    ("evaluation.choices", "llama", True),
+    ("plumbing.memory", "llama", False),
     ("evaluation.dialogue", "evaluate", False),
     ("evaluate", "toolbox.execute", True),
     ("evaluate", "bench.ppo_step", False),
@@ -147,6 +150,15 @@ def test_what_a_file_takes_from_another_is_there(module):
     for other, name in taken(MODULES[module]):
         if not other.startswith("bench"):
             assert hasattr(importlib.import_module(other), name), f"{module}: no {other}.{name}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_front_is_written_before_its_names_and_gives_no_others(module):
+    """`model.load`, and `from lora import lora_of`: what a file defines comes from that file."""
+    names = {name for other, name in taken(MODULES[module]) if other == "model"}
+    assert names <= {*model.__all__, "main"}
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        assert not isinstance(node, ast.ImportFrom) or node.module != "model"
 
 
 def test_no_circle_among_imports():

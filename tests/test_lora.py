@@ -11,8 +11,8 @@ import dpo
 import model
 import ppo
 import sft
+from lora import LoRA, lora_of, with_shared_base
 from losses import weighted_nll
-from model import LoRA
 from plumbing import checkpoints, cuda, parallel
 from plumbing.flags import parse_flags
 from plumbing.optimizer import make_optimizer
@@ -154,7 +154,7 @@ def test_only_adapters_have_gradients_moments_and_a_checkpoint(model_dir, tmp_pa
     assert saved.keys() == names
 
 
-def test_actor_critic_and_reference_stand_on_one_trunk(model_dir):
+def test_actor_critic_and_reference_share_one_base(model_dir):
     flags = ppo.Flags(model=str(model_dir), lora_rank=4, dtype="bf16")
     _, models = ppo.load_models(flags, "cpu")
     base = model.load(model_dir, torch.bfloat16)
@@ -171,7 +171,7 @@ def test_actor_critic_and_reference_stand_on_one_trunk(model_dir):
     assert not any(parameter.requires_grad for parameter in models.reference.parameters())
 
 
-def test_log_probabilities_of_a_bf16_trunk_are_kept_in_fp32(model_dir):
+def test_log_probabilities_of_a_bf16_base_are_kept_in_fp32(model_dir):
     flags = ppo.Flags(model=str(model_dir), lora_rank=4, dtype="bf16", samples=2, max_new_tokens=6)
     tokenizer, models = ppo.load_models(flags, "cpu")
     optimizers = [make_optimizer(one, 0.0) for one in (models.actor, models.critic)]
@@ -209,10 +209,10 @@ def ppo_gradient(model_dir, options, micro):
     actor, spread = load(model_dir, torch.float64, value_head=flags.shared_critic)
     critic = actor
     if not flags.shared_critic:
-        critic = model.on_trunk_of(actor, value_head=True, shard=spread, lora=LORA)
+        critic = with_shared_base(actor, value_head=True, shard=spread, lora=LORA)
         add_noise(critic, seed=1)
     add_noise(actor)
-    models = ppo.Models(actor, critic, model.on_trunk_of(actor, shard=spread))
+    models = ppo.Models(actor, critic, with_shared_base(actor, shard=spread))
     keeps = [Keep(one) for one in ([actor] if flags.shared_critic else [actor, critic])]
     tokenizer = Tokenizer(model_dir)
     metrics, _, rollout, _ = ppo.train_step(
@@ -311,12 +311,12 @@ def test_rates_are_lora_s_own_unless_they_are_given(script, rates):
     for preset, plain in script.PRESETS.items():
         flags = read("--preset", preset, "--lora-rank", "8")
         assert {name: getattr(flags, name) for name in rates} == rates
-        assert model.lora_of(flags) == LoRA(8, 16.0, 0)
-        assert read("--preset", preset) == plain and model.lora_of(plain) is None
+        assert lora_of(flags) == LoRA(8, 16.0, 0)
+        assert read("--preset", preset) == plain and lora_of(plain) is None
         name = next(iter(rates))
         typed = "--" + name.replace("_", "-")
         flags = read("--preset", preset, "--lora-rank", "8", typed, "0.5", "--lora-alpha", "3")
-        assert getattr(flags, name) == 0.5 and model.lora_of(flags).alpha == 3
+        assert getattr(flags, name) == 0.5 and lora_of(flags).alpha == 3
 
 
 @pytest.mark.parametrize("script", RUNS)

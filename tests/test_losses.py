@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import model
 from data.trajectories import read, read_item
 from examples import Batch, build, collate
 from losses import (
@@ -17,7 +18,6 @@ from losses import (
     token_weights,
     weighted_nll,
 )
-from model import Config, initialise, load
 from tests.conftest import ITEMS, item, real, schema
 from tokenizer import Tokenizer
 
@@ -148,7 +148,7 @@ def largest_weight(calls):
 
 def small(seed=0, vocab=350):
     """A float64 model with weights large enough for its outputs to depend on everything."""
-    transformer = initialise(Config(vocab, 24, 40, 2, 4, 2, 6), seed).double()
+    transformer = model.initialise(model.Config(vocab, 24, 40, 2, 4, 2, 6), seed).double()
     for parameter in transformer.parameters():
         torch.nn.init.normal_(parameter, mean=float(parameter.ndim == 1), std=0.2)
     return transformer
@@ -179,7 +179,7 @@ def test_chunked_head_equals_full_logits(chunk):
 
 def test_only_trained_positions_meet_the_output_matrix_and_few_at_a_time(monkeypatch):
     """Logits of all 2,048 positions would be ten times the memory; nothing else would tell."""
-    transformer = initialise(Config(350, 32, 48, 1, 4, 4, 8))
+    transformer = model.initialise(model.Config(350, 32, 48, 1, 4, 4, 8))
     linear = torch.nn.functional.linear
     rows = []
 
@@ -262,7 +262,7 @@ def test_normalised_weights_sum_to_one_per_call():
        st.integers(0, 349))
 def test_nothing_depends_on_padding_or_the_split(model_dir, order, sizes, pad):
     """Loss, gradient and plain NLL are those of one batch, for any split, order and padding."""
-    transformer = load(model_dir, torch.float64)
+    transformer = model.load(model_dir, torch.float64)
     examples, _ = build([read_item(raw) for raw in ITEMS], Tokenizer(model_dir))
     whole_loss, whole_nll = weighted_nll(transformer, collate(examples, dtype=torch.float64))
     expected = gradient(transformer, whole_loss)

@@ -4,10 +4,8 @@ import json
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 import ppo
-from model import _sample
 from plumbing.files import InputError
 from prompts import Prompt, read
 from reward import ErrorType, esm
@@ -45,9 +43,3 @@ def test_a_prompt_whose_answers_differ_again_is_no_longer_settled():
     assert notes["settled"] == ["item 0"]
     ppo.settle([prompt], rollout, [set(), {ErrorType.WRONG_TOOL}], 2, notes)
     assert notes["settled"] == []
-
-
-def test_a_uniform_that_rounds_to_one_draws_no_impossible_token():
-    logits = torch.tensor([[[10.0, 0.0, -100.0]]])
-    uniform = torch.tensor([[1 - 2**-26]], dtype=torch.float64)
-    assert _sample(logits, 1.0, uniform).item() < 2

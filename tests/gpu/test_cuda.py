@@ -67,31 +67,31 @@ def test_a_conversation_has_the_gradient_of_the_cpu(model_dir, checkpointed):
     assert distance(*found) < 1e-5
 
 
-def answers_on(device, folder, K, temperature, dtype, captures=True):
+def answers_on(device, folder, K, temperature, dtype, uses_graphs=True):
     """The answers to some prompts, sampled with generators of their own."""
     _, prompts = some_prompts(folder)
     transformer = load(folder, device, dtype)
-    transformer.captures_steps = captures
+    transformer.uses_cuda_graphs = uses_graphs
     generators = [torch.Generator().manual_seed(i) for i in range(K * len(prompts))]
     return model.generate(transformer, [prompt.ids for prompt in prompts], 40, 2, temperature,
                           generators, samples=K)
 
 
 @pytest.mark.parametrize("K, temperature", [(1, 0.0), (1, 1.3), (5, 1.3)])
-def test_captured_steps_give_the_tokens_of_plain_ones_and_of_the_cpu(model_dir, K, temperature):
+def test_steps_of_a_graph_give_the_tokens_of_plain_ones_and_of_the_cpu(model_dir, K, temperature):
     captured = answers_on(GPU, model_dir, K, temperature, torch.float64)
-    assert captured == answers_on(GPU, model_dir, K, temperature, torch.float64, captures=False)
+    assert captured == answers_on(GPU, model_dir, K, temperature, torch.float64, uses_graphs=False)
     assert captured == answers_on("cpu", model_dir, K, temperature, torch.float64)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_captured_steps_give_the_tokens_of_plain_ones_in_every_dtype(model_dir, dtype):
+def test_steps_of_a_graph_give_the_tokens_of_plain_ones_in_every_dtype(model_dir, dtype):
     captured = answers_on(GPU, model_dir, 3, 1.0, dtype)
-    assert captured == answers_on(GPU, model_dir, 3, 1.0, dtype, captures=False)
+    assert captured == answers_on(GPU, model_dir, 3, 1.0, dtype, uses_graphs=False)
 
 
 def test_a_graph_is_captured_for_every_width_of_the_cache(model_dir, monkeypatch):
-    """With narrow views many graphs follow each other; rows that have ended leave in between."""
+    """Many graphs follow each other; rows that have ended leave in between."""
     monkeypatch.setitem(cuda.MULTIPLES, "cuda", 8)
     monkeypatch.setitem(cuda.LOOK_EVERY, "cuda", 2)
     captured = answers_on(GPU, model_dir, 2, 1.3, torch.float64)
@@ -151,7 +151,7 @@ def test_steps_with_lora_are_those_of_the_cpu(model_dir, dtype, bound):
     assert found[1][2] < found[1][0]
     ids = [prompt.ids for prompt in some_prompts(model_dir)[1]]
     captured = model.generate(transformer, ids, 24, 2)
-    transformer.captures_steps = False
+    transformer.uses_cuda_graphs = False
     assert captured == model.generate(transformer, ids, 24, 2)
 
 

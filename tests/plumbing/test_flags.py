@@ -12,7 +12,7 @@ import torch
 
 import ppo
 import sft
-from model import warn_of_length
+from llama import warn_of_length
 from plumbing.files import InputError
 from plumbing.flags import cli, flag, parse_flags
 from plumbing.optimizer import NotFinite, adamw, clip_and_step

@@ -12,12 +12,15 @@ import model
 import ppo
 import sft
 from examples import Batch
+from lora import LoRA, add_adapters, is_adapter, lora_of
 from losses import weighted_nll
-from model import Config
 from plumbing import memory
 from tests.conftest import CONFIG, run_script
 
-WIDE = {"mha": Config(64, 64, 176, 3, 4, 4, 16), "gqa": Config(64, 64, 160, 3, 4, 1, 16)}
+WIDE = {
+    "mha": model.Config(64, 64, 176, 3, 4, 4, 16),
+    "gqa": model.Config(64, 64, 160, 3, 4, 1, 16),
+}
 
 
 def kept_for_backward(config, dtype, tokens, checkpointed, lora=None):
@@ -25,9 +28,9 @@ def kept_for_backward(config, dtype, tokens, checkpointed, lora=None):
     transformer = model.initialise(config)
     if lora:
         transformer.to(dtype)
-        model.adapt(transformer, lora)
+        add_adapters(transformer, lora)
         for name, parameter in list(transformer.named_parameters()):
-            if model.is_adapter(name):
+            if is_adapter(name):
                 path, _, leaf = name.rpartition(".")
                 setattr(transformer.get_submodule(path), leaf,
                         torch.nn.Parameter(torch.zeros(parameter.shape)))
@@ -74,7 +77,7 @@ def test_activations_of_frozen_weights_are_what_autograd_keeps(shape, dtype):
     """The first block's first norm keeps nothing: its input needs no gradient."""
     config = replace(WIDE[shape], num_hidden_layers=6)
     flags = sft.Flags(dtype=dtype, lora_rank=4)
-    lora = model.lora_of(flags)
+    lora = lora_of(flags)
     few = kept_for_backward(config, model.DTYPES[dtype], 256, False, lora)
     many = kept_for_backward(config, model.DTYPES[dtype], 2048, False, lora)
     expected_few = planned_activations(config, flags, 256)
@@ -85,13 +88,13 @@ def test_activations_of_frozen_weights_are_what_autograd_keeps(shape, dtype):
 @pytest.mark.parametrize("shape", WIDE)
 def test_adapters_are_counted_as_the_model_has_them(shape):
     transformer = model.initialise(WIDE[shape])
-    model.adapt(transformer, model.LoRA(5, 10.0, 0))
+    add_adapters(transformer, LoRA(5, 10.0, 0))
     trained = sum(p.numel() for p in transformer.parameters() if p.requires_grad)
     assert memory.count_adapters(WIDE[shape], 5) == trained
     assert memory.count_trained(WIDE[shape], sft.Flags(lora_rank=5)) == trained
 
 
-CODELLAMA = Config(32016, 4096, 11008, 32, 32, 32, 128, 1e6)
+CODELLAMA = model.Config(32016, 4096, 11008, 32, 32, 32, 128, 1e6)
 
 
 def test_one_card_is_enough_for_seven_billion_parameters():
@@ -116,7 +119,7 @@ def test_bytes_on_the_disk_are_those_of_a_checkpoint():
     small = memory.plan_sft(WIDE["gqa"], flags, 1)
     transformer = model.initialise(WIDE["gqa"]).bfloat16()
     assert small.result == sum(p.numel() * p.element_size() for p in transformer.parameters())
-    model.adapt(transformer, model.lora_of(flags))
+    add_adapters(transformer, lora_of(flags))
     trained = [p for p in transformer.parameters() if p.requires_grad]
     assert small.checkpoint == 12 * sum(p.numel() for p in trained)
 
@@ -148,7 +151,7 @@ def test_with_checkpoints_a_block_keeps_its_input():
 
 
 def test_parameters_are_counted_as_codellama_7b_has_them():
-    config = Config(32016, 4096, 11008, 32, 32, 32, 128, 1e6)
+    config = model.Config(32016, 4096, 11008, 32, 32, 32, 128, 1e6)
     total = memory.count(config).total
     assert total == 6_738_546_688
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import model
 from data.tools import read_tools
 from examples import collate
+from llama import rotate
 from pretraining import documents, pretrain, renaming, vocabulary
 from pretraining.drills import choosing_drill
 from reward import reward
@@ -196,8 +197,8 @@ def _attention(transformer, ids, layer):
     handle.remove()
     x, cos, sin = inputs[0]
     width = transformer.config.head_dim
-    q = model.rotate(attention.q_proj(x).unflatten(-1, (-1, width)).transpose(1, 2), cos, sin)
-    k = model.rotate(attention.k_proj(x).unflatten(-1, (-1, width)).transpose(1, 2), cos, sin)
+    q = rotate(attention.q_proj(x).unflatten(-1, (-1, width)).transpose(1, 2), cos, sin)
+    k = rotate(attention.k_proj(x).unflatten(-1, (-1, width)).transpose(1, 2), cos, sin)
     T = ids.shape[1]
     future = ~torch.ones(T, T).tril().bool()
     scores = (q @ k.mT / width ** 0.5).masked_fill(future, -torch.inf)

@@ -1,4 +1,6 @@
-"""Checkpoint folders as users have them: wrappers' prefixes, two sets of weights, other ids."""
+"""Checkpoint folders: what is saved comes back, and what users have: wrappers' prefixes, two sets
+of weights, other ids, damaged files.
+"""
 
 import json
 import shutil
@@ -13,6 +15,7 @@ import ppo
 import sft
 from plumbing.files import InputError
 from tests.conftest import CONFIG, assert_one_line_error
+from tests.test_llama import small
 from tokenizer import Tokenizer
 
 
@@ -86,15 +89,6 @@ def test_shards_without_an_index_are_named(folder):
         model.load(folder)
 
 
-def test_a_list_of_ids_that_end_a_text_is_read(folder):
-    (folder / "config.json").write_text(json.dumps(CONFIG | {"eos_token_id": [2, 7]}))
-    assert model.read_config(folder / "config.json").eos_token_id == 2
-    for wrong in ([], [True], ["2"], [[2]]):
-        (folder / "config.json").write_text(json.dumps(CONFIG | {"eos_token_id": wrong}))
-        with pytest.raises(InputError, match="eos_token_id"):
-            model.read_config(folder / "config.json")
-
-
 def test_the_export_has_the_ids_of_the_tokenizer_that_trained(folder, tmp_path):
     """It kept the base's, and transformers generated through </s>."""
     (folder / "config.json").write_text(
@@ -119,3 +113,74 @@ def test_a_missing_tokenizer_is_called_missing(folder, tokenizer_file, run_main,
             "--model", str(folder), "--limit", "1", "--max-new-tokens", "1", "--tokenizer",
             str(tokenizer_file)]))
     assert end.value.code is None
+
+
+@pytest.mark.parametrize("shard_bytes", [10**9, 9000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_saved_checkpoints_come_back_bit_for_bit(tmp_path, shard_bytes, dtype):
+    transformer = small().to(dtype)
+    model.save(transformer, tmp_path, shard_bytes=shard_bytes)
+    assert (tmp_path / "model.safetensors.index.json").exists() == (shard_bytes == 9000)
+    back = model.load(tmp_path, dtype)
+    assert back.config == transformer.config
+    saved = dict(transformer.named_parameters())
+    loaded = dict(back.named_parameters())
+    assert list(loaded) == list(saved)
+    for name in saved:
+        assert loaded[name].dtype == dtype and torch.equal(saved[name], loaded[name]), name
+
+
+def test_saving_again_leaves_no_file_of_the_old_shape(tmp_path):
+    for shard_bytes in (9000, 10**9, 20000):
+        model.save(small(), tmp_path, shard_bytes=shard_bytes)
+        assert model.load(tmp_path, torch.float64).config == small().config
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_new_value_head_is_zero_and_stays_fp32(tmp_path):
+    model.save(small(), tmp_path)
+    critic = model.load(tmp_path, torch.bfloat16, value_head=True)
+    ids = torch.tensor([[1, 2, 3]])
+    logits, values = critic(ids)
+    assert values.dtype == torch.float32 and values.shape == (1, 3) and not values.any()
+    torch.testing.assert_close(logits, model.load(tmp_path, torch.bfloat16)(ids))
+    torch.nn.init.ones_(critic.value_head.weight)
+    model.save(critic, tmp_path / "critic")
+    assert model.load(tmp_path / "critic", value_head=True).value_head.weight.eq(1).all()
+
+
+def test_extra_and_missing_parameters_are_named(tmp_path):
+    model.save(small(), tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    # old HF checkpoints hold the frequencies too
+    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(3)
+    save_file(tensors, tmp_path / "model.safetensors")
+    model.load(tmp_path)
+    tensors["lm_head.bias"] = tensors.pop("model.norm.weight")
+    save_file(tensors, tmp_path / "model.safetensors")
+    expected = "missing model.norm.weight, unexpected lm_head.bias"
+    with pytest.raises(InputError, match=expected):
+        model.load(tmp_path)
+
+
+def test_damaged_checkpoints_are_named(tmp_path):
+    model.save(small(), tmp_path, shard_bytes=9000)
+    shard = sorted(tmp_path.glob("model-*.safetensors"))[1]
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-100])
+    with pytest.raises(InputError, match=shard.name):
+        model.load(tmp_path)
+    shard.write_bytes(whole[:5])
+    with pytest.raises(InputError, match=shard.name):
+        model.load(tmp_path)
+    shard.unlink()
+    with pytest.raises(InputError, match=shard.name):
+        model.load(tmp_path)
+
+
+def test_a_weight_of_another_shape_is_named(tmp_path):
+    model.save(small(), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "intermediate_size": 44}))
+    with pytest.raises(InputError, match=r"mlp.\w+_proj.weight has shape \[.*asks for \[.*44"):
+        model.load(tmp_path)
