@@ -79,8 +79,9 @@ def add_adapters(transformer, lora):
 
 @torch.no_grad()
 def init_adapters(transformer, lora, own_rows):
-    """A: uniform up to 1 / sqrt(n_in), as in the authors' code; B: zero. own_rows: as in
-    `weights.load`.
+    """A: uniform up to 1 / sqrt(n_in), as in the authors' code; B: zero.
+
+    own_rows: what `parallel.shard` returns.
     """
     generator = torch.Generator().manual_seed(lora.seed)
     for name, parameter in transformer.named_parameters():
@@ -107,8 +108,8 @@ def build_on_meta(config, dtype, value_head, lora):
 def with_shared_base(transformer, value_head=False, shard=None, lora=None):
     """Another Transformer on the same frozen weights, with adapters of its own, or without any.
 
-    value_head: add one, zero. shard: as in `weights.load`. All of it is frozen but what
-    `add_adapters` trains.
+    value_head: add one, zero. shard: as in `weights.load`. `add_adapters` says what is trained; the
+    rest is frozen.
     """
     like = transformer.model.embed_tokens.weight
     other = build_on_meta(transformer.config, like.dtype, value_head, lora)
