@@ -1,7 +1,7 @@
 """Answers to prompts, token by token: a key/value cache, CUDA graphs, and a copy to decode with.
 
-B prompts, K answers to each, S columns of the longest prompt; T time, D width, H query heads, G
-key/value heads, V vocabulary.
+B prompts, K answers to each, S tokens of the longest prompt; D width, H query heads, G key/value
+heads, R = H / G, V vocabulary.
 """
 
 from functools import partial
@@ -211,16 +211,16 @@ class Cache:
         """
         if self.mask.is_cuda:
             return [(slice(None), 0)]
-        groups = []
+        row_groups = []
         first = None
         for row, length in enumerate(self.lengths):
             start = self.S - length
             if first is None or not first <= start < first + NEAR:
                 first = start
-                groups.append((slice(row, row + 1), first))
+                row_groups.append((slice(row, row + 1), first))
             else:
-                groups[-1] = (slice(groups[-1][0].start, row + 1), first)
-        return groups
+                row_groups[-1] = (slice(row_groups[-1][0].start, row + 1), first)
+        return row_groups
 
     def keep(self, rows):
         """Let go of all prompts but these (B,), a mask."""
@@ -236,7 +236,7 @@ class Cache:
         self.used += columns
         self.read_end = pad_length(self.used, self.mask.device)  # end of the slots that are read
         if is_step:
-            self.new_slots += columns  # in place: a captured step reads it
+            self.new_slots += columns  # in place: a CUDA graph reads it
             own_answer = self.own_answer.expand(*self.mask.shape[:3], -1)
             self.mask.index_copy_(3, self.new_slots, own_answer)
 

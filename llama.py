@@ -1,8 +1,8 @@
 """LLaMA by hand: its configuration, its layers, and the model made of them.
 
-Read top to bottom: Config, Linear, RMSNorm, rotary, Attention, MLP, Block, Transformer. Below them
-stand the reader of config.json, and rows of several answers to one prompt. Parameter names and the
-half-split rotary layout are those of HuggingFace checkpoints, so nothing is permuted.
+Read top to bottom: Config, Linear, RMSNorm, rotary, Attention, MLP, Block, Transformer. What is
+below them can wait: the reader of config.json, and rows of several answers to one prompt. Parameter
+names and the half-split rotary layout are those of HuggingFace checkpoints, so nothing is permuted.
 
 B batch, T time, D width, H query heads, G key/value heads, V vocabulary; S columns of a prompt, A
 of its answers.
