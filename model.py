@@ -2,8 +2,13 @@
 
     python model.py --init CONFIG.json DIR      # a random checkpoint of that architecture
 
+From Python:
+
     transformer = model.load("data/tiny")
-    [answer] = model.generate(transformer, [[1, 450, 7483]], max_new_tokens=20, eos_id=2)
+    tokenizer = Tokenizer("data/tiny")
+    prompt = [tokenizer.bos_id, *tokenizer.encode("User: Hello!\\nAssistant:")]
+    [answer] = model.generate(transformer, [prompt], 20, tokenizer.eos_id)
+    print(tokenizer.decode(answer.ids))
 """
 
 from pathlib import Path

@@ -112,7 +112,7 @@ def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None, 
 
     value_head: add one, read from the files where they have it, zero otherwise; fp32 at least.
     shard: spreads the parameters over processes, as `parallel.shard` does; each reads its own rows.
-    lora: freeze all that is read, and train adapters (`add_adapters`).
+    lora: freeze all that is read, and train adapters (`lora.add_adapters`).
     Raises InputError naming missing or unexpected parameters, wrong shapes, and unreadable files.
     """
     config = read_config(Path(path, "config.json"))
