@@ -40,9 +40,9 @@ from plumbing.files import (
     write_json,
 )
 from plumbing.flags import Parser, cli
-from plumbing.memory import check_rank
+from plumbing.memory import check_rank, report
 from plumbing.optimizer import NotFinite
-from plumbing.parallel import all_rows, barrier, is_writer, whole
+from plumbing.parallel import all_rows, barrier, is_writer, shard, whole
 
 DTYPES = {
     "fp32": torch.float32,
@@ -926,6 +926,26 @@ def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None, 
     if lora:
         start_adapters(transformer, lora, own_rows)
     return transformer
+
+
+def load_for_training(flags, device, value_head=False):
+    """The Transformer that --model, --dtype and --lora-rank ask for; what it trains is in fp32.
+
+    Its parameters are spread over the processes. Raises InputError, as `load` does.
+    """
+    dtype = DTYPES[flags.dtype]
+    transformer = load(
+        flags.model, stored_dtype(flags), device, value_head,
+        shard=partial(shard, device=device, dtype=dtype), lora=lora_of(flags))
+    transformer.compute_dtype = dtype
+    transformer.checkpoint_activations = flags.checkpoint_activations
+    return transformer
+
+
+def print_plan(plan, flags):
+    """What --plan prints, of the model in --model. plan: memory.plan_sft, plan_ppo or plan_dpo."""
+    config = read_config(Path(flags.model, "config.json"))
+    print(*report(plan, config, flags), sep="\n")
 
 
 def _outline(config, dtype, value_head, lora):

@@ -228,7 +228,8 @@ def main():
     parser.add_argument("--index", type=int, default=0,
                         help="which conversation, or line of pairs, from 0")
     parser.add_argument("--tokenizer",
-                        help="SentencePiece model (default: that of the model to evaluate)")
+                        help="SentencePiece model (default: that of the newest run, else of "
+                             "data/tiny)")
     parser.add_argument("--mae", action=BooleanOptionalAction, default=True)
     parser.add_argument("--pkt", action=BooleanOptionalAction, default=True)
     parser.add_argument("--enums", action="store_true", help="as in sft.py")
