@@ -475,8 +475,9 @@ def main():
     flags = start_from(flags, "sft")
     device = join(flags.device)
     tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
+    config = model.read_config(Path(flags.model, "config.json"))
+    prompts = load_drawn(flags, tokenizer, config)
     transformer = load_model(flags, tokenizer, device)
-    prompts = load_drawn(flags, tokenizer, transformer.config)
     rank, _ = processes()
     if rank == 0:
         make_folder(Path(flags.out))

@@ -75,7 +75,7 @@ def environment():
     }
 
 
-# ------------------------------------------------------------------------- order and random numbers
+# -------------------------------------------------------------------- what the scripts' loops share
 
 def all_batches(items, flags):
     """All batches of all epochs; the order is a function of (seed, epoch) alone."""
@@ -88,7 +88,7 @@ def all_batches(items, flags):
 
 
 def answer_generator(seed, number, row):
-    """The random numbers of one answer: a function of its step (or prompt) and its row in it."""
+    """The random numbers of one answer: a function of its step (or prompt) and its row there."""
     mixed = np.random.default_rng((seed, number, row)).integers(2**63)
     return torch.Generator().manual_seed(int(mixed))
 
