@@ -478,7 +478,7 @@ def print_answers(rollout, errors, tokenizer):
 def load_models(flags, device):
     """Tokenizer and Models, all from the fine-tuned checkpoint; the value head starts at zero.
 
-    With LoRA all stand on one frozen model: the actor and the critic are adapters on it.
+    With LoRA they share one frozen base: actor and critic are adapters on it.
     """
     tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
     actor = model.load_for_training(flags, device, value_head=flags.shared_critic)
@@ -495,7 +495,7 @@ def load_models(flags, device):
 
 
 def add_critic(actor, flags, device):
-    """A critic of adapters on the frozen model that the actor's adapters stand on."""
+    """A critic of adapters on the base that the actor's adapters are on."""
     spread = partial(shard, device=device, dtype=actor.compute_dtype)
     critic = model.on_trunk_of(actor, value_head=True, shard=spread, lora=model.lora_of(flags))
     critic.compute_dtype = actor.compute_dtype
@@ -504,7 +504,7 @@ def add_critic(actor, flags, device):
 
 
 def load_reference(actor, flags, device):
-    """The frozen fine-tuned model in --dtype; with LoRA it is the one that the actor stands on."""
+    """The fine-tuned model, frozen, in --dtype; with LoRA it is the base of the actor."""
     dtype = model.DTYPES[flags.dtype]
     if flags.lora_rank:
         return model.on_trunk_of(actor, shard=partial(shard, device=device, dtype=dtype))
@@ -632,7 +632,7 @@ def read_flags():
         raise InputError("--skip-settled: needs --samples of 2 or more")
     if flags.offload_reference and flags.lora_rank:
         raise InputError(
-            "--offload-reference: with --lora-rank the reference is the model that all stand on")
+            "--offload-reference: with --lora-rank the reference is the base that all share")
     return start_from(flags, "sft")
 
 
