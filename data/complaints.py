@@ -34,7 +34,7 @@ def any_of(*alternatives):
 BEFORE = (r"[\W_]*+(\d{4}-\d\d-\d\d\S*\s+(\d[\d:.,]+\s+)?)?"
           r"((std ?err|output|message|result|response|observation|\[?[\w./\\$@+-]{1,60}\]?"
           r"( line)?(\(\d[\d,]*\)|\[\d+\])?)(:\s*\d+)*:\s+){0,3}[\W_]*+")
-NAMES = r"(error|err|exception|fatal|failure|panic|fault|abort|critical|severe)"
+NAMES = r"(error|err|exception|fatal|failure|failed|panic|fault|abort|critical|severe)"
 # Not the error of a measurement: Standard error: 0.5; nor what is done about errors.
 NO_MEASURE = r"(?!\s*[=:]?\s*[-+±~]?\d+(\.\d+)?\s*(%|\w{1,3}\b)?\W*(,|\n|$))"
 LABEL = any_of(
@@ -50,12 +50,16 @@ LABEL = any_of(
     r"error \d{1,5}\b(?![-/])",
     r"error code( is)?\s*[:=]",
     r"[\w ]{1,40} error\.?$",
+    r"(\w+ ){1,3}error\. (reason|details?)\b",
     r"\W*(E|npm err!|npm error|\w*err):?! ?",
+    r"\((?-i:[A-Z])\w*(not ?found|error|exception|denied|failed|invalid\w*|forbidden|conflict"
+    r"|unauthorized|exceeded|unavailable)\) ",  # Azure's
     r"E: ",
     r"\d+ validation errors? for ")
 PLAIN = any_of(rf"error:(?=\s*\w){NO_MEASURE}")
 # A line of a program's output that is an error, wherever it stands.
-ERROR_LINE = re.compile(r"\W*(error|fatal|ERROR|FATAL|E|npm ERR!)(\[\w+\])?: \D")
+ERROR_LINE = re.compile(r"\W*(\w[\w.-]{0,20}: )?(error|fatal|ERROR|FATAL|E|npm ERR!)(\[\w+\])?: \D"
+                        r"|make(\[\d+\])?: \*\*\* ")
 # The name of an exception's class, as a language prints it before the message; a panic.
 CLASS = re.compile(
     r"[\W_]*([\w$]+[.:]+)*(?!Mean|Standard|Std)\w*[a-z]?(Error|Exception|Failure|Fault)\d*\b"
@@ -87,12 +91,23 @@ CANNOT = any_of(
     r"\b(can ?not|can.t|could not|couldn.t)\b(?! (wait|help|imagine|believe|forget|live))",
     r"\b(unable|inability|not able|failed|failing|fails|refused|refuses|declined) to\b",
     r"\bno way to\b|\bimpossible\b|\b(not|isn.t) possible\b",
-    r"\b(did|does|do|will|would|may)( not|n['’]t) (understand|recogni[sz]e|respond|succeed|work"
+    r"\b(did|does|do|will|would|may)( not|n['’]t) (want to|understand|recogni[sz]e|respond|succeed"
+    r"|work"
     r"|accept"
     r"|support|complete|finish|start|have|match|exist|know|allow|permit|contain|look|add|fit|appear"
     r"|belong|correspond|satisfy|conform|meet|include|reach|pass|compile|apply|parse|resolve"
     r"|load|open"
     r"|connect|return a|be|own|qualify|point|provide|specify|seem|get|receive)\b")
+# How failures speak in other languages: "could not", "not found", "invalid".
+FOREIGN = any_of(
+    r"\b(fehler|erreur|erro|errore|fout|virhe|hata|błąd|ошибка)\b *:",
+    r"\b(no se (pudo|puede)|no (existe|encontrad[oa])|não (foi possível|encontrad[oa]|existe)"
+    r"|n['’](a|ont) pas? ?pu|impossible (de|d['’])|introuvable|n['’]existe pas|inconnue?"
+    r"|inv[aá]lid[oa]s?|invalide|konnten? nicht|nicht (gefunden|möglich|verfügbar|erlaubt)"
+    r"|existiert nicht|ungültige?[rsn]?|non (trovat[oa]|valid[oa]|è possibile)|niet gevonden"
+    r"|не (удалось|найден[аоы]?|может)|недопустим\w*)\b",
+    r"错误|失败|无效|不存在|不能|无法|未找到|失敗|エラー|できません|無効"
+    r"|오류|실패|없습니다|할 수 없")
 # What a failure has no one of; a search has no results.
 LACKING = (r"((\w+ )?(resource|action|endpoint|controller)|such|rule|route to|space left"
            r"|module named|permission|access|match(es)? for|method|connection"
@@ -126,6 +141,9 @@ DENIED = any_of(
     r"|hashable|for|used|carrying|your|calculating|right|correct|empty|equal|listed|mathematical"
     r"|methematical)\b",
     rf"\bno {LACKING}\b",
+    r"\bno (?!changes?\b)\w+ (was|were|has been|have been|could be) (performed|made|done|executed"
+    r"|applied|created|sent|booked|charged|saved|updated|written|generated)\b",
+    r"\bnot in (an? |the )?(\w+ )?format\b",
     r"\bthere (is|was|are|were) no (such|package|module|tool|function|command|field|column|table"
     r"|file"
     r"|parameter|argument|property)\b",
@@ -169,7 +187,8 @@ WRONG = any_of(
     r"\bpremium (endpoint|plan|feature)|\bsyntax error\b|\bparse error\b|\berror in your\b"
     r"|\bnot? ?found\b",
     r"\b(file exists|is a directory|broken pipe|permission denied|access is denied|division by zero"
-    r"|connection (was )?(reset|closed|lost|aborted)|disconnected|max(imum)? retries)\b")
+    r"|connection (was )?(reset|closed|lost|aborted)|disconnected|max(imum)? retries)\b",
+    r"\b(database|file|table|account|record|resource|repository) is (currently )?(locked|busy)\b")
 # A demand on what the caller gave.
 DEMANDED = any_of(
     r"\b(must|should|ought to|shall)( only| all| always)?( not)? (be|have|contain|match|include"
@@ -194,16 +213,20 @@ DEMANDED = any_of(
 SORRY = any_of(r"\b(sorry|unfortunately|apologi[sz]e|apologies|regret|oops|whoops|uh-oh)\b")
 # Advice to do it otherwise.
 ADVICE = any_of(
-    r"\bplease (try|check|provide|specify|enter|select|choose|use|make sure|ensure|verify|supply"
-    r"|include"
+    r"\bplease (run|try|check|provide|specify|enter|select|choose|use|make sure|ensure|verify"
+    r"|supply|include"
     r"|input|correct|contact|wait|retry|log ?in|sign|set|give|re|upgrade|reduce|configure|call"
     r"|pick|confirm)",
     r"\btry (again|another|a different|using|one of)\b|\bdid you mean\b|\bdid you (forget"
     r"|specify)\b|--help\b"
     r"|\bmake sure\b|\binstead\.?$|\b(first|again)\.?$|^usage: |\bsee .{1,40} for (help|usage)")
+# A page in place of the one that was asked for.
+CHALLENGE = any_of(
+    r"(verify|confirm|prove|check)\w* (that )?you('re| are) (a )?(human|not a (ro)?bot)|\bcaptcha\b"
+    r"|enable javascript and cookies|checking your browser")
 # At the beginning it is all that is said.
 ASKS = any_of(
-    r"\W*(please )(specify|provide|enter|input|check|supply|select|choose|try|give|log|use"
+    r"\W*(please )(specify|provide|enter|input|check|supply|select|choose|try|give|log|use|run"
     r"|include)\b")
 
 # At the beginning it calls what the caller gave wrong.
@@ -266,6 +289,7 @@ ABOUT = any_of(
     r"\w+ (->|=>|→|=) \w|\w+[:] .{1,60} (->|→) ",
     r"(error|errors|exception)s?[- ](free|handling|handler|correction|propagation|messages?"
     r"|codes?|logs?|pages?)\b",
+    r"\W*(the )?(contents?|text|body|transcript|summary) (of|from) \S",
     r"errors and |in (1[89]|20)\d\d,? |(translation|lyrics|quote|headline|\w+ status) ?: ",
     r"[^:]{1,40}: an? \w+ (of|in|for|about)\b")
 # An error that is measured or counted.
@@ -279,16 +303,20 @@ MEASURED = any_of(
 # A warning is no failure, nor is a note.
 NOTED = any_of(r"[\W_]*(warn(ing)?|note|notice|info|information|hint|tip|debug|heads up"
                 r"|deprecat\w+|reminder)\b"
-                r"( \w+)?\s*(:|\]|\d{4}:|-)")
+                r"( \w+)?\s*(:|\]|\d{4}:|-)", r"npm warn ")
 
 STAMP = re.compile(r".{0,30}?(\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?\b|\b\d\d?/\w\w\w/\d{4}|\bts="
                    r"|\btime=)")
 COLUMNS = re.compile(r"(?!\s*\d*\s*\|[^|]*$)(\s*\S.*?(\s{2,}|\t|\s\|\s)\S.*?(\s{2,}|\t|\s\|\s)\S"
                      r"|\s*\S[^|:]* \| |[\s+-]*-{3,}[+-]+-{3,})")
+# The title of a list: "Console messages (3):"
+COUNTED = re.compile(r"[\w ]{1,40}\(\d+\):\s*$")
+# The title of a document in Markdown.
+TITLE = re.compile(r"#{1,3} \w")
 # The heads of a table's columns.
 HEADS = re.compile(r"\s*[A-Z]{2,}(\s+[A-Z]{2,}){2,}\s*$")
-MARKED = re.compile(r"\s*([-*•] |[0-9a-f]{7,40} |\d+[.):] |#\d+\b|\[\w+\] \S+$|(result|item|page"
-                    r"|option|step|doc\w*) \d+\b"
+MARKED = re.compile(r"\s*([-*•] |\[\d+\] |[0-9a-f]{7,40} |\d+[.):] |#\d+\b|\[\w+\] \S+$"
+                    r"|(result|item|page|option|step|doc\w*) \d+\b"
                     r"|[\w./-]+:\d+:|[\w./-]+\.\w{1,5}$"
                     r"|[^\s:\"']{1,20}: (?!.*\berror))", re.IGNORECASE)
 HEADED = re.compile(r"\s*(page|snippet|abstract|from|to|subject|date|title|published|author"
@@ -316,6 +344,7 @@ CLAUSE = (
     Signal(CANNOT, 2),
     Signal(DENIED, 2),
     Signal(WRONG, 2),
+    Signal(FOREIGN, 2),
     Signal(DEMANDED, 2),
     Signal(SORRY, 2),
     Signal(ADVICE, 1),
@@ -365,17 +394,17 @@ def _names_itself(text, lines):
     """3 if the first lines or the last ones name a failure, or a trace of calls begins.
 
     More for a text that begins with the word "Error:": who writes that does not mean a success,
-    whatever follows ("Error: no results").
+    whatever follows ("Error: no results"). So do programs whose last line is an error.
     """
-    if PLAIN.match(text):
-        return 6
     last = [line for line in text[-END:].splitlines() if line.strip()][-2:]
+    if PLAIN.match(text) or ERROR_LINE.match(last[-1]):
+        return 6
     for line in lines[:2] + (last if len(text) > len(lines[0]) else []):
         if LABEL.match(line[:NAMED]) or CLASS.match(line[:NAMED]):
             return 3
-    if TRACE.search("\n".join(lines[:4])) or any(map(ERROR_LINE.match, lines[:12])):
+    if TRACE.search("\n".join(lines[:8])) or any(map(ERROR_LINE.match, lines[:12])):
         return 3
-    return 0
+    return 3 if len(text) < 2 * SENTENCE and CHALLENGE.search(text) else 0
 
 
 def _of_sentence(sentence):
@@ -392,6 +421,11 @@ def _of_shape(text, lines):
         shape -= 3
     if len(lines) == 1:
         return shape
+    if COUNTED.match(lines[0]):
+        shape -= 5
+    if TITLE.match(lines[0]):
+        shape -= 3
+    lines = [line for line in lines if not ERROR_LINE.match(line)] or lines
     if HEADS.match(lines[0]) and "  " in lines[0].strip():
         shape -= 3
     if SUMMED_UP.match(lines[-1]) or any(map(CALM.match, lines)):

@@ -182,7 +182,7 @@ ERROR_FLAG = Member(any_of(r"(is|has)_?errors?|is_?fail(ed|ure)"),
 # A word that names an error in the code of a service: ValidationException, NOT_FOUND, invalid_grant
 ERROR_WORD = (r"([\w.]+#)?[\w.]*(exception|error|fault|denied|not_?found|unauthori[sz]ed|forbidden"
               r"|unauthenticated|throttl(ed|ing)|throttlingexception|unavailable|exhausted"
-              r"|failure)",
+              r"|failure|unprocessable\w*|not_?allowed|conflict)",
               r"([\w.]+#)?(invalid|no_?such|missing|unknown|illegal|malformed|unsupported|expired)"
               r"_?\w+")
 # AWS says the kind of an error so; in other services the member holds Pointer or Date.
@@ -193,7 +193,7 @@ HTTP_STATUS = Member(any_of(r"(http_?)?(status|code|cod)(_?code)?"),
                      any_of(r"[45]\d\d|-32\d\d\d"))
 # A word of failure. In an object of data it may be what was asked for: an order may have failed.
 STATUS_WORD = Member(any_of(r"(query_)?status|type|result|object|outcome"),
-                     any_of(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden",
+                     any_of(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden|unavailable",
                              r"rejected|denied|invalid|timed_?out|unsuccessful",
                              r"over_\w*limit|\w+_(denied|exceeded)|unknown_error",
                              r"bad request.*",
@@ -202,6 +202,10 @@ STATUS_WORD = Member(any_of(r"(query_)?status|type|result|object|outcome"),
 # The name of an error as its code.
 CODE_WORD = Member(any_of(r"code"), any_of(*ERROR_WORD))
 FAILED = Member(any_of(r"failed"), any_of(r"true"))
+# When to ask again: the service limits its use.
+RETRY = Member(any_of(r"retry_?after(_\w+)?"), any_of(r"\d*[1-9][\d.]*|\d+\.\d+"))
+# Amap's code, which is 10000 for a success.
+INFO_CODE = Member(any_of(r"infocode"), any_of(r"(?!10000$)\d+"))
 # The name of an error beside its message: PayPal, MongoDB, JavaScript.
 ERROR_NAME = Member(any_of(r"name"), any_of(*ERROR_WORD))
 # What a program that failed came to; one without a word of error may only have found nothing.
@@ -211,7 +215,7 @@ DOCUMENTED = Member(any_of(r"documentation_url"), any_of(r".+"))
 
 IN_ANY_OBJECT = (ERROR_TEXT, ERROR_CODE, SUCCESS_FLAG, ERROR_FLAG, AWS_TYPE)
 IN_A_REPORT = (  # an object that holds no data
-    *IN_ANY_OBJECT, HTTP_STATUS, STATUS_WORD, CODE_WORD, FAILED, DOCUMENTED)
+    *IN_ANY_OBJECT, HTTP_STATUS, STATUS_WORD, CODE_WORD, FAILED, DOCUMENTED, RETRY, INFO_CODE)
 
 # Members in which an object that reports an error says why.
 REASON = any_of(ERROR, r"explanation|message|msg|message_?detail|reason|comment|detail|info"
@@ -231,15 +235,17 @@ PROTOCOL = any_of(r"role|(tool_?)?(call|use)_?id|is_?error")
 # Members of an object that holds a report and no data.
 REPORT = any_of(*(member.name.pattern for member in IN_A_REPORT), REASON.pattern, *ENVELOPES,
                  r"(request|trace|correlation)_?id|timestamp|path|instance|details|more_?info",
-                 r"kind|api_?version|metadata|help(_?(url|link))?|retry_?after")
+                 r"kind|api_?version|metadata|help(_?(url|link))?|global")
 
 # An object of messages alone has no member that says whether they are an error: it is one if a
 # message turns something down.
-NOTE = any_of(r"message|msg|message_?detail|detail|reason|information|note")
+NOTE = any_of(r"message|msg|message_?detail|detail|reason|info(rmation)?|note")
 # Members beside a message that neither say that it is an error nor are data.
 BESIDE_NOTE = any_of(r"details|more_?info|(request|trace|correlation|debug)_?id|timestamp|path",
                       r"instance|help(_?(url|link))?|retry_?after|stack(_?trace)?|links")
-NOTE_CODE = any_of(r"(status_?)?code|cod")
+NOTE_CODE = any_of(r"(status_?)?code|cod|status")
+# A message without one is in a script whose words are not known; there the code beside it decides.
+LATIN_WORD = any_of(r"\b(?!app\b|api\b|id\b)[a-z]{2,}\b")
 SUCCESS_CODE = any_of(r"0+|[123]\d\d|ok|success")
 # A form that was filled in wrongly answers with a list of such sentences for each of its fields.
 FORM = any_of(
@@ -439,8 +445,10 @@ def _own_complaint(value):
     if _is_named_error(value):
         return _texts([value["message"], value["name"]])
     if _is_note(value):
-        texts = _texts([member for key, member in value.items() if NOTE.fullmatch(key)])
-        return [text for text in texts if complains(text)]
+        texts = _texts([member for key, member in value.items() if _is_note_member(key, member)])
+        has_code = len(texts) < len(value)
+        return [text for text in texts
+                if complains(text) or has_code and not LATIN_WORD.search(text)]
     if all(isinstance(member, list) and member for member in value.values()):
         texts = _texts(value)
         return texts if all(FORM.match(text) for text in texts) else []
@@ -472,14 +480,19 @@ def _is_named_error(value):
 def _is_note(value):
     """Whether an object holds messages and at most a code that is none of a success."""
     for key, member in value.items():
-        if NOTE.fullmatch(key):
+        if _is_note_member(key, member):
             continue
-        if NOTE_CODE.fullmatch(key):
+        if NOTE_CODE.fullmatch(key) and (key.lower() != "status" or type(member) is int):
             if SUCCESS_CODE.fullmatch(str(member).strip()):
                 return False
         elif (member or member is False) and not BESIDE_NOTE.fullmatch(key):
             return False
-    return any(NOTE.fullmatch(key) for key in value)
+    return any(_is_note_member(key, member) for key, member in value.items())
+
+
+def _is_note_member(key, member):
+    """Whether a member of an object is a message; a list of messages is a conversation."""
+    return bool(NOTE.fullmatch(key)) or key == "messages" and isinstance(member, str)
 
 
 def _are_invalid(members):

@@ -15,9 +15,11 @@ from contextlib import suppress
 from data.calls import ParseError, parse_call
 from data.feedback import classify
 from data.tools import read_tools
-from evaluation.call_formats import FORMATS, read_calls
+from evaluation.call_formats import FORMATS, read_calls, unread_mark
 from reward import classify as name_errors
+from reward import esm
 from tests.conftest import TOOLS
+from tests.stress.fuzz_parser import read_chat_text
 
 SEEDS = (
     "__import__('os').system('true')", "get_weather(city=open('/etc/passwd').read())",
@@ -27,11 +29,15 @@ SEEDS = (
     "get_news(topic=f'{open(0)}')", "get_weather(city=\"Oslo\", days=2**9**9)", "{'a': exit()}",
     "cos\nsystem\n(S'true'\ntR.", "<tool_call>{\"name\": \"get_news\"}</tool_call>",
     "get_news(topic=[x for x in ().__class__.__bases__[0].__subclasses__()])")
+GOLD = 'get_news(topic="cats")'
 READERS = {
     "strict": lambda text: parse_call(text, OFFERED, strict=True),
     "lenient": lambda text: parse_call(text, OFFERED),
     "feedback": lambda text: classify(text, "get_news", OFFERED),
-    "reward": lambda text: name_errors(text, 'get_news(topic="cats")', OFFERED),
+    "reward": lambda text: name_errors(text, GOLD, OFFERED),
+    "esm": lambda text: esm(text, GOLD, OFFERED),
+    "mark": lambda text: unread_mark(text, OFFERED),
+    "chat": read_chat_text,
 }
 for form in FORMATS:
     READERS[form] = lambda text, form=form: read_calls(text, OFFERED, form)

@@ -26,7 +26,9 @@ FAST = 0.002  # seconds; the clock tells little below it
 MORE = ["def a((((", "f(a=\n", "f(a=1,\n", "f(a=“\n", "f(a=[{},\n", "g(a=1,\n", "f(a='\n",
         '{"a":[{},', "<a>", "</a>", "<a>f()\n</a>", "Action:\n", "Observation:\n", "[f(a=1)]",
         "f(a=1), ", "f(a=1)\n", "print(f(", "Assistant: ", "{'a': 1, ", "{},", "<body", "<pre>",
-        "no a", "error: ", "not found ", "\r", "\u2028", "<|a|>", "\n \n", "code ", "%s"]
+        "no a", "error: ", "not found ", "\r", "\u2028", "<|a|>", "\n \n", "code ", "%s",
+        "could not ", "is not ", "expected ", "no such ", "error in ", "E: ", "a: ", "[x] ",
+        "must be ", "-- ", "12:00 ", " | "]
 STARTS = ("", "f(a=", '{"error": "')
 
 
