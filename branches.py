@@ -1,11 +1,11 @@
-"""Token-level sampling (TTPA): a greedy call, and calls that leave it at one token each.
+"""Token-level sampling (TTPA): a greedy call, and calls that differ from it from one token on.
 
 What the paper states [S]: preferences at the level of tokens, from differences between tokens as
 the model generates. No sampler was released; this one is our reading [R]. Decode the greedy call,
-and keep the two likeliest tokens of each step. Where the second is nearly as likely as the first,
-at a token of a name, a key or a value, or one that decides between another key and the end, take
-the second and go on greedily. A branch reads the keys and values of what it shares with the greedy
-call from the cache: it costs its own tokens alone.
+and keep the two likeliest tokens of each step. At a token of a name, a key or a value, or at one
+that decides between another key and the end: where the second is nearly as likely as the first,
+take the second and go on greedily from there. A branch reads the keys and values of what it shares
+with the greedy call from the cache: it costs its own tokens alone.
 
 B prompts, K branches of each, S columns of the longest prompt.
 """

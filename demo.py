@@ -5,8 +5,8 @@
     python demo.py --out runs/demo --seed 0 --full        # all of them
     python demo.py --compare runs/demo-0 runs/demo-1 runs/demo-2    # several seeds, pooled
 
-The table compares the embedded base model, the model after sft.py and the model after ppo.py. Every
-stage is the command that a user would type, and the demo prints it.
+The table has a column each for the embedded base model, the model after sft.py, after ppo.py and,
+with --ttpa, after dpo.py. Every stage is the command that a user would type, and is printed.
 """
 
 import json
@@ -57,11 +57,20 @@ def demo(out, seed, full, ttpa):
 
 
 def train(out, stage, *arguments):
-    """Run a training script, unless an earlier demo has run it here; keep its seconds in a file."""
+    """Run a training script, unless an earlier demo has finished it here.
+
+    OUT/seconds.json keeps its seconds, over all attempts that were not killed.
+    """
+    last_file = "pairs.jsonl" if stage == "preferences" else "config.json"
+    if (out / stage / last_file).exists():
+        return
     file = out / "seconds.json"
     seconds = read_object(file) if file.exists() else {}
-    if stage not in seconds:
-        seconds[stage] = run(f"{stage}.py", "--out", out / stage, *arguments)
+    started = time.perf_counter()
+    try:
+        run(f"{stage}.py", "--out", out / stage, *arguments)
+    finally:
+        seconds[stage] = seconds.get(stage, 0) + time.perf_counter() - started
         file.write_text(json.dumps(seconds) + "\n")
 
 
@@ -74,13 +83,15 @@ def evaluate(out, stage, limits):
 
 
 def run(*arguments):
-    """Run one of the project's scripts -> the seconds it took. End with its status if it fails."""
+    """Run one of the project's scripts. End with its status if it fails or is interrupted."""
     print("\n$ python", *arguments, flush=True)
-    started = time.perf_counter()
-    done = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT)
-    if done.returncode:
-        sys.exit(done.returncode)
-    return time.perf_counter() - started
+    with subprocess.Popen([sys.executable, *map(str, arguments)], cwd=ROOT) as script:
+        try:
+            script.wait()
+        except KeyboardInterrupt:  # Ctrl-C goes to the script, too: it saves, then ends
+            script.wait()
+    if script.returncode:
+        sys.exit(script.returncode)
 
 
 # --------------------------------------------------------------------------------------- the tables
@@ -90,7 +101,7 @@ def read_items(folder):
     return [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
 
 
-def stages_of(outs):
+def finished_stages(outs):
     """The stages that all of these demos have run, in order."""
     stages = []
     for stage in STAGES:
@@ -104,7 +115,7 @@ def table_of(out):
     """{stage: {row: value}} of one demo: percentages, the mean reward, and seconds."""
     seconds = read_object(out / "seconds.json")
     table = {}
-    for stage in stages_of([out]):
+    for stage in finished_stages([out]):
         row = {}
         groups = read_object(out / f"{stage}-embedded" / "scores.json")["groups"]
         for group, counts in groups.items():
@@ -136,7 +147,7 @@ def only_counted(stops):
 def show(outs):
     """Print the table of one demo; of several, mean ± standard deviation over the demos."""
     tables = [table_of(out) for out in outs]
-    stages = stages_of(outs)
+    stages = finished_stages(outs)
     titles = [STAGES[stage] for stage in stages]
     print("\n| | " + " | ".join(titles) + " |\n|---|" + "---|" * len(titles))
     for row in tables[0]["base"]:
@@ -167,7 +178,7 @@ def gains(outs):
     an item is its mean over the demos.
     """
     groups = {"seen": ["seen"], "unseen": ["unseen"], "all": ["seen", "unseen"]}
-    for stage in stages_of(outs)[2:]:  # after base and SFT
+    for stage in finished_stages(outs)[2:]:  # after base and SFT
         print(f"\n{STAGES[stage]} less SFT, per item, runs pooled (mean ± standard error over "
               "items):")
         pairs = [(read_items(out / "sft-embedded"), read_items(out / f"{stage}-embedded"))
@@ -183,7 +194,7 @@ def gains(outs):
 def differences(pairs, groups, name):
     """The difference of a measure on each item of some groups, as a mean over the demos.
 
-    pairs: [(items after SFT, items after PPO)], a pair a demo.
+    pairs: [(items after SFT, items after the other stage)], one for each demo.
     """
     per_item = {}
     for before, after in pairs:

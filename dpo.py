@@ -16,19 +16,16 @@ N pairs; b answers of a micro-batch, two to a pair; T tokens of the step's longe
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import plumbing.environment  # noqa: F401 (before torch)
 
 import torch
-from tqdm import tqdm
 
 import model
-from groups import all_batches, answer_logprobs, make_micro_batches
+from groups import answer_logprobs, make_micro_batches
 from llama import warn_of_length
-from lora import lora_of, stored_dtype
 from losses import dpo_loss
 from plumbing import memory
 from plumbing.files import InputError, parse_json, read_text
@@ -41,10 +38,9 @@ from plumbing.parallel import (
     leave,
     processes,
     reduce_gradients,
-    shard,
     share_evenly,
 )
-from plumbing.runs import Run, start_from
+from plumbing.runs import Run, all_batches, start_from, warn_once
 from prompts import draw
 from tokenizer import Tokenizer
 
@@ -68,7 +64,7 @@ class Flags:
 
     num_pairs: int = flag(0, "pairs drawn from --data (0: all)", group="method", least=0)
     max_length: int = flag(
-        0, "leave out pairs of more tokens, the prompt and both calls (0: none)",
+        0, "leave out pairs with more tokens than this, of prompt and both calls (0: keep all)",
         group="method", least=0)
     beta: float = flag(0.1, "of DPO: how much a margin counts", group="method", least=0)
     alpha: float = flag(
@@ -77,7 +73,7 @@ class Flags:
         0, "train adapters of this rank; the model's own weights are frozen (0: train them all)",
         group="method", least=0)
     lora_alpha: float = flag(
-        0.0, "alpha of LoRA, whose adapters count alpha / rank (0: twice the rank)",
+        0.0, "alpha of LoRA: adapters are scaled by alpha / rank (0: twice the rank)",
         group="method", least=0, needs="lora_rank")
 
     epochs: int = flag(1, "passes over the pairs", group="optimisation", least=1)
@@ -98,7 +94,7 @@ class Flags:
         "fp32", "of the computation, and of frozen weights; trained weights are fp32",
         group="hardware", choices=("bf16", "fp32"))
     checkpoint_activations: bool = flag(
-        False, "recompute activations in the backward pass: less memory",
+        False, "recompute activations in the backward pass: less memory, updates take 1/3 longer",
         group="hardware", on_resume="bits")
     device: str = flag("auto", "cpu, cuda, or auto", group="hardware", on_resume="bits")
 
@@ -109,7 +105,7 @@ class Flags:
     keep: int = flag(
         1, "how many of these to keep", group="run", least=1, on_resume="nothing")
     eval_every: int = flag(
-        0, "steps between --eval-data (0: before and after)",
+        0, "steps between evaluations on --eval-data (0: only before and after training)",
         group="run", least=0, needs="eval_data")
     plan: int = flag(
         0, "print the memory that each of this many processes will need, and end",
@@ -125,7 +121,8 @@ PRESETS = {
     "codellama-7b": Flags(
         max_length=8704, micro_batch=2, dtype="bf16", checkpoint_activations=True),
 }
-BESIDE = {"lora_rank": {"lr": 2e-5}}
+# with --lora-rank these replace the preset's
+LORA_DEFAULTS = {"lora_rank": {"lr": 2e-5}}
 
 
 class Pair(NamedTuple):
@@ -254,8 +251,8 @@ def reference_logprobs(transformer, pairs, batches, flags, device):
         places = torch.tensor([batch[i] for i in mine], dtype=torch.int64, device=device)
         for micro_batch in micro_batches:
             logp = pair_logprobs(transformer, micro_batch)
-            rows = micro_batch.rows[::2] // 2  # which of this process's pairs
-            found[places[rows]] = logp.double()
+            own = micro_batch.answers[::2] // 2  # which of this process's pairs
+            found[places[own]] = logp.double()
     return all_sum(found).tolist()
 
 
@@ -292,7 +289,7 @@ def pass_over(transformer, pairs, reference, flags, learns):
         if learns:
             reduce_gradients(transformer, i + 1 == len(batches))
         logp = pair_logprobs(transformer, batch)  # (N, 2)
-        ref_logp = own_reference[batch.rows[::2] // 2].to(logp.dtype)
+        ref_logp = own_reference[batch.answers[::2] // 2].to(logp.dtype)
         lengths = batch.mask[::2].sum(-1)  # (N,) of chosen calls
         loss, preference, margin = dpo_loss(logp, ref_logp, lengths, flags.beta, flags.alpha)
         if learns:
@@ -315,7 +312,7 @@ def means(sums, n):
 
 
 @torch.no_grad()
-def evaluate(transformer, pairs, reference, flags):
+def held_out_metrics(transformer, pairs, reference, flags):
     """The metrics of held-out pairs, which come as many at once as in a step."""
     sums = Counter()
     for start in range(0, len(pairs), flags.batch_size):
@@ -335,31 +332,17 @@ def warn(metrics, notes):
     notes["recent"] = [*notes["recent"], [metrics["chosen_gain"], metrics["margin"]]][-10:]
     falls = len(notes["recent"]) == 10 and all(
         gain < 0 < margin for gain, margin in notes["recent"])
-    sign = "chosen calls became less likely while margins grew: raise --alpha, or lower --lr"
-    if falls and sign not in notes["warned"]:
-        notes["warned"].append(sign)
-        tqdm.write(f"warning: {sign}")
+    if falls:
+        sign = "chosen calls became less likely while margins grew: raise --alpha, or lower --lr"
+        warn_once(sign, notes)
 
 
 # ----------------------------------------------------------------------------------------- the loop
 
-def load_model(flags, device):
-    """Tokenizer and Transformer; what is trained of it is in fp32. Raises InputError."""
-    dtype = model.DTYPES[flags.dtype]
-    tokenizer = Tokenizer(flags.tokenizer or flags.model)
-    transformer = model.load(
-        flags.model, stored_dtype(flags), device,
-        shard=partial(shard, device=device, dtype=dtype), lora=lora_of(flags))
-    tokenizer.must_fit(transformer.config)
-    transformer.compute_dtype = dtype
-    transformer.checkpoint_activations = flags.checkpoint_activations
-    return tokenizer, transformer
-
-
 def read_flags():
     """The command line -> Flags, with files in place of the folders that hold them."""
     flags = parse_flags(
-        PRESETS, "TTPA: preference training (DPO) on pairs of calls.", beside=BESIDE)
+        PRESETS, "TTPA: preference training (DPO) on pairs of calls.", defaults_with=LORA_DEFAULTS)
     files = {}
     for name in ("data", "eval_data"):
         path = getattr(flags, name)
@@ -384,13 +367,14 @@ def main():
     """The command line; see the top of this file."""
     flags = read_flags()
     if flags.plan:
-        config = model.read_config(Path(flags.model, "config.json"))
-        print(*memory.report(memory.plan_dpo, config, flags), sep="\n")
+        model.print_plan(memory.plan_dpo, flags)
         return
     device = join(flags.device)
     run = Run(flags, "dpo")
     print(f"starting from {flags.model}")
-    tokenizer, transformer = load_model(flags, device)
+    tokenizer = Tokenizer(flags.tokenizer or flags.model)
+    transformer = model.load_for_training(flags, device)
+    tokenizer.must_fit(transformer.config)
     pairs = load_pairs(flags.data, tokenizer, flags)
     all_of_them = replace(flags, num_pairs=0)
     held_out = load_pairs(flags.eval_data, tokenizer, all_of_them) if flags.eval_data else []
@@ -407,7 +391,7 @@ def main():
                 transformer, pairs, held_out, first_epoch, flags)
         reference = notes["reference"]
         if held_out and number == 0:
-            run.log(0, evaluate(transformer, held_out, reference["eval"], flags), {})
+            run.log(0, held_out_metrics(transformer, held_out, reference["eval"], flags), {})
         started = time.perf_counter()
         done = number + 1
         batch = [pairs[place] for place in batches[number]]
@@ -420,7 +404,7 @@ def main():
             raise InputError(f"step {done}, pairs {items}: {error}") from None
         seconds = time.perf_counter() - started
         if held_out and run.evaluates(done, len(batches)):
-            metrics |= evaluate(transformer, held_out, reference["eval"], flags)
+            metrics |= held_out_metrics(transformer, held_out, reference["eval"], flags)
         speed = metrics["tokens"] / seconds
         run.log(done, metrics, {"seconds": seconds, "tokens_per_s": speed},
                 f"loss {metrics['loss']:.3f}, accuracy {metrics['accuracy']:.2f}, "

@@ -117,8 +117,8 @@ class Flags:
     served_model: str = flag(
         "", "the model's name for the server or the batch", group="server")
     template: str = flag(
-        "gpt", "form of the prompts, by model; gpt: messages and tools, which the server puts into "
-        "its model's own form", choices=tuple(TEMPLATES), group="server")
+        "gpt", "form of the prompts, by model; gpt: messages and tools, which the server formats "
+        "by its model's chat template", choices=tuple(TEMPLATES), group="server")
     export: str = flag(
         "", "write the requests of all items to this file, for a batch, and end", group="server")
     raw_chat: bool = flag(

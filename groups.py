@@ -23,14 +23,14 @@ from plumbing.parallel import all_max
 
 class MicroBatch(NamedTuple):
     """b answers for one forward pass: a row for each prompt, its answers behind it."""
-    rows: torch.Tensor       # (b,) which answers of the step
-    ids: torch.Tensor        # (b / K, S + A) prompt and padding, answers and padding
-    positions: torch.Tensor  # (b / K, S + A) each answer goes on from its prompt's end
-    attend: Callable         # who sees whom: llama.Branches
-    row: torch.Tensor        # (b, T) the row that holds the prompt of each answer
-    at: torch.Tensor         # (b, T) the column that predicts each token of the answer
-    labels: torch.Tensor     # (b, T) the answer, with its </s> if it ended
-    mask: torch.Tensor       # (b, T) whether there is such a token
+    answers: torch.Tensor     # (b,) which answers of the step
+    ids: torch.Tensor         # (b / K, S + A) prompt and padding, answers and padding
+    positions: torch.Tensor   # (b / K, S + A) each answer goes on from its prompt's end
+    attend: Callable          # who sees whom: llama.Branches
+    prompt_row: torch.Tensor  # (b, T) the row that holds the answer's prompt
+    column: torch.Tensor      # (b, T) the column that predicts each token of the answer
+    labels: torch.Tensor      # (b, T) the answer, with its </s> if it ended
+    mask: torch.Tensor        # (b, T) whether there is such a token
 
 
 def make_micro_batches(prompts, answer_ids, K, size, device):
@@ -57,41 +57,42 @@ def make_micro_batch(places, prompts, answer_ids, mask, K):
     of an answer is predicted and predicts nothing: it has no column. Without a place, the pass is
     one of a single token, in which all processes must take part.
     """
-    rows = [place * K + k for place in places for k in range(K)]
+    answers = [place * K + k for place in places for k in range(K)]
     S = max((len(prompts[place].ids) for place in places), default=1)
     S = pad_length(S, mask.device)
-    columns = np.array([len(answer_ids[row]) - 1 for row in rows], dtype=np.int64).reshape(-1, K)
-    A = pad_length(int(columns.sum(-1).max(initial=0)), mask.device)
+    n_columns = np.array([len(answer_ids[i]) - 1 for i in answers], dtype=np.int64)
+    n_columns = n_columns.reshape(-1, K)  # of each answer to each prompt
+    A = pad_length(int(n_columns.sum(-1).max(initial=0)), mask.device)
     T = mask.shape[1]
     ids = np.zeros((max(len(places), 1), S + A), dtype=np.int64)
     positions = np.zeros_like(ids)
     positions[:, :S] = np.arange(S)
     answer_of = np.full((len(ids), A), -1)
     lengths = np.ones(len(ids), dtype=np.int64)
-    at = np.zeros((len(rows), T), dtype=np.int64)
-    labels = np.zeros_like(at)
+    column = np.zeros((len(answers), T), dtype=np.int64)
+    labels = np.zeros_like(column)
     for row, place in enumerate(places):
         prompt = prompts[place].ids
         lengths[row] = len(prompt)
         ids[row, :len(prompt)] = prompt
         start = 0  # of the next answer, among the A columns
-        for k, n in enumerate(columns[row]):
+        for k, n in enumerate(n_columns[row]):
             answer = answer_ids[place * K + k]
             here = slice(S + start, S + start + n)
             ids[row, here] = answer[:n]
             positions[row, here] = len(prompt) + np.arange(n)
             answer_of[row, start:start + n] = k
-            at[row * K + k, 0] = len(prompt) - 1  # the prompt's last token predicts the first
-            at[row * K + k, 1:n + 1] = np.arange(here.start, here.stop)
+            column[row * K + k, 0] = len(prompt) - 1  # the prompt's last token predicts the first
+            column[row * K + k, 1:n + 1] = np.arange(here.start, here.stop)
             labels[row * K + k, :n + 1] = answer
             start += n
     to = partial(torch.as_tensor, device=mask.device)
     branches = Branches(to(lengths), S, to(answer_of))
-    row_of = torch.arange(len(rows), device=mask.device) // K
-    row_ids = to(np.array(rows, dtype=np.int64))
+    prompt_row = torch.arange(len(answers), device=mask.device) // K
+    which = to(np.array(answers, dtype=np.int64))
     return MicroBatch(
-        row_ids, to(ids), to(positions), branches.attend, row_of[:, None].expand(-1, T), to(at),
-        to(labels), mask[row_ids])
+        which, to(ids), to(positions), branches.attend, prompt_row[:, None].expand(-1, T),
+        to(column), to(labels), mask[which])
 
 
 def answer_logprobs(transformer, batch, temperature):
@@ -101,12 +102,13 @@ def answer_logprobs(transformer, batch, temperature):
     The output head works in fp32 or wider: bf16 logits near 20 are off by up to 0.06, as much as a
     step changes them.
     """
-    row = batch.row[batch.mask]        # (N,) of the N tokens of all answers
-    at = batch.at[batch.mask]          # (N,)
-    labels = batch.labels[batch.mask]  # (N,)
+    prompt_row = batch.prompt_row[batch.mask]  # (N,) of the N tokens of all answers
+    column = batch.column[batch.mask]          # (N,)
+    labels = batch.labels[batch.mask]          # (N,)
     out = transformer(
-        batch.ids, batch.positions, attend=batch.attend, head=lambda hidden, output_matrix:
-        -token_nll(_wide(hidden[row, at]), _wide(output_matrix), labels, temperature))
+        batch.ids, batch.positions, attend=batch.attend,
+        head=lambda hidden, output_matrix: -token_nll(
+            _wide(hidden[prompt_row, column]), _wide(output_matrix), labels, temperature))
     if transformer.value_head is None:
         token_logp = out  # (N,)
         values = None
@@ -131,20 +133,4 @@ def answer_values(critic, batch):
 
 def _at_answers(all_values, batch):
     """Values of all columns -> those before the answers' tokens (b, T), 0 outside mask."""
-    return torch.where(batch.mask, all_values[batch.row, batch.at], 0)
-
-
-def answer_generator(seed, number, row):
-    """The random numbers of one answer: a function of its step (or prompt) and its row in it."""
-    mixed = np.random.default_rng((seed, number, row)).integers(2**63)
-    return torch.Generator().manual_seed(int(mixed))
-
-
-def all_batches(items, flags):
-    """All batches of all epochs; the order is a function of (seed, epoch) alone."""
-    batches = []
-    for epoch in range(flags.epochs):
-        order = np.random.default_rng((flags.seed, epoch)).permutation(len(items))
-        for start in range(0, len(order), flags.batch_size):
-            batches.append([items[i] for i in order[start:start + flags.batch_size]])
-    return batches
+    return torch.where(batch.mask, all_values[batch.prompt_row, batch.column], 0)

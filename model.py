@@ -19,10 +19,10 @@ from generation import Answer, generate
 from llama import DTYPES, Config, Transformer, initialise, read_config
 from plumbing.files import LARGEST, InputError, kind_of, read_bytes, replacing
 from plumbing.flags import Parser, cli
-from weights import export, load, save
+from weights import export, load, load_for_training, print_plan, save
 
 __all__ = ["DTYPES", "Answer", "Config", "Transformer", "export", "generate", "initialise", "load",
-           "read_config", "save"]
+           "load_for_training", "print_plan", "read_config", "save"]
 
 
 def main():

@@ -29,16 +29,8 @@ from tqdm import tqdm
 
 import model
 from generation import decoding_copy
-from groups import (
-    MicroBatch,
-    all_batches,
-    answer_generator,
-    answer_logprobs,
-    answer_values,
-    make_micro_batches,
-)
-from llama import warn_of_length
-from lora import lora_of, stored_dtype, with_shared_base
+from groups import MicroBatch, answer_logprobs, answer_values, make_micro_batches
+from lora import lora_of, with_shared_base
 from losses import (
     gae,
     kl,
@@ -63,8 +55,8 @@ from plumbing.parallel import (
     shard,
     share_evenly,
 )
-from plumbing.runs import Run, start_from
-from prompts import Prompt, draw, load
+from plumbing.runs import Run, all_batches, answer_generator, start_from, warn_once
+from prompts import Prompt, load, load_drawn, warn_of_long_prompts
 from reward import ErrorType, classify, total_reward
 from tokenizer import Tokenizer
 
@@ -91,7 +83,7 @@ class Flags:
 
     num_prompts: int = flag(1194, "prompts drawn from --data", group="method", least=1)
     max_prompt: int = flag(
-        0, "leave out prompts with more tokens than this (0: none)", group="method", least=0)
+        0, "leave out prompts with more tokens than this (0: keep all)", group="method", least=0)
     free_text: bool = flag(
         False, "keep prompts whose gold is ask_to_user or respond; their prose is not judged",
         group="method")
@@ -113,10 +105,12 @@ class Flags:
     beta: float = flag(0.3, "KL penalty per token", group="method", least=0)
     gamma: float = flag(1.0, "discount", group="method", least=0, most=1)
     lam: float = flag(
-        0.95, "lambda of GAE; --baseline group always takes 1", group="method", least=0, most=1)
+        0.95, "lambda of GAE; does nothing with --baseline group, where it is always 1",
+        group="method", least=0, most=1)
     clip: float = flag(0.2, "of the probability ratio", group="method", least=1e-3)
     value_clip: float = flag(
-        0.2, "of the change of a value, where there is a critic", group="method", least=1e-3)
+        0.2, "of the change of a value; does nothing with --baseline group, which has no critic",
+        group="method", least=1e-3)
     score_clip: float = flag(5.0, "largest size of a score", group="method", least=1e-3)
     whiten: str = flag(
         "global", "advantages: over the batch, or (released) not",
@@ -130,7 +124,7 @@ class Flags:
         0, "train adapters of this rank; the model's own weights are frozen (0: train them all)",
         group="method", least=0)
     lora_alpha: float = flag(
-        0.0, "alpha of LoRA, whose adapters count alpha / rank (0: twice the rank)",
+        0.0, "alpha of LoRA: adapters are scaled by alpha / rank (0: twice the rank)",
         group="method", least=0, needs="lora_rank")
 
     epochs: int = flag(3, "passes over the prompts", group="optimisation", least=1)
@@ -142,8 +136,8 @@ class Flags:
         2e-6, "peak learning rate of the policy; with --lora-rank 0.00002",
         group="optimisation", least=0)
     critic_lr: float = flag(
-        1e-6, "peak learning rate of the critic; with --lora-rank 0.00002",
-        group="optimisation", least=0)
+        1e-6, "peak learning rate of the critic; with --lora-rank 0.00002; does nothing with "
+        "--baseline group or --shared-critic", group="optimisation", least=0)
     warmup_ratio: float = flag(
         0.05, "share of steps with rising learning rate", group="optimisation", least=0, most=1)
     critic_warmup: int = flag(
@@ -158,7 +152,7 @@ class Flags:
         "fp32", "of the computation, and of frozen weights; trained weights are fp32",
         group="hardware", choices=("bf16", "fp32"))
     checkpoint_activations: bool = flag(
-        False, "recompute activations in the backward pass: less memory",
+        False, "recompute activations in the backward pass: less memory, updates take 1/3 longer",
         group="hardware", on_resume="bits")
     offload_reference: bool = flag(
         False, "keep the reference model on the CPU between uses",
@@ -175,7 +169,7 @@ class Flags:
     keep: int = flag(
         1, "how many of these to keep", group="run", least=1, on_resume="nothing")
     eval_every: int = flag(
-        0, "steps between --eval-data (0: before and after)",
+        0, "steps between evaluations on --eval-data (0: only before and after training)",
         group="run", least=0, needs="eval_data")
     plan: int = flag(
         0, "print the memory that each of this many processes will need, and end",
@@ -195,7 +189,8 @@ PRESETS = {
         max_prompt=7680, warmup_ratio=100 / 450, micro_batch=2, dtype="bf16",
         checkpoint_activations=True),
 }
-BESIDE = {"lora_rank": {"actor_lr": 2e-5, "critic_lr": 2e-5}}
+# with --lora-rank these replace the preset's
+LORA_DEFAULTS = {"lora_rank": {"actor_lr": 2e-5, "critic_lr": 2e-5}}
 PHASES = ("rollout", "score", "advantages", "update")
 
 
@@ -260,7 +255,7 @@ def score_answers(prompts, answers, tokenizer):
     for prompt, answer in zip(prompts, answers, strict=True):
         if answer.ended:
             text = tokenizer.decode(answer.ids)
-            errors.append(classify(text, prompt.gold, prompt.tools, prompt.by_name))
+            errors.append(classify(text, prompt.gold, prompt.tools, prompt.name_only))
         else:
             errors.append(frozenset({ErrorType.UNPARSABLE}))
     return errors, torch.tensor([total_reward(named) for named in errors])
@@ -271,21 +266,21 @@ def score_answers(prompts, answers, tokenizer):
 @torch.no_grad()
 def make_experience(models, rollout, scores, flags):
     """KL penalty and score as rewards of tokens, then GAE -> Experience."""
-    dtype = models.actor.model.embed_tokens.weight.dtype
+    stored = models.actor.model.embed_tokens.weight.dtype
+    dtype = torch.promote_types(stored, torch.float32)  # frozen weights may be in bf16
     device = rollout.mask.device
-    dtype = torch.promote_types(dtype, torch.float32)  # frozen weights may be in bf16
     old_logp = torch.zeros(rollout.mask.shape, dtype=dtype, device=device)
     ref_logp = torch.zeros_like(old_logp)
     old_values = torch.zeros_like(old_logp)
-    with borrowed(models.reference, device):
+    with on_device(models.reference, device):
         for batch in rollout.micro_batches:
-            ref_logp[batch.rows], _ = answer_logprobs(models.reference, batch, flags.temperature)
+            ref_logp[batch.answers], _ = answer_logprobs(models.reference, batch, flags.temperature)
     for batch in rollout.micro_batches:
-        old_logp[batch.rows], values = answer_logprobs(models.actor, batch, flags.temperature)
+        old_logp[batch.answers], values = answer_logprobs(models.actor, batch, flags.temperature)
         if flags.baseline != "group":
             if not flags.shared_critic:
                 values = answer_values(models.critic, batch)
-            old_values[batch.rows] = values
+            old_values[batch.answers] = values
     k1, _ = kl(old_logp, ref_logp)
     scores = scores.to(device)
     if flags.baseline != "critic":
@@ -300,19 +295,19 @@ def make_experience(models, rollout, scores, flags):
 
 
 @contextmanager
-def borrowed(transformer, device):
+def on_device(transformer, device):
     """Inside, the weights of a transformer are on `device`; they stay in the CPU's memory, too.
 
     Of shards nothing is moved: CPUOffloadPolicy does it, block by block.
     """
     _, ranks = processes()
-    at_home = []
+    stored = []
     if ranks == 1:
-        at_home = [(parameter, parameter.data) for parameter in transformer.parameters()]
-    for parameter, weight in at_home:
+        stored = [(parameter, parameter.data) for parameter in transformer.parameters()]
+    for parameter, weight in stored:
         parameter.data = weight.to(device, non_blocking=True)
     yield
-    for parameter, weight in at_home:
+    for parameter, weight in stored:
         parameter.data = weight
 
 
@@ -334,31 +329,9 @@ def update_step(models, optimizers, rollout, experience, flags, rates):
         reduce_gradients(models.actor, is_last)
         if models.critic is not None:
             reduce_gradients(models.critic, is_last)
-        old_logp = experience.old_logp[batch.rows]
-        old_values = experience.old_values[batch.rows]
-        advantages = experience.advantages[batch.rows]
-        returns = experience.returns[batch.rows]
-
-        logp, values = answer_logprobs(models.actor, batch, flags.temperature)
-        pg_losses, is_clipped = policy_loss(logp, old_logp, advantages, batch.mask, flags.clip)
-        pg_loss_sum = pg_losses.sum()
-        if models.critic is None:
-            value_loss_sum = torch.zeros(())
-            (pg_loss_sum * scale).backward()
-        elif flags.shared_critic:
-            value_losses = value_loss(values, old_values, returns, batch.mask, flags.value_clip)
-            value_loss_sum = value_losses.sum()
-            value_part = flags.value_coef * value_loss_sum * scale
-            (pg_loss_sum * scale + value_part).backward()
-        else:
-            # the actor's graph is gone before the critic's is built
-            (pg_loss_sum * scale).backward()
-            values = answer_values(models.critic, batch)
-            value_losses = value_loss(values, old_values, returns, batch.mask, flags.value_clip)
-            value_loss_sum = value_losses.sum()
-            (value_loss_sum * scale).backward()
-
-        log_ratio = torch.where(batch.mask, logp - old_logp, 0).detach()
+        logp, is_clipped, pg_loss_sum, value_loss_sum = backward(
+            models, batch, experience, scale, flags)
+        log_ratio = torch.where(batch.mask, logp - experience.old_logp[batch.answers], 0)
         sums["policy_loss"] += pg_loss_sum.item()
         sums["value_loss"] += value_loss_sum.item()
         sums["clip_fraction"] += is_clipped.sum().item()
@@ -372,6 +345,37 @@ def update_step(models, optimizers, rollout, experience, flags, rates):
         metrics["critic_grad_norm"] = clip_and_step(
             models.critic, optimizers[1], rates[1], flags.grad_clip)
     return metrics | {"max_log_ratio": all_max(max_log_ratio)}
+
+
+def backward(models, batch, experience, scale, flags):
+    """Add the gradients of a MicroBatch -> (log p, where it is clipped, policy loss, value loss).
+
+    The first two are (b, T), the losses are sums over its tokens. scale: turns such a sum into its
+    part of the mean over all processes.
+    """
+    old_logp = experience.old_logp[batch.answers]
+    old_values = experience.old_values[batch.answers]
+    advantages = experience.advantages[batch.answers]
+    returns = experience.returns[batch.answers]
+    logp, values = answer_logprobs(models.actor, batch, flags.temperature)
+    pg_losses, is_clipped = policy_loss(logp, old_logp, advantages, batch.mask, flags.clip)
+    pg_loss_sum = pg_losses.sum()
+    if models.critic is None:
+        value_loss_sum = torch.zeros(())
+        (pg_loss_sum * scale).backward()
+    elif flags.shared_critic:
+        value_losses = value_loss(values, old_values, returns, batch.mask, flags.value_clip)
+        value_loss_sum = value_losses.sum()
+        value_part = flags.value_coef * value_loss_sum * scale
+        (pg_loss_sum * scale + value_part).backward()
+    else:
+        # the actor's graph is gone before the critic's is built
+        (pg_loss_sum * scale).backward()
+        values = answer_values(models.critic, batch)
+        value_losses = value_loss(values, old_values, returns, batch.mask, flags.value_clip)
+        value_loss_sum = value_losses.sum()
+        (value_loss_sum * scale).backward()
+    return logp.detach(), is_clipped, pg_loss_sum, value_loss_sum
 
 
 # -------------------------------------------------------------------------- the metrics of a step
@@ -458,12 +462,11 @@ def warn(metrics, notes):
         "ten steps without two different scores: there is nothing to learn from": is_stuck,
     }
     for sign, is_there in signs.items():
-        if is_there and sign not in notes["warned"]:
-            notes["warned"].append(sign)
-            tqdm.write(f"warning: {sign}")
+        if is_there:
+            warn_once(sign, notes)
 
 
-def show(rollout, errors, tokenizer):
+def print_answers(rollout, errors, tokenizer):
     """Print the first two answers of a step beside their gold calls."""
     answers = zip(rollout.prompts, rollout.answers, errors, strict=True)
     for prompt, answer, named in list(answers)[:2]:
@@ -475,32 +478,38 @@ def show(rollout, errors, tokenizer):
 # ----------------------------------------------------------------------------------------- the loop
 
 def load_models(flags, device):
-    """Tokenizer and Models, all from the fine-tuned checkpoint; the value head starts at zero."""
-    dtype = model.DTYPES[flags.dtype]
+    """Tokenizer and Models, all from the fine-tuned checkpoint; the value head starts at zero.
+
+    With LoRA they share one frozen base: actor and critic are adapters on it.
+    """
     tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
-    make_models = load_with_shared_base if flags.lora_rank else load_separate
-    models = make_models(flags, device)
-    tokenizer.must_fit(models.actor.config, flags.max_new_tokens)
-    for transformer in filter(None, (models.actor, models.critic)):
-        transformer.compute_dtype = dtype
-        transformer.checkpoint_activations = flags.checkpoint_activations
-    return tokenizer, models
-
-
-def load_separate(flags, device):
-    """Models with weights of their own: actor and critic in fp32, the reference in --dtype."""
-    dtype = model.DTYPES[flags.dtype]
-    load_trained = partial(model.load, flags.model, torch.float32, device,
-                           shard=partial(shard, device=device, dtype=dtype))
+    actor = model.load_for_training(flags, device, value_head=flags.shared_critic)
+    tokenizer.must_fit(actor.config, flags.max_new_tokens)
     if flags.baseline == "group":
-        actor = load_trained()
         critic = None
     elif flags.shared_critic:
-        actor = load_trained(value_head=True)
         critic = actor
+    elif flags.lora_rank:
+        critic = add_critic(actor, flags, device)
     else:
-        actor = load_trained()
-        critic = load_trained(value_head=True)
+        critic = model.load_for_training(flags, device, value_head=True)
+    return tokenizer, Models(actor, critic, load_reference(actor, flags, device))
+
+
+def add_critic(actor, flags, device):
+    """A critic of adapters on the base that the actor's adapters are on."""
+    spread = partial(shard, device=device, dtype=actor.compute_dtype)
+    critic = with_shared_base(actor, value_head=True, shard=spread, lora=lora_of(flags))
+    critic.compute_dtype = actor.compute_dtype
+    critic.checkpoint_activations = actor.checkpoint_activations
+    return critic
+
+
+def load_reference(actor, flags, device):
+    """The fine-tuned model, frozen, in --dtype; with LoRA it is the base of the actor."""
+    dtype = model.DTYPES[flags.dtype]
+    if flags.lora_rank:
+        return with_shared_base(actor, shard=partial(shard, device=device, dtype=dtype))
     reference = model.load(
         flags.model, dtype, "cpu" if flags.offload_reference else device,
         shard=partial(shard, device=device, offload=flags.offload_reference))
@@ -508,33 +517,16 @@ def load_separate(flags, device):
     if flags.offload_reference and torch.device(device).type == "cuda" and ranks == 1:
         for parameter in reference.parameters():
             parameter.data = parameter.data.pin_memory()  # copied faster, and beside other work
-    return Models(actor, critic, reference.requires_grad_(False))
-
-
-def load_with_shared_base(flags, device):
-    """Models of LoRA: the reference is the frozen base, actor and critic are adapters on it."""
-    lora = lora_of(flags)
-    spread = partial(shard, device=device, dtype=model.DTYPES[flags.dtype])
-    actor = model.load(flags.model, stored_dtype(flags), device,
-                       value_head=flags.shared_critic, shard=spread, lora=lora)
-    if flags.baseline == "group":
-        critic = None
-    elif flags.shared_critic:
-        critic = actor
-    else:
-        critic = with_shared_base(actor, value_head=True, shard=spread, lora=lora)
-    return Models(actor, critic, with_shared_base(actor, shard=spread))
+    return reference.requires_grad_(False)
 
 
 def load_prompts(flags, tokenizer, config):
     """(prompts to learn from, held-out ones); says how many are too long for the model."""
-    prompts = load(flags.data, tokenizer, flags.max_prompt, flags.free_text)
-    prompts = draw(prompts, flags.num_prompts, flags.seed)
+    prompts = load_drawn(flags, tokenizer, config)
     held_out = []
     if flags.eval_data:
         held_out = load(flags.eval_data, tokenizer, flags.max_prompt, flags.free_text)
-    lengths = [len(prompt.ids) + flags.max_new_tokens for prompt in prompts + held_out]
-    warn_of_length(lengths, config, "prompts with their answers", flags.model)
+        warn_of_long_prompts(held_out, flags.eval_data, config, flags)
     return prompts, held_out
 
 
@@ -568,7 +560,7 @@ def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
     return metrics, seconds, rollout, errors
 
 
-def evaluate(actor, prompts, tokenizer, flags):
+def held_out_metrics(actor, prompts, tokenizer, flags):
     """Greedy answers to held-out prompts -> mean reward with its standard error, and error counts.
 
     A process answers as many prompts at once as in a rollout, the number that --plan assumes.
@@ -600,14 +592,14 @@ def evaluate(actor, prompts, tokenizer, flags):
     return metrics
 
 
-def unsettled(batch, notes):
-    """The prompts of a batch without those in notes["settled"]; all of them if no other is left."""
+def without_uniform(batch, notes):
+    """The prompts of a batch that are not in notes["settled"]; all of them if that leaves none."""
     left = [prompt for prompt in batch if prompt.where not in notes["settled"]]
     return left or batch
 
 
-def settle(batch, rollout, errors, K, notes):
-    """Note which prompts of the batch had K answers with one score, in whatever process."""
+def note_uniform(batch, rollout, errors, K, notes):
+    """Keep in notes["settled"] which prompts had K answers with one score, in whatever process."""
     uniform = set()
     for start in range(0, len(errors), K):
         scores = {total_reward(named) for named in errors[start:start + K]}
@@ -626,7 +618,8 @@ def settle(batch, rollout, errors, K, notes):
 def read_flags():
     """The command line -> Flags; a --model that is not given is the newest run of sft.py."""
     flags = parse_flags(
-        PRESETS, "Stage 2: PPO on the kinds of error a call can have.", beside=BESIDE)
+        PRESETS, "Stage 2: PPO on the kinds of error a call can have.",
+        defaults_with=LORA_DEFAULTS)
     if flags.shared_critic and flags.critic_warmup:
         raise InputError(
             "--critic-warmup: the critic is not a model of its own with --shared-critic")
@@ -641,7 +634,7 @@ def read_flags():
         raise InputError("--skip-settled: needs --samples of 2 or more")
     if flags.offload_reference and flags.lora_rank:
         raise InputError(
-            "--offload-reference: with --lora-rank the reference is the model that all stand on")
+            "--offload-reference: with --lora-rank the reference is the base that all share")
     return start_from(flags, "sft")
 
 
@@ -656,8 +649,7 @@ def main():
     """The command line; see the top of this file."""
     flags = read_flags()
     if flags.plan:
-        config = model.read_config(Path(flags.model, "config.json"))
-        print(*memory.report(memory.plan_ppo, config, flags), sep="\n")
+        model.print_plan(memory.plan_ppo, flags)
         return
     device = join(flags.device)
     run = Run(flags, "ppo")
@@ -674,11 +666,11 @@ def main():
     notes = {"recent": [], "warned": [], "settled": []}
     for number in run.steps(len(batches), state, notes):
         if held_out and number == 0:
-            run.log(0, evaluate(models.actor, held_out, tokenizer, flags), {})
+            run.log(0, held_out_metrics(models.actor, held_out, tokenizer, flags), {})
         done = number + 1
         batch = batches[number]
         if flags.skip_settled:
-            batch = unsettled(batch, notes)
+            batch = without_uniform(batch, notes)
         rates = step_rates(number, len(batches), flags)
         try:
             metrics, seconds, rollout, errors = train_step(
@@ -688,9 +680,9 @@ def main():
             raise InputError(f"step {done}, prompts {items}: {error}") from None
         if flags.skip_settled:
             metrics["skipped_prompts"] = len(batches[number]) - len(batch)
-            settle(batch, rollout, errors, flags.samples, notes)
+            note_uniform(batch, rollout, errors, flags.samples, notes)
         if held_out and run.evaluates(done, len(batches)):
-            metrics |= evaluate(models.actor, held_out, tokenizer, flags)
+            metrics |= held_out_metrics(models.actor, held_out, tokenizer, flags)
         n_tokens = metrics["answer_length"] * len(batch) * flags.samples
         speed = n_tokens / seconds["rollout"]
         timings = {f"{phase}_s": seconds[phase] for phase in PHASES}
@@ -700,7 +692,7 @@ def main():
         spent.update(seconds)
         warn(metrics, notes)
         if flags.show_every and done % flags.show_every == 0:
-            show(rollout, errors, tokenizer)
+            print_answers(rollout, errors, tokenizer)
     print("seconds: " + ", ".join(f"{phase} {spent[phase]:.1f}" for phase in PHASES))
     model.export(models.actor, tokenizer, run.path)
     leave()

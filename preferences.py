@@ -17,6 +17,7 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,14 +36,12 @@ from branches import (
 )
 from data.calls import ParseError, parse_call
 from data.tools import write_call
-from groups import answer_generator
-from llama import warn_of_length
 from plumbing.answers import answer_all, make_batches
 from plumbing.files import contents, make_folder, write_text
 from plumbing.flags import cli, flag, parse_flags
 from plumbing.parallel import barrier, join, leave, processes
-from plumbing.runs import start_from
-from prompts import draw, load
+from plumbing.runs import answer_generator, start_from
+from prompts import load_drawn
 from reward import MENDED, NO_CALL, RELEASED, Esm, classify, esm
 from tokenizer import Tokenizer
 
@@ -69,7 +68,7 @@ class Flags:
 
     num_prompts: int = flag(1194, "prompts drawn from --data", group="method", least=1)
     max_prompt: int = flag(
-        0, "leave out prompts of more tokens (0: none)", group="method", least=0)
+        0, "leave out prompts with more tokens than this (0: keep all)", group="method", least=0)
     free_text: bool = flag(
         False, "keep prompts whose gold is ask_to_user or respond; their prose is not judged",
         group="method")
@@ -96,7 +95,8 @@ class Flags:
     threshold: float = flag(
         0.8, "the gold is chosen if no candidate scores as much", group="method", least=0, most=1)
     gold_fallback: bool = flag(
-        True, "no: a candidate is always the chosen one", group="method")
+        True, "choose the gold where no candidate reaches --threshold (off: always choose a "
+        "candidate)", group="method")
     gold_unless_perfect: bool = flag(
         False, "the gold is chosen if no candidate scores 1",
         group="method", needs="gold_fallback")
@@ -112,8 +112,8 @@ class Flags:
 
 
 PRESETS = {
-    # by pilots (docs/LOG.md): a model of this size hesitates rarely, so that few tokens have a gap
-    # under 0.6; and calls with a wrong value, which score 0.8 or more, are no calls to choose
+    # By pilots (docs/LOG.md): a model of this size is rarely unsure, so few tokens have a gap under
+    # 0.6; and calls with a wrong value score 0.8 or more, but should not be chosen.
     "tiny": Flags(
         num_prompts=600, max_new_tokens=96, max_gap=1.1, min_p=0.0, gold_unless_perfect=True,
         min_gap=0.1),
@@ -193,7 +193,7 @@ def branch(transformer, prompts, places, tokenizer, flags):
 
 
 def corrupt(transformer, prompts, places, tokenizer, flags):
-    """Calls that differ from the gold in one random thing: what no model needs to be asked for."""
+    """Calls that differ from the gold in one random thing; no model is asked."""
     found = []
     for prompt, place in zip(prompts, places, strict=True):
         rng = np.random.default_rng((flags.seed, place))
@@ -264,7 +264,7 @@ def score_candidates(prompt, candidates, tokenizer, flags):
         seen.add((key, candidate.ended))
         try:
             found = esm(text if candidate.ended else "", prompt.gold, prompt.tools, rule,
-                        prompt.by_name)
+                        prompt.name_only)
         except ParseError:  # rule.refuse_unread
             continue
         scored.append(Scored(candidate, text, found, _preference_score(text, found, prompt, flags)))
@@ -277,7 +277,7 @@ def _preference_score(text, found, prompt, flags):
         return found.score
     if found == NO_CALL:  # no call, or cut off
         return 0.0
-    return float(not classify(text, prompt.gold, prompt.tools, prompt.by_name))
+    return float(not classify(text, prompt.gold, prompt.tools, prompt.name_only))
 
 
 def score_rule(flags):
@@ -311,7 +311,7 @@ def judge_prompt(prompt, sampled, tokenizer, flags):
     """What the run keeps of a prompt, as JSON: all scores, what was decoded, and its pairs."""
     scored = score_candidates(prompt, sampled.candidates, tokenizer, flags)
     gold = Scored(Candidate(call_ids(prompt.gold, tokenizer), True, is_gold=True), prompt.gold,
-                  esm(prompt.gold, prompt.gold, prompt.tools, score_rule(flags), prompt.by_name),
+                  esm(prompt.gold, prompt.gold, prompt.tools, score_rule(flags), prompt.name_only),
                   1.0)
     found = prefer(scored, gold, flags) if gold.esm.score == 1 else None
     whole = 0
@@ -442,40 +442,51 @@ def load_model(flags, tokenizer, device):
     return transformer.requires_grad_(False)
 
 
+def answer_batch(transformer, prompts, tokenizer, flags, spent, places):
+    """What `judge_prompt` keeps of the prompts at `places`.
+
+    spent: a Counter, to which the seconds of sampling and the decoded tokens are added.
+    """
+    batch = [prompts[place] for place in places]
+    started = time.perf_counter()
+    sampled = sample(transformer, batch, places, tokenizer, flags)
+    spent["seconds"] += time.perf_counter() - started
+    judged = []
+    for prompt, one in zip(batch, sampled, strict=True):
+        judged.append(judge_prompt(prompt, one, tokenizer, flags))
+    spent["tokens"] += sum(one["decoded"] for one in judged)
+    return judged
+
+
+def write_files(judged, tokenizer, flags):
+    """Write pairs.jsonl, and with --format trl pairs.trl.jsonl, to --out."""
+    found = [one["preference"] for one in judged if one["preference"]]
+    write_lines(Path(flags.out, "pairs.jsonl"), found)
+    if flags.format == "trl":
+        rows = []
+        for preference in found:
+            rows += trl_rows(preference, tokenizer)
+        write_lines(Path(flags.out, "pairs.trl.jsonl"), rows)
+
+
 def main():
     """The command line; see the top of this file."""
     flags = parse_flags(PRESETS, "TTPA: candidates, scores and pairs.")
     flags = start_from(flags, "sft")
     device = join(flags.device)
     tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
-    prompts = load(flags.data, tokenizer, flags.max_prompt, flags.free_text)
-    prompts = draw(prompts, flags.num_prompts, flags.seed)
+    config = model.read_config(Path(flags.model, "config.json"))
+    prompts = load_drawn(flags, tokenizer, config)
     transformer = load_model(flags, tokenizer, device)
-    lengths = [len(prompt.ids) + flags.max_new_tokens for prompt in prompts]
-    warn_of_length(lengths, transformer.config, "prompts with their calls", flags.model)
-    spent = Counter()
-
-    def respond(batch):
-        some = [prompts[place] for place in batch]
-        started = time.perf_counter()
-        sampled = sample(transformer, some, batch, tokenizer, flags)
-        spent["seconds"] += time.perf_counter() - started
-        judged = [judge_prompt(prompt, one, tokenizer, flags)
-                  for prompt, one in zip(some, sampled, strict=True)]
-        spent["tokens"] += sum(one["decoded"] for one in judged)
-        return judged
-
     rank, _ = processes()
     if rank == 0:
         make_folder(Path(flags.out))
     batches = make_batches([prompt.ids for prompt in prompts], flags.batch_size)
+    spent = Counter()
+    respond = partial(answer_batch, transformer, prompts, tokenizer, flags, spent)
     judged = answer_all(respond, batches, flags.out, identity(flags), _is_judged, "preferences")
     if rank == 0:
-        found = [one["preference"] for one in judged if one["preference"]]
-        write_lines(Path(flags.out, "pairs.jsonl"), found)
-        if flags.format == "trl":
-            rows = [row for one in found for row in trl_rows(one, tokenizer)]
-            write_lines(Path(flags.out, "pairs.trl.jsonl"), rows)
+        write_files(judged, tokenizer, flags)
     barrier()
     print(*table(judged, flags), sep="\n")
     if spent["seconds"]:

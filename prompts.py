@@ -18,6 +18,7 @@ from data import trajectories
 from data.calls import ParseError, parse_call
 from data.tools import Parameter, Tool
 from data.trajectories import Turn
+from llama import warn_of_length
 from losses import is_erroneous
 from plumbing.files import InputError
 from reward import classify
@@ -32,7 +33,7 @@ class Prompt(NamedTuple):
     gold: str                # the call as it should be written
     tools: tuple[Tool, ...]
     where: str               # file, item and turn
-    by_name: bool = False    # judge the tool alone
+    name_only: bool = False  # judge the tool's name, not the arguments
     turns: tuple[Turn, ...] = ()  # of the conversation so far; none for the released form
     id: str = ""             # of the conversation
 
@@ -40,17 +41,17 @@ class Prompt(NamedTuple):
 def load(path, tokenizer, max_prompt=0, free_text=False):
     """The prompts that `read` gives; prints the format that was found, and what was left out.
 
-    It also prints which tool the golds call most, how many only stop, and the golds that do not fit
-    their own schema. Raises InputError where most call what is not offered.
+    It also prints which tool the golds call most, how many are judged by the tool alone, and the
+    golds that do not fit their own schema. Raises InputError where most call what is not offered.
     """
     items = _read_items(path)
     print(f"{path}: {_formats(items)}")
     prompts, left_out = _read_prompts(items, path, tokenizer, max_prompt, free_text)
     called = Counter(parse_call(prompt.gold, prompt.tools).name for prompt in prompts)
     name, most = called.most_common(1)[0]
-    stops = sum(prompt.by_name for prompt in prompts)
-    print(f"{path}: {len(prompts)} prompts, {stops} of them judged by the tool alone, most of one "
-          f"tool {most} ({name}), {len(left_out)} left out")
+    n_name_only = sum(prompt.name_only for prompt in prompts)
+    print(f"{path}: {len(prompts)} prompts, {n_name_only} of them judged by the tool alone; {most} "
+          f"call {name}, the most frequent tool; {len(left_out)} left out")
     for line in left_out:
         if OWN_SCHEMA in line:
             print(f"  {line}")
@@ -86,7 +87,7 @@ def _read_prompts(items, path, tokenizer, max_prompt, free_text):
     for item, where in items:
         for prompt in _prompts_of(item, where, tokenizer):
             gold = _read_gold(prompt)
-            prompt = prompt._replace(by_name=gold.name.casefold() in FREE_TEXT)
+            prompt = prompt._replace(name_only=gold.name.casefold() in FREE_TEXT)
             reason = _unfit(prompt, gold, max_prompt, free_text)
             if reason:
                 left_out.append(f"{prompt.where}: {reason}")
@@ -104,6 +105,20 @@ def draw(prompts, count, seed):
         return prompts
     places = np.random.default_rng(seed).choice(len(prompts), count, replace=False)
     return [prompts[i] for i in sorted(places)]
+
+
+def load_drawn(flags, tokenizer, config):
+    """--num-prompts of the prompts in --data, drawn by --seed; warns of those that are too long."""
+    prompts = load(flags.data, tokenizer, flags.max_prompt, flags.free_text)
+    prompts = draw(prompts, flags.num_prompts, flags.seed)
+    warn_of_long_prompts(prompts, flags.data, config, flags)
+    return prompts
+
+
+def warn_of_long_prompts(prompts, path, config, flags):
+    """Print how many prompts of a file are, with their answers, too long for the model."""
+    lengths = [len(prompt.ids) + flags.max_new_tokens for prompt in prompts]
+    warn_of_length(lengths, config, f"prompts of {path} with their answers", flags.model)
 
 
 # ------------------------------------------------------------------------------- items to prompts
@@ -208,11 +223,11 @@ def _read_gold(prompt):
 
 def _unfit(prompt, gold, max_prompt, free_text):
     """Why a prompt is left out, or ""."""
-    if prompt.by_name and gold.name.casefold() != STOP and not free_text:
+    if prompt.name_only and gold.name.casefold() != STOP and not free_text:
         return f"{gold.name} is free text"
     if max_prompt and len(prompt.ids) > max_prompt:
         return f"{len(prompt.ids)} tokens, longer than --max-prompt"
-    errors = classify(gold, gold, prompt.tools, prompt.by_name)
+    errors = classify(gold, gold, prompt.tools, prompt.name_only)
     if errors:
         return f"{OWN_SCHEMA}: " + ", ".join(error.value for error in errors)
     return ""

@@ -16,6 +16,8 @@ from plumbing.flags import cli
 
 
 class ErrorType(enum.Enum):
+    """The errors that a call can have (section 3.3); REWARDS has a value for each."""
+
     UNPARSABLE = "cannot be parsed"
     UNKNOWN_TOOL = "tool not offered"
     WRONG_TOOL = "wrong tool"
@@ -26,7 +28,7 @@ class ErrorType(enum.Enum):
 
 
 CORRECT = 1.0
-REWARDS = {  # section 3.3; a wrong tool costs less than all three errors of parameters, -1.8
+REWARDS = {  # section 3.3; all three errors of parameters, -1.8, cost more than a wrong tool
     ErrorType.UNPARSABLE: -2.0,
     ErrorType.UNKNOWN_TOOL: -2.0,
     ErrorType.WRONG_TOOL: -1.5,
@@ -37,9 +39,9 @@ REWARDS = {  # section 3.3; a wrong tool costs less than all three errors of par
 }
 
 
-def reward(prediction, gold, tools, by_name=False):
+def reward(prediction, gold, tools, name_only=False):
     """R in [-2, 1] of a predicted call; takes and raises what `classify` does."""
-    return total_reward(classify(prediction, gold, tools, by_name))
+    return total_reward(classify(prediction, gold, tools, name_only))
 
 
 def total_reward(errors):
@@ -49,12 +51,12 @@ def total_reward(errors):
     return sum(REWARDS[error] for error in errors)
 
 
-def classify(prediction, gold, tools, by_name=False):
+def classify(prediction, gold, tools, name_only=False):
     """The frozenset of ErrorTypes in a predicted call, given the gold call and the tools on offer.
 
     prediction, gold: texts, read strictly, or Calls that have been read; tools: schemas or Tools. A
     tool that is not offered is an error even where the gold call names it, and so is a parameter
-    that the tool does not have. by_name: only the tool is judged, for golds whose arguments are
+    that the tool does not have. name_only: the tool alone is judged, for golds whose arguments are
     prose. Raises ValueError if the gold call cannot be parsed.
     """
     tools = read_tools(tools)
@@ -68,7 +70,7 @@ def classify(prediction, gold, tools, by_name=False):
         return frozenset({ErrorType.UNKNOWN_TOOL})
     if call.name != wanted.name:
         return frozenset({ErrorType.WRONG_TOOL})
-    if by_name:
+    if name_only:
         return frozenset()
     errors = parameter_errors(set(call.arguments), set(wanted.arguments), parameters)
     if errors:
@@ -102,7 +104,10 @@ def _parameters(name, tools):
 
 
 def parameter_errors(keys, gold_keys, known):
-    """The ErrorTypes of a call with parameters `keys`, whose tool has those that are `known`."""
+    """The errors of a call's parameters, whose values add up to R_p (section 3.3).
+
+    keys, gold_keys, known: sets of names of parameters: the call's, the gold call's, the tool's.
+    """
     errors = []
     if keys - known:
         errors.append(ErrorType.HALLUCINATED)
@@ -132,9 +137,9 @@ class Esm(NamedTuple):
 
     name: float      # the right tool
     required: float  # share of the tool's required parameters that are there
-    key: float       # share of the keys that the tool has
-    type: float      # share of the keys whose value has the type of the schema
-    value: float     # share of the keys whose value is the gold's; less for texts that are alike
+    key: float       # keys of the call that the tool has, over the larger call's number of keys
+    type: float      # of these, keys whose value has the schema's type, over the same number
+    value: float     # keys whose value is the gold's, over the same; alike texts count half
     score: float     # the parts, weighted by ESM_WEIGHTS
 
 
@@ -161,12 +166,12 @@ MENDED = EsmRule()
 RELEASED = EsmRule(required_in="gold", bool_is_integer=True, refuse_unread=True)
 
 
-def esm(prediction, gold, tools, rule=MENDED, by_name=False):
+def esm(prediction, gold, tools, rule=MENDED, name_only=False):
     """TTPA's score of a predicted call -> Esm. Takes what `classify` does.
 
     Total over texts: no call, or a tool that is not offered, scores 0 (with rule.refuse_unread it
-    raises ParseError). by_name: the right tool scores 1 in all parts, for golds whose arguments are
-    prose. Raises ValueError if the gold call cannot be parsed.
+    raises ParseError). name_only: the right tool scores 1 in all parts, for golds whose arguments
+    are prose. Raises ValueError if the gold call cannot be parsed.
 
     >>> esm('book(city="Oslo", nights="3")', 'book(city="Oslo", nights=3)', EXAMPLE_TOOLS).type
     0.5
@@ -181,7 +186,7 @@ def esm(prediction, gold, tools, rule=MENDED, by_name=False):
             raise
         return NO_CALL
     name = float(call.name == wanted.name)
-    if by_name and name:
+    if name_only and name:
         return PERFECT
     if not call.arguments:
         rest = name if not wanted.arguments else 0.0
@@ -250,8 +255,8 @@ ESM_TYPES = {  # JSON Schema's names of types, and BFCL's -> Python's
 def _has_type(value, parameter, rule):
     """Whether a value has the type of a Parameter; no or an unknown type takes any.
 
-    An integer is no 1.0 and no boolean; a union, `string | integer`, takes what one of its parts
-    takes.
+    1.0 is no integer, and neither is a boolean. A union, `string | integer`, takes what any of its
+    parts takes.
     """
     if value is None and parameter.nullable:
         return True

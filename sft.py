@@ -8,14 +8,19 @@
         --data raw_data.json                            # eight GPUs
 
 MAE drops the calls whose feedback reports an error from the loss, PKT weighs the tokens that
-decide which tool is called; the SFT rows of the paper's Table 5 are --no-mae --no-pkt (plain),
---no-pkt, --no-mae, and no flag (both). Left out: packing several conversations into one row,
-since length-grouped batches pad under 10%; and dropout.
+decide which tool is called. The rows of the paper's Table 5 that have no IRM:
+
+    w/ None         --no-mae --no-pkt
+    w/ MAE          --no-pkt
+    w/ PKT          --no-mae
+    w/ MAE & PKT    neither flag
+
+Left out: packing several conversations into one row, since length-grouped batches pad under 10%;
+and dropout.
 """
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import plumbing.environment  # noqa: F401 (before torch)
@@ -26,7 +31,6 @@ import model
 from data import trajectories
 from examples import build, collate, epoch_steps, micro_batches, misfits
 from llama import warn_of_length
-from lora import lora_of, stored_dtype
 from losses import weighted_nll
 from plumbing import memory
 from plumbing.files import InputError
@@ -39,7 +43,6 @@ from plumbing.parallel import (
     leave,
     processes,
     reduce_gradients,
-    shard,
     share_evenly,
 )
 from plumbing.runs import Run
@@ -80,7 +83,7 @@ class Flags:
         0, "train adapters of this rank; the model's own weights are frozen (0: train them all)",
         group="method", least=0)
     lora_alpha: float = flag(
-        0.0, "alpha of LoRA, whose adapters count alpha / rank (0: twice the rank)",
+        0.0, "alpha of LoRA: adapters are scaled by alpha / rank (0: twice the rank)",
         group="method", least=0, needs="lora_rank")
 
     epochs: int = flag(1, "passes over the data", group="optimisation", least=1)
@@ -102,7 +105,7 @@ class Flags:
         "bf16", "of the computation, and of frozen weights; trained weights are fp32",
         group="hardware", choices=("bf16", "fp32"))
     checkpoint_activations: bool = flag(
-        False, "recompute activations in the backward pass: less memory, 1/3 more time",
+        False, "recompute activations in the backward pass: less memory, updates take 1/3 longer",
         group="hardware", on_resume="bits")
     device: str = flag("auto", "cpu, cuda, or auto", group="hardware", on_resume="bits")
 
@@ -126,23 +129,11 @@ PRESETS = {
     # the paper's rate and single epoch; length and checkpointing as released
     "codellama-7b": Flags(max_length=8192, micro_tokens=8192, checkpoint_activations=True),
 }
-BESIDE = {"lora_rank": {"lr": 2e-4}}
+# with --lora-rank these replace the preset's
+LORA_DEFAULTS = {"lora_rank": {"lr": 2e-4}}
 
 
 # ------------------------------------------------------------------------------------------ loading
-
-def load_model(flags, device):
-    """Tokenizer and Transformer; what is trained of it is in fp32. Raises InputError."""
-    dtype = model.DTYPES[flags.dtype]
-    tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
-    transformer = model.load(
-        flags.model, stored_dtype(flags), device,
-        shard=partial(shard, device=device, dtype=dtype), lora=lora_of(flags))
-    tokenizer.must_fit(transformer.config)
-    transformer.compute_dtype = dtype
-    transformer.checkpoint_activations = flags.checkpoint_activations
-    return tokenizer, transformer
-
 
 def load_examples(path, tokenizer, config, flags):
     """A trajectory file -> Examples; prints its format and what was left out.
@@ -232,7 +223,7 @@ def train_step(transformer, optimizer, step, flags, lr, device):
 
 
 @torch.no_grad()
-def evaluate(transformer, examples, flags, device):
+def held_out_metrics(transformer, examples, flags, device):
     """Held-out loss (mean over calls, weighted as in training), NLL (mean over trained tokens)."""
     sums = torch.zeros(2, dtype=torch.float64, device=device)
     for batch in my_batches(examples, flags, device):
@@ -247,14 +238,15 @@ def evaluate(transformer, examples, flags, device):
 def main():
     """The command line; see the top of this file."""
     flags = parse_flags(
-        PRESETS, "Stage 1: supervised fine-tuning with MAE and PKT.", beside=BESIDE)
+        PRESETS, "Stage 1: supervised fine-tuning with MAE and PKT.", defaults_with=LORA_DEFAULTS)
     if flags.plan:
-        config = model.read_config(Path(flags.model, "config.json"))
-        print(*memory.report(memory.plan_sft, config, flags), sep="\n")
+        model.print_plan(memory.plan_sft, flags)
         return
     device = join(flags.device)
     run = Run(flags, "sft")
-    tokenizer, transformer = load_model(flags, device)
+    tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
+    transformer = model.load_for_training(flags, device)
+    tokenizer.must_fit(transformer.config)
     examples = load_examples(flags.data, tokenizer, transformer.config, flags)
     held_out = []
     if flags.eval_data:
@@ -273,7 +265,7 @@ def main():
             raise InputError(f"{flags.data}, step {done}, items {items}: {error}") from None
         seconds = time.perf_counter() - started
         if held_out and run.evaluates(done, len(steps)):
-            metrics |= evaluate(transformer, held_out, flags, device)
+            metrics |= held_out_metrics(transformer, held_out, flags, device)
         speed = metrics["tokens"] / seconds
         run.log(done, metrics, {"seconds": seconds, "tokens_per_s": speed},
                 f"loss {metrics['loss']:.3f}, {speed:,.0f} tokens/s")

@@ -228,7 +228,8 @@ def main():
     parser.add_argument("--index", type=int, default=0,
                         help="which conversation, or line of pairs, from 0")
     parser.add_argument("--tokenizer",
-                        help="SentencePiece model (default: that of the model to evaluate)")
+                        help="SentencePiece model (default: that of the newest run, else of "
+                             "data/tiny)")
     parser.add_argument("--mae", action=BooleanOptionalAction, default=True)
     parser.add_argument("--pkt", action=BooleanOptionalAction, default=True)
     parser.add_argument("--enums", action="store_true", help="as in sft.py")
@@ -245,8 +246,8 @@ def main():
     if not 0 <= flags.index < len(conversations):
         last = len(conversations) - 1
         raise InputError(f"--index {flags.index}: {flags.file} has items 0 to {last}")
-    print(f"{flags.file}: {trajectories.formats(items)}", file=sys.stderr)  # stdout is the page
     tokenizer = Tokenizer(flags.tokenizer or find_model(""), flags.enums)
+    print(f"{flags.file}: {trajectories.formats(items)}", file=sys.stderr)  # stdout is the page
     print(page(conversations[flags.index], tokenizer, flags.mae, flags.pkt, flags.w_max))
 
 

@@ -119,11 +119,11 @@ class Tokenizer:
         return ids
 
     def decode(self, ids):
-        """Text of a list of ids. Ids beyond the pieces (a model may be padded) have none."""
+        """Text of a list of ids. Ids beyond the pieces (a vocabulary may be padded) are dropped."""
         return self.pieces.decode([int(i) for i in ids if i < self.vocab_size])
 
     def piece(self, id):
-        """The text of one piece; of an id beyond the pieces, as `decode`, none."""
+        """The text of one piece; "" for an id beyond the pieces."""
         return self.pieces.id_to_piece(id).replace("▁", " ") if id < self.vocab_size else ""
 
     def must_fit(self, config, new_tokens=0):

@@ -8,6 +8,7 @@ is gathered and written at a time. So no process ever needs two models.
 import os
 import shutil
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +16,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from llama import is_finite, read_config
-from lora import build_on_meta, init_adapters, is_adapter, merged
+from llama import DTYPES, is_finite, read_config
+from lora import (
+    build_on_meta,
+    init_adapters,
+    is_adapter,
+    lora_of,
+    merged,
+    stored_dtype,
+)
 from plumbing.files import (
     InputError,
     kind_of,
@@ -26,7 +34,8 @@ from plumbing.files import (
     replacing,
     write_json,
 )
-from plumbing.parallel import all_rows, barrier, is_writer
+from plumbing.memory import report
+from plumbing.parallel import all_rows, barrier, is_writer, shard
 
 # ------------------------------------------------------------------------------------------ reading
 
@@ -139,6 +148,26 @@ def load(path, dtype=torch.float32, device="cpu", value_head=False, shard=None, 
     if lora:
         init_adapters(transformer, lora, own_rows)
     return transformer
+
+
+def load_for_training(flags, device, value_head=False):
+    """The Transformer that --model, --dtype and --lora-rank ask for; what it trains is in fp32.
+
+    Its parameters are spread over the processes. Raises InputError, as `load` does.
+    """
+    dtype = DTYPES[flags.dtype]
+    transformer = load(
+        flags.model, stored_dtype(flags), device, value_head,
+        shard=partial(shard, device=device, dtype=dtype), lora=lora_of(flags))
+    transformer.compute_dtype = dtype
+    transformer.checkpoint_activations = flags.checkpoint_activations
+    return transformer
+
+
+def print_plan(plan, flags):
+    """What --plan prints, of the model in --model. plan: memory.plan_sft, plan_ppo or plan_dpo."""
+    config = read_config(Path(flags.model, "config.json"))
+    print(*report(plan, config, flags), sep="\n")
 
 
 def _check_names(path, shapes, files):

@@ -24,8 +24,8 @@ from trl import DPOConfig, DPOTrainer
 
 import dpo
 from bench import sides
-from groups import all_batches
 from plumbing.optimizer import make_optimizer
+from plumbing.runs import all_batches
 
 LR = 1e-6
 

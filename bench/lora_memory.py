@@ -34,8 +34,7 @@ class NoEnd:
 def stage_1(flags):
     """GiB at the worst moment of loading and of a step of sft.py."""
     before = sides.resident("VmRSS")
-    sft.Tokenizer = lambda *arguments: NoEnd()
-    _, transformer = sft.load_model(flags, torch.device("cpu"))
+    transformer = model.load_for_training(flags, torch.device("cpu"))
     optimizer = make_optimizer(transformer, 0.0)
     step = shards.examples(flags.batch_size, flags.max_length)
     sft.train_step(transformer, optimizer, step, flags, 1e-6, "cpu")

@@ -238,7 +238,7 @@ def best_esm(item):
         elif same_tool(call, gold.name, task):  # "finish" means the finishing tool under any name
             prediction = call._replace(name=gold.name)
         is_prose = gold.name in task.free_text
-        found.append(esm(prediction, gold, task.tools, by_name=is_prose))
+        found.append(esm(prediction, gold, task.tools, name_only=is_prose))
     return max(found, key=lambda one: one.score, default=None)
 
 

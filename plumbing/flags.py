@@ -111,14 +111,14 @@ def flag_name(name):
 
 # ------------------------------------------------------------------------------------ reading flags
 
-def parse_flags(presets, description, argv=None, beside=None):
+def parse_flags(presets, description, argv=None, defaults_with=None):
     """A dataclass instance from the command line.
 
     presets: {name: instance} of one dataclass; the first is the default, and with more than one
         there is a flag --preset.
     description: of the script, for --help.
     argv: the words of the command line, by default those with which Python was started.
-    beside: {field: {other field: its default where the field is on}}, over those of the preset.
+    defaults_with: {field: {other field: its default where the field is on}}, over the preset's.
 
     Raises InputError naming an unknown flag or a value out of range.
     """
@@ -126,7 +126,7 @@ def parse_flags(presets, description, argv=None, beside=None):
     preset = presets[typed.pop("preset", next(iter(presets)))]
     given = {name: value for name, value in typed.items() if value is not None}
     values = {**dataclasses.asdict(preset), **given}
-    for name, defaults in (beside or {}).items():
+    for name, defaults in (defaults_with or {}).items():
         if values[name]:
             values = {**values, **defaults, **given}
     for field in dataclasses.fields(preset):

@@ -27,8 +27,10 @@ import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from tqdm import tqdm
 
 from plumbing import checkpoints
 from plumbing.files import (
@@ -72,6 +74,33 @@ def environment():
         "code": digest.hexdigest()[:12],  # of the source files that training runs
     }
 
+
+# -------------------------------------------------------------------- what the scripts' loops share
+
+def all_batches(items, flags):
+    """All batches of all epochs; the order is a function of (seed, epoch) alone."""
+    batches = []
+    for epoch in range(flags.epochs):
+        order = np.random.default_rng((flags.seed, epoch)).permutation(len(items))
+        for start in range(0, len(order), flags.batch_size):
+            batches.append([items[i] for i in order[start:start + flags.batch_size]])
+    return batches
+
+
+def answer_generator(seed, number, row):
+    """The random numbers of one answer: a function of its step (or prompt) and its row there."""
+    mixed = np.random.default_rng((seed, number, row)).integers(2**63)
+    return torch.Generator().manual_seed(int(mixed))
+
+
+def warn_once(sign, notes):
+    """Print a warning unless the run has given it. notes["warned"]: the warnings so far."""
+    if sign not in notes["warned"]:
+        notes["warned"].append(sign)
+        tqdm.write(f"warning: {sign}")
+
+
+# ------------------------------------------------------------------------------------------ the run
 
 class Run:
     """runs/NAME. Nothing is written before the first step: wrong input leaves no folder behind."""

@@ -1,11 +1,17 @@
 """The demo's table and gains, on scores written by hand."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 import demo
+from tests.conftest import ROOT
 
 
 def write(folder, seed, before, after):
@@ -74,6 +80,41 @@ def test_ttpa_has_a_column_where_every_run_has_it(runs, capsys):
     text = capsys.readouterr().out
     before, _, after = text.partition("SFT + TTPA less SFT")
     assert before.count("reward seen: +1.500") == after.count("reward seen: +1.500") == 1
+
+
+def test_the_seconds_of_a_stage_are_those_of_all_its_attempts(tmp_path):
+    """Only the attempt that ended the stage was counted: a resumed one seemed fast."""
+    taken = []
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            demo.train(tmp_path, "sft", "--lr", "high")
+        taken.append(json.loads((tmp_path / "seconds.json").read_text())["sft"])
+    assert 0 < taken[0] < taken[1]
+    (tmp_path / "sft").mkdir()
+    (tmp_path / "sft" / "config.json").write_text("{}")
+    demo.train(tmp_path, "sft", "--lr", "high")  # finished: it is not run, and does not fail
+    assert json.loads((tmp_path / "seconds.json").read_text()) == {"sft": taken[1]}
+
+
+def test_an_interrupted_stage_ends_before_the_demo(tmp_path):
+    """subprocess.run killed it a quarter of a second after Ctrl-C, before it had saved."""
+    (tmp_path / "stage.py").write_text(
+        "import signal, time\n"
+        "def save(*_):\n"
+        "    time.sleep(1)\n"
+        f"    open({str(tmp_path / 'saved')!r}, 'w').close()\n"
+        "    raise SystemExit(130)\n"
+        "signal.signal(signal.SIGINT, save)\n"
+        f"open({str(tmp_path / 'ready')!r}, 'w').close()\n"
+        "time.sleep(60)\n")
+    code = f"import demo; demo.run({str(tmp_path / 'stage.py')!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, start_new_session=True)
+    while not (tmp_path / "ready").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.wait() == 130
+    assert (tmp_path / "saved").exists()
 
 
 def test_a_stage_that_fails_ends_the_demo_with_its_status(capfd):

@@ -108,10 +108,10 @@ def test_empty_arguments():
 def test_by_name_only_the_tool_counts():
     tools = [tool("finish", ["answer"], answer="string"), tool("f", [])]
     gold = 'finish(answer="all done")'
-    assert esm('finish(answer="else")', gold, tools, by_name=True) == module.PERFECT
-    assert esm("finish()", gold, tools, by_name=True) == module.PERFECT
-    assert esm("f()", gold, tools, by_name=True) == module.NO_CALL
-    assert esm("no call", gold, tools, by_name=True) == module.NO_CALL
+    assert esm('finish(answer="else")', gold, tools, name_only=True) == module.PERFECT
+    assert esm("finish()", gold, tools, name_only=True) == module.PERFECT
+    assert esm("f()", gold, tools, name_only=True) == module.NO_CALL
+    assert esm("no call", gold, tools, name_only=True) == module.NO_CALL
 
 
 def test_a_gold_that_cannot_be_parsed_is_the_callers_error():

@@ -63,8 +63,8 @@ def grouped(transformer, prompts, answer_ids, K, micro_batch):
         places = list(range(len(prompts)))[start:start + micro_batch]
         batch = groups.make_micro_batch(places, prompts, answer_ids, mask, K)
         some_logp, some_values = groups.answer_logprobs(transformer, batch, 0.7)
-        logp = logp.index_put((batch.rows,), some_logp)
-        values = values.index_put((batch.rows,), some_values)
+        logp = logp.index_put((batch.answers,), some_logp)
+        values = values.index_put((batch.answers,), some_values)
     return logp, values, mask
 
 
@@ -189,7 +189,7 @@ def test_settled_prompts_are_skipped_but_never_all(model_dir):
     right = frozenset()
     errors = [right, right, right, wrong, wrong, wrong, right, wrong, right, right]
     notes = {"settled": []}
-    ppo.settle(prompts, rollout, errors, 2, notes)
+    ppo.note_uniform(prompts, rollout, errors, 2, notes)
     assert notes["settled"] == [prompts[i].where for i in (0, 2, 4)]
-    assert ppo.unsettled(prompts, notes) == [prompts[1], prompts[3]]
-    assert ppo.unsettled([prompts[0], prompts[2]], notes) == [prompts[0], prompts[2]]
+    assert ppo.without_uniform(prompts, notes) == [prompts[1], prompts[3]]
+    assert ppo.without_uniform([prompts[0], prompts[2]], notes) == [prompts[0], prompts[2]]

@@ -137,7 +137,8 @@ def test_the_export_is_merged_in_fp32_and_then_cast(model_dir, tmp_path):
 
 def test_only_adapters_have_gradients_moments_and_a_checkpoint(model_dir, tmp_path):
     flags = sft.Flags(model=str(model_dir), dtype="bf16", lora_rank=4)
-    tokenizer, transformer = sft.load_model(flags, "cpu")
+    tokenizer = Tokenizer(model_dir)
+    transformer = model.load_for_training(flags, "cpu")
     optimizer = make_optimizer(transformer, 0.01)
     before = {name: weight.clone() for name, weight in transformer.named_parameters()}
     sft.train_step(transformer, optimizer, uneven_examples(tokenizer), flags, 1e-2, "cpu")
@@ -306,7 +307,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path, model_dir, script, monkeypat
     (sft, {"lr": 2e-4}), (ppo, {"actor_lr": 2e-5, "critic_lr": 2e-5}), (dpo, {"lr": 2e-5})])
 def test_rates_are_lora_s_own_unless_they_are_given(script, rates):
     def read(*words):
-        return parse_flags(script.PRESETS, "", words, beside=script.BESIDE)
+        return parse_flags(script.PRESETS, "", words, defaults_with=script.LORA_DEFAULTS)
 
     for preset, plain in script.PRESETS.items():
         flags = read("--preset", preset, "--lora-rank", "8")

@@ -31,7 +31,7 @@ def data_file(tmp_path_factory):
 def test_every_good_call_is_a_prompt_with_its_history(tmp_path, model_dir, data_file):
     tokenizer = Tokenizer(model_dir)
     prompts, left_out = read(data_file, tokenizer)
-    calls = [p for p in prompts if not p.by_name]
+    calls = [p for p in prompts if not p.name_only]
     assert [p.gold for p in calls[:4]] == [
         'get_weather(city="Bergen")',
         "get_news()",
@@ -39,11 +39,11 @@ def test_every_good_call_is_a_prompt_with_its_history(tmp_path, model_dir, data_
         'get_news(topic="cats")',
     ]
     assert len(prompts) == 28 and len(calls) == 16 and not left_out
-    assert all(p.gold.startswith("finish(") == p.by_name for p in prompts)
+    assert all(p.gold.startswith("finish(") == p.name_only for p in prompts)
     text = tokenizer.decode(prompts[0].ids[1:])
     assert text.endswith("got an unexpected keyword argument 'town'\nAssistant:")
     assert prompts[0].ids[0] == tokenizer.bos_id
-    for name, kept, by_name in (
+    for name, kept, name_only in (
         ("Finish", 1, 1),
         ("respond", 0, 0),
         ("get_news", 1, 0),
@@ -58,7 +58,7 @@ def test_every_good_call_is_a_prompt_with_its_history(tmp_path, model_dir, data_
         )
         (tmp_path / "prose.json").write_text(json.dumps([conversation]))
         found, left_out = read(tmp_path / "prose.json", tokenizer)
-        assert [len(found), sum(p.by_name for p in found)] == [1 + kept, by_name]
+        assert [len(found), sum(p.name_only for p in found)] == [1 + kept, name_only]
         assert all("respond is free text" in line for line in left_out)
         assert len(read(tmp_path / "prose.json", tokenizer, free_text=True)[0]) == 2
     short, left_out = read(data_file, tokenizer, max_prompt=len(prompts[3].ids))
@@ -306,7 +306,7 @@ def test_the_critic_fits_fixed_returns(model_dir, data_file):
 def test_held_out_prompts_come_no_more_at_once_than_in_a_rollout(model_dir, data_file, monkeypatch):
     """They came 32 at once, whatever the batch: memory that --plan knew nothing of."""
     flags, tokenizer, models, prompts, _ = setup(model_dir, data_file, batch_size=2)
-    whole = ppo.evaluate(models.actor, prompts, tokenizer, replace(flags, batch_size=32))
+    whole = ppo.held_out_metrics(models.actor, prompts, tokenizer, replace(flags, batch_size=32))
     widths, original = [], ppo.model.generate
 
     def spy(actor, rows, *arguments):
@@ -314,7 +314,7 @@ def test_held_out_prompts_come_no_more_at_once_than_in_a_rollout(model_dir, data
         return original(actor, rows, *arguments)
 
     monkeypatch.setattr(ppo.model, "generate", spy)
-    assert ppo.evaluate(models.actor, prompts, tokenizer, flags) == whole
+    assert ppo.held_out_metrics(models.actor, prompts, tokenizer, flags) == whole
     assert max(widths) == 2 and sum(widths) == len(prompts) > 2
 
 

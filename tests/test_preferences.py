@@ -151,7 +151,7 @@ def test_the_file_holds_what_it_says(tmp_path, model_dir, data_file, sampler, ca
         for one in [line["chosen"], *line["rejected"]]:
             assert tokenizer.decode(one["ids"]) == one["text"]
             text = one["text"] if one["ended"] else ""
-            found_esm = esm(text, prompt.gold, prompt.tools, by_name=prompt.by_name)
+            found_esm = esm(text, prompt.gold, prompt.tools, name_only=prompt.name_only)
             assert found_esm._asdict() == one["esm"]
         for one in line["rejected"]:
             assert one["score"] < line["chosen"]["score"]

@@ -39,7 +39,7 @@ def test_a_prompt_whose_answers_differ_again_is_no_longer_settled():
     prompt = Prompt(id="x", turns=(), gold="f()", tools=(), ids=[1], where="item 0")
     rollout = SimpleNamespace(prompts=[prompt, prompt])  # once for each of two answers
     notes = {"settled": []}
-    ppo.settle([prompt], rollout, [set(), set()], 2, notes)
+    ppo.note_uniform([prompt], rollout, [set(), set()], 2, notes)
     assert notes["settled"] == ["item 0"]
-    ppo.settle([prompt], rollout, [set(), {ErrorType.WRONG_TOOL}], 2, notes)
+    ppo.note_uniform([prompt], rollout, [set(), {ErrorType.WRONG_TOOL}], 2, notes)
     assert notes["settled"] == []

@@ -59,7 +59,8 @@ def test_it_trains_logs_evaluates_and_saves(tmp_path, model_dir, data_file):
 def train_one_step(model_dir, raw_items, **flags):
     """One step on all items -> (model before, model after, metrics)."""
     flags = sft.Flags(model=str(model_dir), **flags)
-    tokenizer, transformer = sft.load_model(flags, "cpu")
+    tokenizer = Tokenizer(model_dir)
+    transformer = model.load_for_training(flags, "cpu")
     examples, _ = build([read_item(raw) for raw in raw_items], tokenizer)
     optimizer = make_optimizer(transformer, flags.weight_decay)
     metrics = sft.train_step(transformer, optimizer, examples, flags, flags.lr, "cpu")
@@ -118,7 +119,8 @@ def test_the_model_learns_to_stop(tmp_path, model_dir):
     """`</s>` of every call is trained; after some steps greedy answers end with it (trl#1623)."""
     conversations = [read_item(raw) for raw in ITEMS[2:]]
     flags = sft.Flags(model=str(model_dir), dtype="fp32", lr=1e-2)
-    tokenizer, transformer = sft.load_model(flags, "cpu")
+    tokenizer = Tokenizer(model_dir)
+    transformer = model.load_for_training(flags, "cpu")
     examples, _ = build(conversations, tokenizer)
     optimizer = make_optimizer(transformer, 0.0)
     for _ in range(60):

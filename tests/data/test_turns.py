@@ -118,7 +118,7 @@ def test_training_golds_figure_and_transcripts_agree(tmp_path, tokenizer_file):
     _, counts = build([one], Tokenizer(tokenizer_file))
     assert (counts["erroneous calls"], counts["trained calls"]) == (1, 2)
     prompts, _ = read(tmp_path / "raw.json", Tokenizer(tokenizer_file))
-    assert [prompt.gold for prompt in prompts if not prompt.by_name] == ['get_b(city="Oslo")']
+    assert [prompt.gold for prompt in prompts if not prompt.name_only] == ['get_b(city="Oslo")']
     counted, failed = shares([one])
     assert counted[Feedback.ALL_RIGHT] == 1 and counted.total() == 2 and failed == 1
     faults = count_faults(read_transcripts(tmp_path / "raw.json"))

@@ -141,8 +141,8 @@ def test_steps_with_lora_are_those_of_the_cpu(model_dir, dtype, bound):
     flags = sft.Flags(model=str(model_dir), dtype=dtype, lora_rank=4)
     found = []
     for device in ("cpu", GPU):
-        tokenizer, transformer = sft.load_model(flags, torch.device(device))
-        examples, _ = build([read_item(raw) for raw in ITEMS], tokenizer)
+        transformer = model.load_for_training(flags, torch.device(device))
+        examples, _ = build([read_item(raw) for raw in ITEMS], Tokenizer(model_dir))
         optimizer = make_optimizer(transformer, 0.01)
         metrics = [sft.train_step(transformer, optimizer, examples, flags, 1e-2, device)
                    for _ in range(3)]

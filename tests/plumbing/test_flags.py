@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import dpo
 import ppo
 import sft
 from llama import warn_of_length
@@ -119,6 +120,18 @@ def test_what_is_longer_than_the_model_was_made_for_is_counted(capsys):
         "2 of 4 rows are longer than the 10 tokens that runs/x was made for\n")
     warn_of_length([9, 10], config, "rows", "runs/x")
     assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [
+    "tokenizer", "out", "lora_rank", "lora_alpha", "warmup_ratio", "dtype",
+    "checkpoint_activations", "device", "save_every", "keep", "plan"])
+def test_a_flag_of_all_training_scripts_has_one_help_text(name):
+    """They were copied, and drifted: two scripts did not say what is recomputed."""
+    texts = []
+    for script in (sft, ppo, dpo):
+        field = script.Flags.__dataclass_fields__[name]
+        texts.append(field.metadata["help"])
+    assert texts[0] and texts == [texts[0]] * 3
 
 
 def test_defaults_are_the_embedded_files_whatever_the_working_directory():

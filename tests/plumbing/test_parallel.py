@@ -315,14 +315,14 @@ def test_evaluations_over_processes_equal_those_of_one(tmp_path, model_dir, data
     examples = uneven_examples(tokenizer)[:1]
     prompts = read(data_file, tokenizer)[0][:3]
 
-    def evaluate():
+    def measure():
         transformer = load(model_dir)
         flags = SimpleNamespace(micro_tokens=64, max_new_tokens=6, batch_size=32)
-        return {**sft.evaluate(transformer, examples, flags, "cpu"),
-                **ppo.evaluate(transformer, prompts, tokenizer, flags)}
+        return {**sft.held_out_metrics(transformer, examples, flags, "cpu"),
+                **ppo.held_out_metrics(transformer, prompts, tokenizer, flags)}
 
-    one = evaluate()
-    for found in run_processes(2, evaluate, tmp_path):
+    one = measure()
+    for found in run_processes(2, measure, tmp_path):
         assert found == pytest.approx(one, rel=1e-6)
 
 
