@@ -2,7 +2,7 @@
 
 A prompt is some ten times as long as a call. So it stands once in its row, and its K answers behind
 it, one after the other; each goes on from the prompt's end and sees the prompt and itself
-(llama.Branches). Log-probabilities and gradients are those of K separate rows.
+(`Branches`). Log-probabilities and gradients are those of K separate rows.
 
 B answers of this process in a step, b of them in a micro-batch; S columns of a prompt, A of its
 answers; T tokens of the step's longest answer.
@@ -14,11 +14,41 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from llama import Branches
+from llama import attend_causally
 from losses import token_nll
 from plumbing.cuda import pad_length
 from plumbing.parallel import all_max
+
+
+class Branches:
+    """Rows of a prompt, padded to S columns, and behind it the tokens of its answers, A columns.
+
+    Each answer goes on from the prompt's end as if it stood alone: it sees the prompt and itself.
+    Prompt columns keep the fused causal kernel, and only the A answer columns take a mask: over
+    10,000 columns a mask for all of them would be a hundred million entries. (The other way, to
+    repeat the prompt's keys for each answer, takes K times their memory.)
+    """
+
+    def __init__(self, prompt_lengths, S, answer_of):
+        """prompt_lengths (B,); answer_of (B, A): the answer of each column, -1 for padding."""
+        A = answer_of.shape[1]
+        columns = torch.arange(S, device=answer_of.device)
+        sees_prompt = columns < prompt_lengths[:, None]  # (B, S)
+        same_answer = answer_of[:, :, None] == answer_of[:, None, :]  # (B, A, A)
+        self.S = S
+        self.mask = torch.cat(  # (B, 1, A, S + A)
+            (sees_prompt[:, None, :].expand(-1, A, -1), same_answer.tril()), dim=-1)[:, None]
+
+    def attend(self, q, k, v, layer):
+        """The `attend` of these rows."""
+        S = self.S
+        prompt = attend_causally(q[:, :, :S], k[:, :, :S], v[:, :, :S], layer)
+        is_grouped = q.shape[1] != k.shape[1]
+        answers = F.scaled_dot_product_attention(
+            q[:, :, S:], k, v, attn_mask=self.mask, enable_gqa=is_grouped)
+        return torch.cat((prompt, answers), dim=2)
 
 
 class MicroBatch(NamedTuple):
@@ -26,7 +56,7 @@ class MicroBatch(NamedTuple):
     answers: torch.Tensor     # (b,) which answers of the step
     ids: torch.Tensor         # (b / K, S + A) prompt and padding, answers and padding
     positions: torch.Tensor   # (b / K, S + A) each answer goes on from its prompt's end
-    attend: Callable          # who sees whom: llama.Branches
+    attend: Callable          # who sees whom: that of Branches
     prompt_row: torch.Tensor  # (b, T) the row that holds the answer's prompt
     column: torch.Tensor      # (b, T) the column that predicts each token of the answer
     labels: torch.Tensor      # (b, T) the answer, with its </s> if it ended

@@ -1,11 +1,10 @@
 """LLaMA by hand: its configuration, its layers, and the model made of them.
 
 Read top to bottom: Config, Linear, RMSNorm, rotary, Attention, MLP, Block, Transformer. What is
-below them can wait: the reader of config.json, and rows of several answers to one prompt. Parameter
-names and the half-split rotary layout are those of HuggingFace checkpoints, so nothing is permuted.
+below them, the reader of config.json, can wait. Parameter names and the half-split rotary layout
+are those of HuggingFace checkpoints, so nothing is permuted.
 
-B batch, T time, D width, H query heads, G key/value heads, V vocabulary; S columns of a prompt, A
-of its answers.
+B batch, T time, D width, H query heads, G key/value heads, V vocabulary.
 """
 
 from dataclasses import MISSING, dataclass, fields
@@ -99,7 +98,7 @@ def rotate(x, cos, sin):
 
 # Who sees whom: `attend` is a function of q (B, H, T, head_dim), k and v (B, G, T, head_dim) and
 # the layer's number -> (B, H, T, head_dim). Here, a causal row. Others: a row of several answers to
-# one prompt (training: `Branches` below), a row that grows token by token (generation.Cache).
+# one prompt (groups.Branches, to train), a row that grows token by token (generation.Cache).
 
 def attend_causally(q, k, v, layer):
     """Each column sees the columns before it, and itself."""
@@ -344,34 +343,3 @@ def warn_of_length(lengths, config, what, path):
     if beyond:
         print(f"{beyond} of {len(lengths)} {what} are longer than the {longest} tokens that {path} "
               "was made for")
-
-
-# -------------------------------------------------------------------------- rows of several answers
-
-class Branches:
-    """Rows of a prompt, padded to S columns, and behind it the tokens of its answers, A columns.
-
-    Each answer goes on from the prompt's end as if it stood alone: it sees the prompt and itself.
-    Prompt columns keep the fused causal kernel, and only the A answer columns take a mask: over
-    10,000 columns a mask for all of them would be a hundred million entries. (The other way, to
-    repeat the prompt's keys for each answer, takes K times their memory.)
-    """
-
-    def __init__(self, prompt_lengths, S, answer_of):
-        """prompt_lengths (B,); answer_of (B, A): the answer of each column, -1 for padding."""
-        A = answer_of.shape[1]
-        columns = torch.arange(S, device=answer_of.device)
-        sees_prompt = columns < prompt_lengths[:, None]  # (B, S)
-        same_answer = answer_of[:, :, None] == answer_of[:, None, :]  # (B, A, A)
-        self.S = S
-        self.mask = torch.cat(  # (B, 1, A, S + A)
-            (sees_prompt[:, None, :].expand(-1, A, -1), same_answer.tril()), dim=-1)[:, None]
-
-    def attend(self, q, k, v, layer):
-        """The `attend` of these rows."""
-        S = self.S
-        prompt = attend_causally(q[:, :, :S], k[:, :, :S], v[:, :, :S], layer)
-        is_grouped = q.shape[1] != k.shape[1]
-        answers = F.scaled_dot_product_attention(
-            q[:, :, S:], k, v, attn_mask=self.mask, enable_gqa=is_grouped)
-        return torch.cat((prompt, answers), dim=2)
