@@ -53,7 +53,7 @@ parity: $(VENV)/parity
 	$(PYTHON) -c "import transformers, trl"
 	$(PYTHON) -m pytest tests/test_parity.py
 
-# Speed beside what a user would pick instead, on an idle machine: under half an hour with two threads; on
+# Speed beside what a user would pick instead, on an idle machine: more than an hour with two threads; on
 # other files with these variables. BENCH_FLAGS=--quick only shows that all of it runs.
 TRAJECTORIES ?= data/train.json
 TOKENIZER ?= data/tiny/tokenizer.model

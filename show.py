@@ -245,8 +245,8 @@ def main():
     if not 0 <= flags.index < len(conversations):
         last = len(conversations) - 1
         raise InputError(f"--index {flags.index}: {flags.file} has items 0 to {last}")
-    print(f"{flags.file}: {trajectories.formats(items)}", file=sys.stderr)  # stdout is the page
     tokenizer = Tokenizer(flags.tokenizer or find_model(""), flags.enums)
+    print(f"{flags.file}: {trajectories.formats(items)}", file=sys.stderr)  # stdout is the page
     print(page(conversations[flags.index], tokenizer, flags.mae, flags.pkt, flags.w_max))
 
 

@@ -77,8 +77,13 @@ def _read_transcript(item, where):
 
 
 def _as_plain_text(message):
-    """A message; a turn of the model as if it were the user's, which may be any text."""
-    return message | {"role": "user"} if _is_model_turn(message) else message
+    """A message; a turn of the model as if it were the user's, which may be any text.
+
+    The id of its call stays where a label is read from.
+    """
+    if not _is_model_turn(message):
+        return message
+    return {"tool_call_id": message.get("id")} | message | {"role": "user"}
 
 
 def _is_model_turn(message):

@@ -72,6 +72,18 @@ def test_each_rule(tmp_path, call, feedback, expected):
     assert [find_fault(step, transcript.tools) for step in transcript.steps] == [expected]
 
 
+def test_results_of_calls_in_a_row_find_their_calls_by_id(tmp_path):
+    """The ids of the model's own turns were not read here, so that results went by their order."""
+    held = dialogue('find\n{"query": "x"}', "ping\n{}", FAILED, GOOD)
+    for message, id in zip(held["conversations"][2:], "abba", strict=True):
+        message["id" if message["role"] == "assistant" else "tool_call_id"] = id
+    [transcript] = parse(tmp_path, held)
+    assert [step.feedback for step in transcript.steps] == [*GOOD, *FAILED]
+    held["conversations"][-1]["tool_call_id"] = "b"
+    with pytest.raises(InputError, match="turn 5: a second result for the id 'b'"):
+        parse(tmp_path, held)
+
+
 def test_a_call_counts_once_and_the_first_rule_that_fits_names_it(tmp_path):
     held = dialogue('find\n{"page": "2"}', FAILED, 'search\n{"page": "2"}', FAILED)
     [transcript] = parse(tmp_path, held)

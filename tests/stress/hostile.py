@@ -43,9 +43,11 @@ from typing import NamedTuple
 
 import torch
 
+import dpo
 import evaluate
 import model
 import ppo
+import preferences
 import sft
 import show as show_page
 import tokenizer
@@ -54,23 +56,29 @@ from data.tools import write_call
 from evaluation import download
 from evaluation.benchmarks import __main__ as benchmarks
 from evaluation.benchmarks.bfcl import CATEGORIES
-from plumbing import checkpoints
+from plumbing import checkpoints, unpickle
 from plumbing.flags import cli
 from pretraining import pretrain
 from tests.conftest import CONFIG, ITEMS, ROOT, schema
-from toolbox import synthesize
+from toolbox import from_functions, synthesize
 
 SCRIPTS = {"sft.py": sft.main, "ppo.py": ppo.main, "evaluate.py": evaluate.main,
+           "preferences.py": preferences.main, "dpo.py": dpo.main,
            "-m evaluation.benchmarks": benchmarks.main, "model.py": model.main,
            "show.py": show_page.main, "-m data.feedback": feedback.main,
            "-m evaluation.download": download.main, "-m pretraining.pretrain": pretrain.main,
-           "-m toolbox.synthesize": synthesize.main}
+           "-m toolbox.synthesize": synthesize.main, "-m plumbing.unpickle": unpickle.main,
+           "-m toolbox.from_functions": from_functions.main}
 LIMIT = 120         # seconds until a case counts as hanging
 MEMORY = 6 * 2**30  # bytes that a case may take beyond what it starts with
 CPU = ["--device", "cpu"]
 SFT = ["sft.py", "--model", "m", "--data", "raw.json", "--out", "run", "--dtype", "fp32", *CPU]
 PPO = ["ppo.py", "--model", "m", "--out", "run", "--num-prompts", "2", "--batch-size", "2",
        "--epochs", "1", "--max-new-tokens", "2", *CPU]
+PREFERENCES = ["preferences.py", "--model", "m", "--out", "run", "--num-prompts", "2",
+               "--batch-size", "2", "--max-new-tokens", "2", *CPU]
+DPO = ["dpo.py", "--model", "m", "--data", "preferences", "--out", "run", "--num-pairs", "0",
+       "--batch-size", "2", *CPU]
 EVALUATE = ["evaluate.py", "--data", "bench", *CPU]
 ANSWER = [*EVALUATE, "--model", "m", "--max-new-tokens", "2", "--out", "answers"]
 
@@ -132,7 +140,21 @@ def fixtures(folder):
     shutil.copytree(folder / "m", folder / "sharded")
     model.save(transformer, folder / "sharded", shard_bytes=60_000)
     model.load(folder / "m")  # imports half a second's worth, once for all children
+    _write_preferences(folder, tokenizer.Tokenizer(folder / "m"), prompt, call)
     _write_runs(folder)
+
+
+def _write_preferences(folder, words, prompt, call):
+    """Pairs for dpo.py: a gold and two wrong calls, three times."""
+    def called(text):
+        return {"text": text, "ids": words.encode(text), "ended": True, "gold": text == call,
+                "branch": None, "kind": "", "score": float(text == call)}
+
+    wrong = [called('get_weather(city="Oslo")'), called("finish()")]
+    (folder / "preferences").mkdir()
+    write(folder / "preferences/pairs.jsonl", _lines(3 * [{
+        "prompt_ids": [words.bos_id, *words.encode(prompt)], "gold": call, "chosen": called(call),
+        "rejected": wrong, "path": None}]))
 
 
 def _write_with_ids(folder, call):
@@ -220,6 +242,7 @@ def _die_at_save(number):
 
 KEPT = ["--save-every", "1", "--keep", "2"]
 RUNS = {"sft-run": [*SFT, *KEPT, "--epochs", "2", "--out", "sft-run"],
+        "dpo-run": [*DPO, *KEPT, "--epochs", "2", "--out", "dpo-run"],
         "ppo-run": [*PPO, *KEPT, "--data", "pairs.json", "--num-prompts", "3", "--batch-size", "1",
                     "--epochs", "2", "--out", "ppo-run"]}
 
@@ -442,8 +465,13 @@ FORMATS = {
                      ("raw.json", CONVERSATION, [*PPO, "--data", "raw.json"]),
                      ("raw.json", [RAW_CALL], SFT)],
     "pairs for ppo": [("pairs.json", [*CONVERSATION, ("gold",)], [*PPO, "--data", "pairs.json"]),
+                      ("pairs.json", [*CONVERSATION, ("gold",)],
+                       [*PREFERENCES, "--data", "pairs.json"]),
                       ("released.json", [("instruction",), ("output",)],
                        [*PPO, "--data", "released.json"])],
+    "pairs for dpo": [("preferences/pairs.jsonl", [
+        ("prompt_ids",), ("chosen",), ("rejected",), ("chosen", "ids"), ("chosen", "text"),
+        ("rejected", ANY, "ids"), ("rejected", ANY, "text"), ("rejected", ANY, "ended")], DPO)],
     "benchmark files": [
         ("bench/heldout_single.json", [*CONVERSATION, ("gold",), ("tools",)],
          [*EVALUATE, "--predictions", "predictions.jsonl"]),
@@ -547,7 +575,8 @@ BYTES_FILE = (
     "cut", "cut", "a directory", "absent", "a link to itself", "unreadable", "empty",
     "NUL bytes", "random bytes")
 
-USES_MODEL = ([*SFT], [*PPO, "--data", "pairs.json"],
+USES_MODEL = ([*SFT], [*PPO, "--data", "pairs.json"], [*DPO],
+              [*PREFERENCES, "--data", "pairs.json"],
               [*EVALUATE, "--model", "m", "--max-new-tokens", "2"])
 
 
@@ -896,6 +925,19 @@ WRONG_PPO = (
     "--warmup-ratio 1.01", "--max-prompt 3", "--free-text no", "--model absent", "--model=",
     "--data absent", "--eval-data m", "--out pairs.json", "--device meta", "--reward 5",
     "--pairs pairs.json", "--seed 1.0", "--actor-lr 1e400", "--value-coef -1")
+WRONG_DPO = (
+    "--beta -1", "--beta nan", "--alpha -0.1", "--alpha inf", "--num-pairs -1", "--max-length 3",
+    "--lora-alpha 8", "--lora-rank -1", "--epochs 0", "--batch-size 0", "--lr nan", "--lr 1e400",
+    "--warmup-ratio 2", "--micro-batch 0", "--dtype fp16", "--device abacus", "--data absent",
+    "--data raw.json", "--data m", "--model absent", "--eval-data absent", "--eval-every 3",
+    "--out raw.json", "--out preferences/pairs.jsonl/x", "--preset big", "--gamma 1", "extra",
+    "--plan x", "--keep 0", "--tokenizer raw.json")
+WRONG_PREFERENCES = (
+    "--samples 1", "--samples x", "--sampler beam", "--temperature 0", "--max-gap 2", "--min-p -1",
+    "--score esm2", "--esm smaller", "--threshold 1.5", "--rejected 0", "--min-gap nan",
+    "--num-prompts 0", "--max-prompt 3", "--max-new-tokens 0", "--max-new-tokens 1000000000",
+    "--format json", "--data absent", "--data m", "--model absent", "--out raw.json",
+    "--no-gold-fallback --gold-unless-perfect", "--seed -1", "--device meta", "--beta 1")
 WRONG_EVALUATE = (
     "--bench toolbench", "--level low", "--turn second", "--limit -1", "--data absent",
     "--data raw.json", "--tool-timeout 0", "--tool-timeout nan", "--predictions absent",
@@ -908,6 +950,8 @@ WRONG_EVALUATE = (
 FLAGS = {  # script: (valid command, wrong flags)
     "sft.py": (SFT, WRONG_SFT),
     "ppo.py": ([*PPO, "--data", "pairs.json"], WRONG_PPO),
+    "preferences.py": ([*PREFERENCES, "--data", "pairs.json"], WRONG_PREFERENCES),
+    "dpo.py": (DPO, WRONG_DPO),
     "evaluate.py": ([*EVALUATE, "--predictions", "predictions.jsonl"], WRONG_EVALUATE),
 }
 GENERATES = ["--device meta", "--device abacus", "--max-new-tokens 1000000000", "--model absent",
@@ -938,6 +982,9 @@ READERS = (
     [*SFT, "--model"], [*SFT, "--data"], [*SFT, "--tokenizer"], [*SFT, "--eval-data"],
     [*SFT, "--plan", "8", "--model"], [*PPO, "--data"], [*PPO, "--data", "pairs.json", "--model"],
     [*PPO, "--data", "pairs.json", "--eval-data"], [*EVALUATE, "--model"],
+    [*PREFERENCES, "--data"], [*PREFERENCES, "--data", "pairs.json", "--model"],
+    [*DPO, "--data"], [*DPO, "--eval-data"], [*DPO, "--model"], [*DPO, "--tokenizer"],
+    ["-m plumbing.unpickle"], ["-m toolbox.from_functions"],
     [*EVALUATE, "--predictions"], ["evaluate.py", "--predictions", "predictions.jsonl", "--data"],
     [*LIBRARY, "--queries"], [*LIBRARY, "--tool-library"],
     ["evaluate.py", "--bench", "transcripts", "--predictions"],
@@ -948,6 +995,7 @@ READERS = (
     ["-m pretraining.pretrain", "--out", "new", "--init"])
 WRITERS = (
     [*SFT, "--out"], [*PPO, "--data", "pairs.json", "--out"],
+    [*PREFERENCES, "--data", "pairs.json", "--out"], [*DPO, "--out"],
     [*EVALUATE, "--predictions", "predictions.jsonl", "--out"],
     ["model.py", "--init", "m/config.json"], ["-m pretraining.pretrain", "--out"],
     ["-m toolbox.synthesize", "--out"],
