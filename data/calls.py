@@ -216,8 +216,9 @@ class Source:
             raise ParseError(f"longer than {MAX_LENGTH} characters")
         self.text = text
         self.strict = strict
-        self.offered = {tool.name: tuple(parameter.name for parameter in tool.parameters)
-                        for tool in reversed(read_tools(tools))}
+        self.offered = {}  # name of a tool -> names of its parameters; of two the first counts
+        for tool in reversed(read_tools(tools)):
+            self.offered[tool.name] = tuple(parameter.name for parameter in tool.parameters)
         self.unclosed = {}    # quote -> the place from which on nothing closes it
         self.hopeless = set()  # the places of brackets that were read in vain
         self.spans = []       # ArgumentSpans of the call that was read last

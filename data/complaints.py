@@ -71,10 +71,8 @@ TRACE = re.compile(r"^\W*(Traceback \(most|File \"[^\"\n]+\", line \d+|Caused by
                    r"|^\s+at [^\n]{1,200}[:(]\d+", re.MULTILINE)
 # An HTTP status of failure with a word of what it is; not a number of things or of a house.
 PHRASE = (r"(bad\b|un(authori|process|support|avail)|forbidden|internal\b|gateway|invalid|not "
-          r"|method\b|"
-          r"too many|service\b|server error|client error|request|payment req|conflict|gone\b"
-          r"|error\b"
-          r"|time-?out|get http|post http|put http|patch http|delete http)")
+          r"|method\b|too many|service\b|server error|client error|request|payment req|conflict"
+          r"|gone\b|error\b|time-?out|get http|post http|put http|patch http|delete http)")
 STATUS = any_of(
     rf"{BEFORE}(https?(/[\d.]+)? ?)?(error |status |code )*[(\[]?[45]\d\d[)\]]?[\s:,;(-]*{PHRASE}",
     r".{0,80}\b(status|http(/[\d.]+)?|code|returned|responded|response|error)"
@@ -92,12 +90,10 @@ CANNOT = any_of(
     r"\b(unable|inability|not able|failed|failing|fails|refused|refuses|declined) to\b",
     r"\bno way to\b|\bimpossible\b|\b(not|isn.t) possible\b",
     r"\b(did|does|do|will|would|may)( not|n['’]t) (want to|understand|recogni[sz]e|respond|succeed"
-    r"|work"
-    r"|accept"
-    r"|support|complete|finish|start|have|match|exist|know|allow|permit|contain|look|add|fit|appear"
-    r"|belong|correspond|satisfy|conform|meet|include|reach|pass|compile|apply|parse|resolve"
-    r"|load|open"
-    r"|connect|return a|be|own|qualify|point|provide|specify|seem|get|receive)\b")
+    r"|work|accept|support|complete|finish|start|have|match|exist|know|allow|permit|contain|look"
+    r"|add|fit|appear|belong|correspond|satisfy|conform|meet|include|reach|pass|compile|apply"
+    r"|parse|resolve|load|open|connect|return a|be|own|qualify|point|provide|specify|seem|get"
+    r"|receive)\b")
 # How failures speak in other languages: "could not", "not found", "invalid".
 FOREIGN = any_of(
     r"\b(fehler|erreur|erro|errore|fout|virhe|hata|błąd|ошибка)\b *:",
@@ -110,120 +106,99 @@ FOREIGN = any_of(
     r"|오류|실패|없습니다|할 수 없")
 # What a failure has no one of; a search has no results.
 LACKING = (r"((\w+ )?(resource|action|endpoint|controller)|such|rule|route to|space left"
-           r"|module named|permission|access|match(es)? for|method|connection"
-           r"|handler|implementation|overload|viable|response from|credentials?|api key|host"
-           r"|valid|suitable"
-           r"|solution|node|element|configuration|matching (distribution|manifest|package"
-           r"|function|method)"
-           r"|\w+ (provided|specified|given|configured))")
+           r"|module named|permission|access|match(es)? for|method|connection|handler"
+           r"|implementation|overload|viable|response from|credentials?|api key|host|valid"
+           r"|suitable|solution|node|element|configuration|matching (distribution|manifest|package"
+           r"|function|method)|\w+ (provided|specified|given|configured))")
 # A state or a deed that is denied: does not exist, was not created, not allowed.
 DENIED = any_of(
-    rf"{NOT}( (been|be|a|an|the|yet|currently"
-    r"|properly|correctly|fully|any|in|on|of|one|recently|successfully))* "
+    rf"{NOT}( (been|be|a|an|the|yet|currently|properly|correctly|fully|any|in|on|of|one|recently"
+    r"|successfully))* "
     r"(found|exists?|available|allowed|permitted|supported|valid|authori[sz]ed|recogni[sz]ed"
-    r"|known|defined"
-    r"|declared|installed|implemented|enabled|accepted|understood|reachable|specified|provided"
-    r"|given|set"
-    r"|configured|created|sent|saved|booked|added|updated|modified|changed|removed|deleted"
-    r"|completed"
-    r"|processed|made|executed|applied|performed|loaded|parsed|enough|possible|registered|connected"
-    r"|initiali[sz]ed|logged|signed|authenticated|subscribed|open|running|ready|responding"
-    r"|present|unique"
-    r"|resolved|entitled|eligible|compatible|callable|subscriptable|iterable|integer|number|string"
-    r"|directory|file|git|tool|function|command|member|owner|option|key|column|list|table|read"
-    r"|written|met"
-    r"|satisfied|held|holding|owned|placed|scheduled|submitted|granted|working|online|assigned"
-    r"|activated"
-    r"|verified|imported|exported|uploaded|downloaded|delivered|moved|opened|started|stopped"
-    r"|closed|taken"
-    r"|acquired|accessible|visible|clickable|attached|interactable|editable|writable|readable"
-    r"|serializable"
-    r"|hashable|for|used|carrying|your|calculating|right|correct|empty|equal|listed|mathematical"
-    r"|methematical)\b",
+    r"|known|defined|declared|installed|implemented|enabled|accepted|understood|reachable"
+    r"|specified|provided|given|set|configured|created|sent|saved|booked|added|updated|modified|changed|removed|deleted"
+    r"|completed|processed|made|executed|applied|performed|loaded|parsed|enough|possible"
+    r"|registered|connected|initiali[sz]ed|logged|signed|authenticated|subscribed|open|running"
+    r"|ready|responding|present|unique|resolved|entitled|eligible|compatible|callable"
+    r"|subscriptable|iterable|integer|number|string|directory|file|git|tool|function|command"
+    r"|member|owner|option|key|column|list|table|read|written|met|satisfied|held|holding|owned"
+    r"|placed|scheduled|submitted|granted|working|online|assigned|activated|verified|imported"
+    r"|exported|uploaded|downloaded|delivered|moved|opened|started|stopped|closed|taken|acquired"
+    r"|accessible|visible|clickable|attached|interactable|editable|writable|readable|serializable"
+    r"|hashable|for|used|carrying|your|calculating|right|correct|empty|equal|listed"
+    r"|mathematical)\b",
     rf"\bno {LACKING}\b",
     r"\bno (?!changes?\b)\w+ (was|were|has been|have been|could be) (performed|made|done|executed"
     r"|applied|created|sent|booked|charged|saved|updated|written|generated)\b",
     r"\bnot in (an? |the )?(\w+ )?format\b",
     r"\bthere (is|was|are|were) no (such|package|module|tool|function|command|field|column|table"
-    r"|file"
-    r"|parameter|argument|property)\b",
+    r"|file|parameter|argument|property)\b",
     r"\bnothing happen(s|ed)\b|\b(ERR_[A-Z_]+|ENOENT|EACCES|ECONN\w+)|n['’]t have\b"
     r"|\bwithout (permission|authenticat|a valid)")
 # A word that only a failure has as its state.
 WRONG = any_of(
     r"\b(failed|failing|fails|failure|invalid|illegal|denied|refused|rejected|declined|forbidden"
     r"|unauthori[sz]ed|unauthenticated|expired|exceed(s|ed|ing)?|unavailable|unreachable"
-    r"|unsupported|unknown"
-    r"|unrecogni[sz]ed|unexpected(ly)?|undefined|undeclared|missing|malformed|corrupt(ed)?"
-    r"|conflict(s|ing)?"
-    r"|timed[ -]?out|time-?out|aborted|blocked|insufficient|incorrect(ly)?|wrong|improper(ly)?"
-    r"|incompatible"
-    r"|duplicated?|mismatch(ed)?|violat(es|ed|ion)|overload(ed)?|unresolved|inaccessible|disabled"
-    r"|prohibited|throttled|revoked|crashed|unhandled|uncaught|unterminated|unclosed|unbalanced"
-    r"|lacks?"
-    r"|nonexistent|non-existent|out of (range|memory|stock|bounds|space|credits?|disk|date)"
-    r"|ambiguous"
-    r"|not enough|bad (request|gateway|credentials?|value|input|format|url|token|response"
-    r"|command|option)"
+    r"|unsupported|unknown|unrecogni[sz]ed|unexpected(ly)?|undefined|undeclared|missing|malformed"
+    r"|corrupt(ed)?|conflict(s|ing)?|timed[ -]?out|time-?out|aborted|blocked|insufficient"
+    r"|incorrect(ly)?|wrong|improper(ly)?|incompatible|duplicated?|mismatch(ed)?|violat(es|ed|ion)"
+    r"|overload(ed)?|unresolved|inaccessible|disabled|prohibited|throttled|revoked|crashed"
+    r"|unhandled|uncaught|unterminated|unclosed|unbalanced|lacks?|nonexistent|non-existent"
+    r"|out of (range|memory|stock|bounds|space|credits?|disk|date)|ambiguous|not enough"
+    r"|bad (request|gateway|credentials?|value|input|format|url|token|response|command|option)"
     r"|killed|interrupted|suspended|deactivated|banned|obstructed|collision|deadlock"
-    r"|segmentation fault"
-    r"|core dumped|destroyed|infeasible|unsatisfiable|unstable|misspelled|unreadable|unparsable"
-    r"|unclear|overlaps?"
-    r"|overlapping|went wrong|went down|is down|has incorrect|rate.?limit(ed)?|quota"
-    r"|access to .{1,40} is restricted)\b",
+    r"|segmentation fault|core dumped|destroyed|infeasible|unsatisfiable|unstable|misspelled"
+    r"|unreadable|unparsable|unclear|overlaps?|overlapping|went wrong|went down|is down"
+    r"|has incorrect|rate.?limit(ed)?|quota|access to .{1,40} is restricted)\b",
     r"\b(command|file|module|symbol|name|host) not (found|known)\b",
     r"\b(is|are|not) an? \w+ i (know|recogni[sz]e|understand)|\bhas ended\b|\b(is|are) offline\b",
     r"\b(exited|terminated|ended|finished) with (\w+ )?(code|status) -?[1-9]",
-    r"(?<!never )\btoo (many|much|long|large|short|small|few|big|old|low|high|far|late|early"
-    r"|deep|weak|broad|complex)\b",
+    r"(?<!never )\btoo (many|much|long|large|short|small|few|big|old|low|high|far|late|early|deep"
+    r"|weak|broad|complex)\b",
     r"\b(limit|maximum|quota|cap) (has been |was |is )?(reached|hit)\b|\bover (the "
     r"|your )?\w* ?(limit|quota)\b",
-    r"\b(already|currently) (\w+ )?(exists?|taken|in use|used|booked|full|sold|registered"
-    r"|running|closed"
-    r"|cancel+ed|started|open|defined|assigned|been|reserved|holding|carrying|have|has)\b",
+    r"\b(already|currently) (\w+ )?(exists?|taken|in use|used|booked|full|sold|registered|running"
+    r"|closed|cancel+ed|started|open|defined|assigned|been|reserved|holding|carrying|have|has)\b",
     r"\balready have an?\b|\bsold out\b|\bfully booked\b|\bonly \d+ .{1,30}(left|available|remain)",
-    r"\b(login|sign-?in|authentication|authorization|api key|subscription"
-    r"|premium) (is )?(required|needed)\b",
+    r"\b(login|sign-?in|authentication|authorization|api key|subscription|premium) (is )?(required"
+    r"|needed)\b",
     r"\bpremium (endpoint|plan|feature)|\bsyntax error\b|\bparse error\b|\berror in your\b"
     r"|\bnot? ?found\b",
-    r"\b(file exists|is a directory|broken pipe|permission denied|access is denied|division by zero"
-    r"|connection (was )?(reset|closed|lost|aborted)|disconnected|max(imum)? retries)\b",
+    r"\b(file exists|is a directory|broken pipe|permission denied|access is denied"
+    r"|division by zero|connection (was )?(reset|closed|lost|aborted)|disconnected"
+    r"|max(imum)? retries)\b",
     r"\b(database|file|table|account|record|resource|repository) is (currently )?(locked|busy)\b")
 # A demand on what the caller gave.
 DEMANDED = any_of(
     r"\b(must|should|ought to|shall)( only| all| always)?( not)? (be|have|contain|match|include"
-    r"|start|end|begin"
-    r"|consist|specify|provide|supply|use|follow|first|either|equal|exist|come|at least|refer"
-    r"|point|lie|fall"
-    r"|set|pass|take|return|log|choose|select|enter|wait|call)\b",
+    r"|start|end|begin|consist|specify|provide|supply|use|follow|first|either|equal|exist|come"
+    r"|at least|refer|point|lie|fall|set|pass|take|return|log|choose|select|enter|wait|call)\b",
     r"\b(is|are) (a )?(required|mandatory|obligatory|needed)\b|\brequired (\w+ ){0,3}(is|was|are) ",
     r"\b(required|mandatory) (parameter|argument|field|property|value|input|option)"
     r"|\bfield required\b",
     r"\b(requires?|needs?|has to|have to) (an?|at least|to be|the|authentication|one"
-    r"|\w+ (permission|scope))\b"
-    r"|\brequires? \w+$",
+    r"|\w+ (permission|scope))\b|\brequires? \w+$",
     r"\bexpect(ed|ing|s) .{1,120}(got|but|found|received|given|instead)\b|\bexpected\b.{0,12}$",
     r"\bexpected\b(?=.{0,40}\bat line\b)|\b(got|received|given|found) .{1,60} (but )?expected\b",
     r"\bat (least|most) (one|two|\d+)\b|\b(one of|limited to|only accepts?|between \d+ and)\b",
-    r"\bonly .{1,60}\b(allowed|supported|accepted|permitted|possible|can|may)\b"
-    r"|\bcan only\b|\bmay only\b|\b(allowed|valid|supported|available|accepted|permitted"
-    r"|registered|known) (\w+ )?"
-    r"(values|options|formats|types|actions|choices|tools|columns|commands)( are)?\b")
+    r"\bonly .{1,60}\b(allowed|supported|accepted|permitted|possible|can|may)\b|\bcan only\b"
+    r"|\bmay only\b|\b(allowed|valid|supported|available|accepted|permitted|registered"
+    r"|known) (\w+ )?(values|options|formats|types|actions|choices|tools|columns"
+    r"|commands)( are)?\b")
 # The polite form.
 SORRY = any_of(r"\b(sorry|unfortunately|apologi[sz]e|apologies|regret|oops|whoops|uh-oh)\b")
 # Advice to do it otherwise.
 ADVICE = any_of(
     r"\bplease (run|try|check|provide|specify|enter|select|choose|use|make sure|ensure|verify"
-    r"|supply|include"
-    r"|input|correct|contact|wait|retry|log ?in|sign|set|give|re|upgrade|reduce|configure|call"
-    r"|pick|confirm)",
+    r"|supply|include|input|correct|contact|wait|retry|log ?in|sign|set|give|re|upgrade|reduce"
+    r"|configure|call|pick|confirm)",
     r"\btry (again|another|a different|using|one of)\b|\bdid you mean\b|\bdid you (forget"
-    r"|specify)\b|--help\b"
-    r"|\bmake sure\b|\binstead\.?$|\b(first|again)\.?$|^usage: |\bsee .{1,40} for (help|usage)")
+    r"|specify)\b|--help\b|\bmake sure\b|\binstead\.?$|\b(first|again)\.?$|^usage: "
+    r"|\bsee .{1,40} for (help|usage)")
 # A page in place of the one that was asked for.
 CHALLENGE = any_of(
-    r"(verify|confirm|prove|check)\w* (that )?you('re| are) (a )?(human|not a (ro)?bot)|\bcaptcha\b"
-    r"|enable javascript and cookies|checking your browser")
+    r"(verify|confirm|prove|check)\w* (that )?you('re| are) (a )?(human|not a (ro)?bot)"
+    r"|\bcaptcha\b|enable javascript and cookies|checking your browser")
 # At the beginning it is all that is said.
 ASKS = any_of(
     r"\W*(please )(specify|provide|enter|input|check|supply|select|choose|try|give|log|use|run"
@@ -232,63 +207,50 @@ ASKS = any_of(
 # At the beginning it calls what the caller gave wrong.
 BLAMES = any_of(
     r"\W*(the |an? |your )?(wrong|invalid|illegal|improper\w*|malformed|missing|unknown"
-    r"|unsupported|incorrect"
-    r"|unexpected|unrecogni[sz]ed|bad|undefined|insufficient|duplicate) \w")
+    r"|unsupported|incorrect|unexpected|unrecogni[sz]ed|bad|undefined|insufficient|duplicate) \w")
 
 # -------------------------------------------------------------------- what speaks for data
 
 SUCCESS = any_of(
     r"\W*(ok(ay)?|done|success\w*|yes|great|all \w+ passed|passed|true|finished|ready)\b",
     r"\W*(?!not\b)(\w+ )?(added|created|updated|saved|sent|deleted|removed|booked|moved|applied"
-    r"|completed|opened"
-    r"|wrote|written|set|started|stopped|copied|installed|uploaded|downloaded|fixed|closed"
-    r"|scheduled"
-    r"|cancel+ed|confirmed|enabled|loaded|executed|turned|switched|found|retrieved|fetched"
-    r"|processed|recorded"
-    r"|delivered|placed|submitted|registered|connected|reading|listening|playing|showing"
-    r"|result) (?!to\b|not\b)"
-    r"(?!.{0,40}\b(failed|error)\b)",
+    r"|completed|opened|wrote|written|set|started|stopped|copied|installed|uploaded|downloaded"
+    r"|fixed|closed|scheduled|cancel+ed|confirmed|enabled|loaded|executed|turned|switched|found"
+    r"|retrieved|fetched|processed|recorded|delivered|placed|submitted|registered|connected"
+    r"|reading|listening|playing|showing|result) (?!to\b|not\b)(?!.{0,40}\b(failed|error)\b)",
     r"^(?!.*\b(not|n't|no|un\w+)\b).{0,120}\b(has been|have been|was|were|is|are"
-    r"|is now) (?!not)(\w+ly )?(added"
-    r"|created|updated|saved|sent|deleted|removed|booked|moved|applied|completed|opened|written"
-    r"|set|started"
-    r"|copied|installed|uploaded|downloaded|fixed|scheduled|confirmed|enabled|recorded|delivered"
-    r"|placed"
-    r"|submitted|resolved|reserved)\b",
+    r"|is now) (?!not)(\w+ly )?(added|created|updated|saved|sent|deleted|removed|booked|moved"
+    r"|applied|completed|opened|written|set|started|copied|installed|uploaded|downloaded|fixed"
+    r"|scheduled|confirmed|enabled|recorded|delivered|placed|submitted|resolved|reserved)\b",
     r"(?!.*\b(not|n't|un\w*) success)(?!.*\b(but|error|fail)).{0,200}\bsuccess(ful|fully)?\b",
     r"\S+ (created|configured|unchanged|deleted|patched|installed|sent|succeeded|updated|added"
-    r"|saved|booked"
-    r"|started|stopped|set)\W*$")
+    r"|saved|booked|started|stopped|set)\W*$")
 # There was nothing to find: the call was right.
 EMPTY = any_of(
     rf".{{0,60}}\b(no|zero|0|not any|without) (?!{LACKING}\b)([\w'-]+ ){{0,5}}"
     r"(found|match(es|ed|ing)?|available|scheduled|returned|yet|to (show|display|commit|report)"
-    r"|results?|changes?"
-    r"|events?|items?|rows?|records?|data|entries|messages?|documents?|hits|history|conflicts?"
-    r"|errors?|issues?"
-    r"|problems?|warnings?|vulnerabilities|alerts?|updates?|updated)\b",
+    r"|results?|changes?|events?|items?|rows?|records?|data|entries|messages?|documents?|hits"
+    r"|history|conflicts?|errors?|issues?|problems?|warnings?|vulnerabilities|alerts?|updates?"
+    r"|updated)\b",
     r"\W*(no|0|none) \w+(s|data)\W*$|\W*none\b|\W*nothing (?!happen)",
     r".{0,80}\b(did|do|does|has|have)(n.t| not) (match|return|find|yield|returned|contain"
-    r"|have) any (\w+ )?(results?|documents?"
-    r"|articles|records|items|entries|rows|data|matches)\b",
+    r"|have) any (\w+ )?(results?|documents?|articles|records|items|entries|rows|data|matches)\b",
     r".{0,60}\b(is|are|was) (currently )?empty\W*$|.{0,80}\bup[ -]to[ -]date\b|\W*total:? 0\b",
-    r"(an? |any )?errors? (is|was|were) not found|.{0,80}\b(find|found) no\b"
-    r"|.{0,60}\breturned (no|0|an empty)\b|you have no \w+")
+    r"(an? |any )?errors? (is|was|were) not found|.{0,80}\b(find|found) no\b|.{0,60}\breturned (no"
+    r"|0|an empty)\b|you have no \w+")
 # A failure is what the text is about, or part of a name: definitions, titles, reports of others.
 ABOUT = any_of(
     r"[^:]{1,80}?\b(is|was|are|were|means?|refers? to|denotes?|describes?) (?!already|not\b)(an?"
-    r"|the|one of|when)\b"
-    r"(?! (required|mandatory|invalid|wrong|unknown|directory|closed|locked))",
+    r"|the|one of|when)\b(?! (required|mandatory|invalid|wrong|unknown|directory|closed|locked))",
     r".{0,120}[(](1[89]|20)\d\d[)]|.{0,120}[(]\d+:\d\d[)]|.{0,80}\b(directed|written) by\b",
     r".{0,120}\b(said|says|told|asked|reported|reports|according to|yesterday|last (week|night"
     r"|month|year))\b",
     r"(what|why|who|when|where|how|have|has|is|are|did|do|does|you haven.t)\b[^.]{0,200}\?\W*$",
-    r"\W*(how to|what is|why|fix(ing|ed)?|handl(e|ing)|understanding|introduction|added|re:"
-    r"|fwd?:|subject:"
-    r"|from:|title:|q:|question:|answer:|published|abstract|commit|author:|page \d)",
+    r"\W*(how to|what is|why|fix(ing|ed)?|handl(e|ing)|understanding|introduction|added|re:|fwd?:"
+    r"|subject:|from:|title:|q:|question:|answer:|published|abstract|commit|author:|page \d)",
     r"\w+ (->|=>|→|=) \w|\w+[:] .{1,60} (->|→) ",
-    r"(error|errors|exception)s?[- ](free|handling|handler|correction|propagation|messages?"
-    r"|codes?|logs?|pages?)\b",
+    r"(error|errors|exception)s?[- ](free|handling|handler|correction|propagation|messages?|codes?"
+    r"|logs?|pages?)\b",
     r"\W*(the )?(contents?|text|body|transcript|summary) (of|from) \S",
     r"errors and |in (1[89]|20)\d\d,? |(translation|lyrics|quote|headline|\w+ status) ?: ",
     r"[^:]{1,40}: an? \w+ (of|in|for|about)\b")
@@ -316,16 +278,15 @@ TITLE = re.compile(r"#{1,3} \w")
 # The heads of a table's columns.
 HEADS = re.compile(r"\s*[A-Z]{2,}(\s+[A-Z]{2,}){2,}\s*$")
 MARKED = re.compile(r"\s*([-*•] |\[\d+\] |[0-9a-f]{7,40} |\d+[.):] |#\d+\b|\[\w+\] \S+$"
-                    r"|(result|item|page|option|step|doc\w*) \d+\b"
-                    r"|[\w./-]+:\d+:|[\w./-]+\.\w{1,5}$"
+                    r"|(result|item|page|option|step|doc\w*) \d+\b|[\w./-]+:\d+:|[\w./-]+\.\w{1,5}$"
                     r"|[^\s:\"']{1,20}: (?!.*\berror))", re.IGNORECASE)
 HEADED = re.compile(r"\s*(page|snippet|abstract|from|to|subject|date|title|published|author"
-                    r"|commit|name|description|summary|url"
-                    r"|body|cc|content|input|query|location|address|price|rating|id|status"
+                    r"|commit|name|description|summary|url|body|cc|content|input|query|location"
+                    r"|address|price|rating|id|status"
                     r"|topic)\s*:", re.IGNORECASE)
 CODE = re.compile(r"\s*(def |class |import |from \w+ import|try:|raise |return |public |private "
-                  r"|#include|function "
-                  r"|const |let |var |\d+\t|\d+ [|│] |@\w+|diff --git|@@ )|.*[{;]\s*$")
+                  r"|#include|function |const |let |var |\d+\t|\d+ [|│] |@\w+|diff --git|@@ )"
+                  r"|.*[{;]\s*$")
 # Tests that were run; the nearest titles of a search without hits.
 SUMMED_UP = any_of(r".{0,40}\b\d+ (failed|passed)\b")
 OFFERED = any_of(r"\W(similar|related)\b[^\n]{0,20}: ?\[")
