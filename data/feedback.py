@@ -565,10 +565,10 @@ def _texts(value):
 # ----------------------------------------------------------------------- the kind of a complaint
 
 # What MCP's clients put before the message of an error that has no kind of its own.
-MCP_ERROR = any_of(r"^(mcp ?error: )?mcp error -3(?!2601)\d+: ")
+MCP_ERROR = any_of(r"(mcp ?error: )?mcp error -3(?!2601)\d+: ")
 # What others put before it: a stream's name, a request's, a frame, "Encountered error".
-BEFORE_ERROR = any_of(r"^(stderr|message|request [\w-]{4,}|(encountered|got)( an)? error"
-                       r"|docker)\s*:\s*", r"^[│╷╵\s]+")
+BEFORE_ERROR = any_of(r"(stderr|message|request [\w-]{4,}|(encountered|got)( an)? error"
+                       r"|docker)\s*:\s*", r"[│╷╵\s]+")
 
 
 def _without_declaration(text):
@@ -578,8 +578,9 @@ def _without_declaration(text):
 
 def _text_kind(text):
     """The kind of error that a text which is no JSON reports; None for a success."""
-    text = MCP_ERROR.sub("", text) or text
-    text = BEFORE_ERROR.sub("", text) or text
+    for label in (MCP_ERROR, BEFORE_ERROR):
+        found = label.match(text)
+        text = text[found.end():] or text if found else text
     if PAGE.match(text):
         return Feedback.TOOL_INSTABILITY if PAGE_ERROR.search(text) else None
     for beginning, kind in TEXT_RULES:

@@ -327,8 +327,10 @@ def state(folder):
     for path in sorted(folder.rglob("*")):
         if path.name == "lock":
             continue
-        if path.is_file():
+        if path.is_file() and os.access(path, os.R_OK):
             found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif path.is_file():  # closed to an ordinary user
+            found[str(path)] = f"{path.stat().st_size} bytes"
         else:
             found[str(path)] = "link" if path.is_symlink() else "directory"
     return found
@@ -941,7 +943,7 @@ WRONG_PREFERENCES = (
 WRONG_EVALUATE = (
     "--bench toolbench", "--level low", "--turn second", "--limit -1", "--data absent",
     "--data raw.json", "--tool-timeout 0", "--tool-timeout nan", "--predictions absent",
-    "--predictions m", "--format xml", "--out raw.json", "--out raw.json/x", "--compat",
+    "--predictions m", "--format yaml", "--out raw.json", "--out raw.json/x", "--compat",
     "--bench transcripts --predictions absent", "--bench tooleyes", "--queries queries.json",
     "--tool-library library", "--bench toolbox", "--batch-size 0", "--max-new-tokens -5",
     "--dtype fp8", "--model absent --errors", "--bench bfcl --level heavy",
