@@ -2,10 +2,10 @@
 
 What the paper states [S]: preferences at the level of tokens, from differences between tokens as
 the model generates. No sampler was released; this one is our reading [R]. Decode the greedy call,
-and keep the two likeliest tokens of each step. At a token of a name, a key or a value, or at one
-that decides between another key and the end: where the second is nearly as likely as the first,
-take the second and go on greedily from there. A branch reads the keys and values of what it shares
-with the greedy call from the cache: it costs its own tokens alone.
+and keep the two likeliest tokens of each step. At tokens of names, keys and values, and at those
+that decide between another key and the end, take the second where it is nearly as likely as the
+first, and go on greedily from there. A branch reads the keys and values of what it shares with the
+greedy call from the cache: it costs its own tokens alone.
 
 B prompts, K branches of each, S columns of the longest prompt.
 """
