@@ -38,7 +38,7 @@ NAMES = r"(error|err|exception|fatal|failure|failed|panic|fault|abort|critical|s
 # Not the error of a measurement: Standard error: 0.5; nor what is done about errors.
 NO_MEASURE = r"(?!\s*[=:]?\s*[-+±~]?\d+(\.\d+)?\s*(%|\w{1,3}\b)?\W*(,|\n|$))"
 LABEL = any_of(
-    rf"{BEFORE}([\w.'-]+ ){{0,3}}{NAMES}\b[^\w\s:]*( code)?( #?-?\d{{1,6}})?"
+    rf"{BEFORE}([\w.'-]+ ){{0,3}}{NAMES}\b[^\w\s:]*( code)?( #?-?[A-Z]{{0,3}}\d{{1,6}})?"
     r"( ?[(\[](?=[^()\[\]]{0,60}(?-i:[A-Z\d]))[^()\[\]]{0,60}[)\]])*"
     rf"\W{{0,2}}([:!]|\s[-–—]\s(?!\w+ (\d|document)))(?!\s*$){NO_MEASURE}",
     rf"{BEFORE}(an? |the )?(\w+ )?errors? (has |have |was |were )?(occurred|happened"
@@ -65,10 +65,11 @@ CLASS = re.compile(
     r"[\W_]*([\w$]+[.:]+)*(?!Mean|Standard|Std)\w*[a-z]?(Error|Exception|Failure|Fault)\d*\b"
     r"(\[\w+\]|\(\d+\))?(?=[:(]|$|\s+[A-Z(:]|\s+of\b)(?!\s*[:=]\s*[-+±]?\d+(\.\d+)?\W*$)"
     r"|(\w+\.)+[A-Z][a-z]+([A-Z]+[a-z]*)+: "
-    r"|[Ee]xception in thread |thread '[^'\n]*' panicked|panic: |Unhandled |Uncaught ")
+    r"|[Ee]xception in thread |thread '[^'\n]*' panicked|panic: |Unhandled |Uncaught "
+    r"|\*\* \(\w+\) ")
 # A trace of calls, as Python, Java and JavaScript print it.
 TRACE = re.compile(r"^\W*(Traceback \(most|File \"[^\"\n]+\", line \d+|Caused by: )"
-                   r"|^\s+at [^\n]{1,200}[:(]\d+", re.MULTILINE)
+                   r"|^\s+at [^\n]{1,200}[:(]\d+|^CallStack \(from", re.MULTILINE)
 # An HTTP status of failure with a word of what it is; not a number of things or of a house.
 PHRASE = (r"(bad\b|un(authori|process|support|avail)|forbidden|internal\b|gateway|invalid|not "
           r"|method\b|too many|service\b|server error|client error|request|payment req|conflict"
@@ -76,7 +77,7 @@ PHRASE = (r"(bad\b|un(authori|process|support|avail)|forbidden|internal\b|gatewa
 STATUS = any_of(
     rf"{BEFORE}(https?(/[\d.]+)? ?)?(error |status |code )*[(\[]?[45]\d\d[)\]]?[\s:,;(-]*{PHRASE}",
     r".{0,80}\b(status|http(/[\d.]+)?|code|returned|responded|response|error)"
-    r"( ?(status|code|with|error|an?|http))*\W{0,3}[45]\d\d\b(?! (is|are|means|was)\b)(?!\w)",
+    r"( ?(status|code|is|with|error|an?|http))*\W{0,3}[45]\d\d\b(?! (is|are|means|was)\b)(?!\w)",
     r"[(\[][45]\d\d[)\],]\W",
     r"(bad request|forbidden|unauthorized|internal server error|service unavailable|bad gateway"
     r"|(gateway )?time-?out|too many requests|conflict|gone|not acceptable|payment required)\W*$")
@@ -96,11 +97,12 @@ CANNOT = any_of(
     r"|receive)\b")
 # How failures speak in other languages: "could not", "not found", "invalid".
 FOREIGN = any_of(
-    r"\b(fehler|erreur|erro|errore|fout|virhe|hata|błąd|ошибка)\b *:",
-    r"\b(no se (pudo|puede)|no (existe|encontrad[oa])|não (foi possível|encontrad[oa]|existe)"
-    r"|n['’](a|ont) pas? ?pu|impossible (de|d['’])|introuvable|n['’]existe pas|inconnue?"
-    r"|inv[aá]lid[oa]s?|invalide|konnten? nicht|nicht (gefunden|möglich|verfügbar|erlaubt)"
-    r"|existiert nicht|ungültige?[rsn]?|non (trovat[oa]|valid[oa]|è possibile)|niet gevonden"
+    r"\b(fehler|erreur|erro|errore|fout|virhe|hata|błąd|ошибка)\b( \d+)? *:",
+    r"\b(no se (pudo|puede)|no (existe|encontrad[oa])|não (foi possível|pode|encontrad[oa]|existe)"
+    r"|n['’](a|ont) pas? ?pu|pas autorisée?|impossible (de|d['’])|introuvable|n['’]existe pas"
+    r"|inconnue?|inv[aá]lid[oa]s?|invalide|konnten? nicht"
+    r"|nicht (gefunden|möglich|verfügbar|erlaubt)|existiert nicht"
+    r"|ungültige?[rsn]?|non (trovat[oa]|valid[oa]|è possibile)|niet gevonden"
     r"|не (удалось|найден[аоы]?|может)|недопустим\w*)\b",
     r"错误|失败|无效|不存在|不能|无法|未找到|失敗|エラー|できません|無効"
     r"|오류|실패|없습니다|할 수 없")
@@ -126,7 +128,7 @@ DENIED = any_of(
     r"|exported|uploaded|downloaded|delivered|moved|opened|started|stopped|closed|taken|acquired"
     r"|accessible|visible|clickable|attached|interactable|editable|writable|readable|serializable"
     r"|hashable|for|used|carrying|your|calculating|right|correct|empty|equal|listed"
-    r"|mathematical)\b",
+    r"|\w+ expression)\b",
     rf"\bno {LACKING}\b",
     r"\bno (?!changes?\b)\w+ (was|were|has been|have been|could be) (performed|made|done|executed"
     r"|applied|created|sent|booked|charged|saved|updated|written|generated)\b",
@@ -270,7 +272,7 @@ NOTED = any_of(r"[\W_]*(warn(ing)?|note|notice|info|information|hint|tip|debug|h
 STAMP = re.compile(r".{0,30}?(\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?\b|\b\d\d?/\w\w\w/\d{4}|\bts="
                    r"|\btime=)")
 COLUMNS = re.compile(r"(?!\s*\d*\s*\|[^|]*$)(\s*\S.*?(\s{2,}|\t|\s\|\s)\S.*?(\s{2,}|\t|\s\|\s)\S"
-                     r"|\s*\S[^|:]* \| |[\s+-]*-{3,}[+-]+-{3,})")
+                     r"|[^,\n]+(,[^,\s][^,\n]*){2,}$|\s*\S[^|:]* \| |[\s+-]*-{3,}[+-]+-{3,})")
 # The title of a list: "Console messages (3):"
 COUNTED = re.compile(r"[\w ]{1,40}\(\d+\):\s*$")
 # The title of a document in Markdown.
@@ -290,7 +292,9 @@ CODE = re.compile(r"\s*(def |class |import |from \w+ import|try:|raise |return |
 # Tests that were run; the nearest titles of a search without hits.
 SUMMED_UP = any_of(r".{0,40}\b\d+ (failed|passed)\b")
 OFFERED = any_of(r"\W(similar|related)\b[^\n]{0,20}: ?\[")
-CALM = re.compile(r"\W*(\S+ )?\W*(INFO|DEBUG|TRACE|NOTICE)\b")
+CALM = re.compile(r"\W*(\S+ )?\W*(INFO|DEBUG|TRACE|NOTICE)\b|\[(WARN(ING)?|LOG)\]")
+# What a document says of a status.
+DEFINED = any_of(r"\bstatus code (indicates|means)\b")
 
 
 class Signal(NamedTuple):
@@ -363,7 +367,9 @@ def _names_itself(text, lines):
     for line in lines[:2] + (last if len(text) > len(lines[0]) else []):
         if LABEL.match(line[:NAMED]) or CLASS.match(line[:NAMED]):
             return 3
-    if TRACE.search("\n".join(lines[:8])) or any(map(ERROR_LINE.match, lines[:12])):
+    if TRACE.search("\n".join(lines[:8])):
+        return 6 if any(map(CLASS.match, lines[:8])) else 3
+    if any(map(ERROR_LINE.match, lines[:12])):
         return 3
     return 3 if len(text) < 2 * SENTENCE and CHALLENGE.search(text) else 0
 
@@ -378,7 +384,7 @@ def _of_sentence(sentence):
 def _of_shape(text, lines):
     """What the lines look like: logs, tables, lists, mails, code and articles are data."""
     shape = -1 if len(text) > 2 * SENTENCE else 0
-    if OFFERED.search(text[:2 * SENTENCE]):
+    if OFFERED.search(text[:2 * SENTENCE]) or DEFINED.search(text[:2 * SENTENCE]):
         shape -= 3
     if len(lines) == 1:
         return shape
