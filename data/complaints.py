@@ -118,8 +118,9 @@ DENIED = any_of(
     r"|successfully))* "
     r"(found|exists?|available|allowed|permitted|supported|valid|authori[sz]ed|recogni[sz]ed"
     r"|known|defined|declared|installed|implemented|enabled|accepted|understood|reachable"
-    r"|specified|provided|given|set|configured|created|sent|saved|booked|added|updated|modified|changed|removed|deleted"
-    r"|completed|processed|made|executed|applied|performed|loaded|parsed|enough|possible"
+    r"|specified|provided|given|set|configured|created|sent|saved|booked|added|updated|modified"
+    r"|changed|removed|deleted|completed|processed|made|executed|applied|performed"
+    r"|loaded|parsed|enough|possible"
     r"|registered|connected|initiali[sz]ed|logged|signed|authenticated|subscribed|open|running"
     r"|ready|responding|present|unique|resolved|entitled|eligible|compatible|callable"
     r"|subscriptable|iterable|integer|number|string|directory|file|git|tool|function|command"
@@ -266,8 +267,8 @@ MEASURED = any_of(
     r"\w+[ =:]+\d+(\.\d+)?%")
 # A warning is no failure, nor is a note.
 NOTED = any_of(r"[\W_]*(warn(ing)?|note|notice|info|information|hint|tip|debug|heads up"
-                r"|deprecat\w+|reminder)\b"
-                r"( \w+)?\s*(:|\]|\d{4}:|-)", r"npm warn ")
+               r"|deprecat\w+|reminder)\b"
+               r"( \w+)?\s*(:|\]|\d{4}:|-)", r"npm warn ")
 
 STAMP = re.compile(r".{0,30}?(\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?\b|\b\d\d?/\w\w\w/\d{4}|\bts="
                    r"|\btime=)")

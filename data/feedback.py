@@ -141,12 +141,12 @@ TEXT_RULES = (
 PAGE = any_of(r"<(!doctype|html|head|body|h1)\b")
 # The tag around what a tool gave back, and a tag that says that it is an error (also XML's root).
 ELEMENT = any_of(r"<(?P<name>[a-z][\w.-]{0,60})(\s[^<>]{0,200})?>",
-                  r"\[(?P<label>(tool_results?|error))\]")
+                 r"\[(?P<label>(tool_results?|error))\]")
 TOOL_ELEMENT = any_of(r"\w*(tool|function|api)\w*|(respon[sc]e|results?|observation|output)s?")
 ERROR_ELEMENT = any_of(r"[\w.-]*(error|fault|exception)(response|s)?")
 # XML whose first text stands in an element of an error: a SOAP fault in its envelope and body.
 FAULT = any_of(r"(<[^<>]{1,300}>\s*){0,5}<([\w-]+:)?(fault|errors?"
-                r"|exception)\b[^<>]{0,300}>(?!\s*</)\s*\S")
+               r"|exception)\b[^<>]{0,300}>(?!\s*</)\s*\S")
 DECLARATION = any_of(r"<\?xml[^<>]{0,200}\?>\s*")
 
 PAGE_ERROR = any_of(
@@ -194,10 +194,10 @@ HTTP_STATUS = Member(any_of(r"(http_?)?(status|code|cod)(_?code)?"),
 # A word of failure. In an object of data it may be what was asked for: an order may have failed.
 STATUS_WORD = Member(any_of(r"(query_)?status|type|result|object|outcome"),
                      any_of(r"errors?|fail(ed|ure)?|not found|unauthorized|forbidden|unavailable",
-                             r"rejected|denied|invalid|timed_?out|unsuccessful",
-                             r"over_\w*limit|\w+_(denied|exceeded)|unknown_error",
-                             r"bad request.*",
-                             r"(invalid|illegal|unknown)_.*"))
+                            r"rejected|denied|invalid|timed_?out|unsuccessful",
+                            r"over_\w*limit|\w+_(denied|exceeded)|unknown_error",
+                            r"bad request.*",
+                            r"(invalid|illegal|unknown)_.*"))
 
 # The name of an error as its code.
 CODE_WORD = Member(any_of(r"code"), any_of(*ERROR_WORD))
@@ -220,7 +220,7 @@ IN_A_REPORT = (  # an object that holds no data
 # Members in which an object that reports an error says why.
 REASON = any_of(ERROR, r"explanation|message|msg|message_?detail|reason|comment|detail|info"
                         r"|title|text",
-                 r"description|status|request_result")
+                r"description|status|request_result")
 
 # Members that wrap the tool's answer: their objects are looked into, and JSON in their texts.
 ENVELOPES = {"status", "meta", "message", "response", "error", "result", "data"}
@@ -229,20 +229,20 @@ TEXT_ENVELOPES = {*ENVELOPES, "output", "body"}
 # Members of the message in which a protocol passes on what a tool gave back; one of the second kind
 # tells that an object is such a message.
 MESSAGE = any_of(r"content|output|name|role|type|id|status|(tool_?)?(call|use)_?id|is_?error",
-                  r"_meta|structured_?content|annotations|cache_control|tool(_?name)?|jsonrpc")
+                 r"_meta|structured_?content|annotations|cache_control|tool(_?name)?|jsonrpc")
 PROTOCOL = any_of(r"role|(tool_?)?(call|use)_?id|is_?error")
 
 # Members of an object that holds a report and no data.
 REPORT = any_of(*(member.name.pattern for member in IN_A_REPORT), REASON.pattern, *ENVELOPES,
-                 r"(request|trace|correlation)_?id|timestamp|path|instance|details|more_?info",
-                 r"kind|api_?version|metadata|help(_?(url|link))?|global")
+                r"(request|trace|correlation)_?id|timestamp|path|instance|details|more_?info",
+                r"kind|api_?version|metadata|help(_?(url|link))?|global")
 
 # An object of messages alone has no member that says whether they are an error: it is one if a
 # message turns something down.
 NOTE = any_of(r"message|msg|message_?detail|detail|reason|info(rmation)?|note")
 # Members beside a message that neither say that it is an error nor are data.
 BESIDE_NOTE = any_of(r"details|more_?info|(request|trace|correlation|debug)_?id|timestamp|path",
-                      r"instance|help(_?(url|link))?|retry_?after|stack(_?trace)?|links")
+                     r"instance|help(_?(url|link))?|retry_?after|stack(_?trace)?|links")
 NOTE_CODE = any_of(r"(status_?)?code|cod|status")
 # A message without one is in a script whose words are not known; there the code beside it decides.
 LATIN_WORD = any_of(r"\b(?!app\b|api\b|id\b)[a-z]{2,}\b")
@@ -446,7 +446,7 @@ def _own_complaint(value):
         return _texts([value["message"], value["name"]])
     if _is_note(value):
         texts = _texts([member for key, member in value.items() if _is_note_member(key, member)])
-        has_code = len(texts) < len(value)
+        has_code = any(NOTE_CODE.fullmatch(key) for key in value)
         return [text for text in texts
                 if complains(text) or has_code and not LATIN_WORD.search(text)]
     if all(isinstance(member, list) and member for member in value.values()):
@@ -568,7 +568,7 @@ def _texts(value):
 MCP_ERROR = any_of(r"(mcp ?error: )?mcp error -3(?!2601)\d+: ")
 # What others put before it: a stream's name, a request's, a frame, "Encountered error".
 BEFORE_ERROR = any_of(r"(stderr|message|request [\w-]{4,}|(encountered|got)( an)? error"
-                       r"|docker)\s*:\s*", r"[│╷╵\s]+")
+                      r"|docker)\s*:\s*", r"[│╷╵\s]+")
 
 
 def _without_declaration(text):
@@ -580,7 +580,8 @@ def _text_kind(text):
     """The kind of error that a text which is no JSON reports; None for a success."""
     for label in (MCP_ERROR, BEFORE_ERROR):
         found = label.match(text)
-        text = text[found.end():] or text if found else text
+        if found:
+            text = text[found.end():] or text
     if PAGE.match(text):
         return Feedback.TOOL_INSTABILITY if PAGE_ERROR.search(text) else None
     for beginning, kind in TEXT_RULES:

@@ -315,6 +315,12 @@ def test_feedback_of_many_services_by_hand():
     assert len(missed) <= 23, missed
 
 
+def test_a_message_in_a_script_that_is_not_known_is_judged_by_its_code():
+    assert classify('{"code": 500, "message": "서버 오류"}').is_error
+    for right in ('{"message": "안녕", "timestamp": "2026"}', '{"code": 200, "message": "안녕"}'):
+        assert classify(right) is RIGHT, right
+
+
 def test_statuses_of_programs_and_counts_of_errors():
     failed = {"stdout": "", "stderr": "cat: x: Permission denied", "exit_code": 1}
     assert classify(json.dumps(failed)).is_error
