@@ -5,13 +5,15 @@
     python ablation.py --report                                # the tables of what is there
     python ablation.py --paper                                 # the paper's Table 5 beside ours
     python ablation.py --model DIR --data raw_data.json --bench toolalpaca rotbench \\
-        --preset codellama-7b --max-new-tokens 512 --device cuda        # a real checkpoint
+        --preset codellama-7b --max-new-tokens 512 --device cuda --jobs 1 --processes 8 \\
+        --out runs/ablation-7b                                 # a real checkpoint
 
 A row is the parts that train its model, a seed is the order of its data and its sampling; together
-they are a cell. A cell is the commands that a user would type, each a process of one thread; what
-several cells need is run once, in a folder of its own under OUT. Killed at any moment, the same
-command goes on. OUT/outcomes/ROW-SEED.json holds what became of every held-out item, some bytes an
-item; those in docs/results/ablation/ are taken over, where they are about the same model and data.
+they are a cell. A cell is the commands that a user would type, each a process of one thread
+(--processes: several, by torchrun); what several cells need is run once, in a folder of its own
+under OUT. Killed at any moment, the same command goes on. OUT/outcomes/ROW-SEED.json holds what
+became of every held-out item, some bytes an item; those in docs/results/ablation/ are taken over,
+where they are about the same model and data.
 """
 
 import hashlib
@@ -46,7 +48,7 @@ from plumbing.files import (
     write_json,
     write_text,
 )
-from plumbing.flags import Parser, cli
+from plumbing.flags import Parser, cli, flag_name
 from plumbing.progress import progress
 from plumbing.stages import Stage, is_finished, run_stages, typed
 from tokenizer import Tokenizer
@@ -71,6 +73,8 @@ ROWS = {  # the parts that train a row's model, in order -> its title
     "errors60": "60% errors",
     "mae-errors60": "60% errors, MAE",
 }
+# of flags that change every outcome; another value stands among an outcome's inputs
+DEFAULTS = {"prompts": 0, "lora_rank": 0, "max_new_tokens": 96}
 BENCHES = ("embedded", "no_tool", "toolbox")
 SCRIPTS = {"sft": sft, "ppo": ppo, "preferences": preferences, "dpo": dpo}
 RESULTS = {  # the file that a script writes last
@@ -144,33 +148,31 @@ def training_stages(row, seed, flags):
             data = str(flags.out / part / "train.json")
     off = [f"--no-{part}" for part in ("mae", "pkt") if part not in parts]
     tuned = [part for part in parts if part not in ("irm", "ttpa")] or ["none"]
-    add(stages, "sft", tuned, seed, (*common(flags, seed), "--model", flags.model, "--data", data,
-                                     *off))
+    add(stages, "sft", tuned, seed, flags, ("--model", flags.model, "--data", data, *off))
     prompts = ("--data", flags.data or str(ROOT / "data" / "rl.json"))
     if flags.prompts:
         prompts += ("--num-prompts", str(flags.prompts))
     if "irm" in parts:
         before = ("--model", str(flags.out / stages[-1].name))
-        add(stages, "ppo", [part for part in parts if part != "ttpa"], seed,
-            (*common(flags, seed), *before, *prompts, "--show-every", "0", "--save-every", "10"))
+        add(stages, "ppo", [part for part in parts if part != "ttpa"], seed, flags,
+            (*before, *prompts, "--show-every", "0", "--save-every", "10"))
     if "ttpa" in parts:
         before = ("--model", str(flags.out / stages[-1].name))
-        add(stages, "preferences", parts, seed, (*common(flags, seed), *before, *prompts))
+        add(stages, "preferences", parts, seed, flags, (*before, *prompts))
         pairs = ("--data", str(flags.out / stages[-1].name))
-        add(stages, "dpo", parts, seed, (*common(flags, seed), *before, *pairs))
+        add(stages, "dpo", parts, seed, flags, (*before, *pairs))
     return stages
 
 
-def common(flags, seed):
-    """The flags of every training script."""
-    preset = () if flags.preset == "tiny" else ("--preset", flags.preset)
-    return (*preset, "--seed", str(seed))
-
-
-def add(stages, script, parts, seed, arguments):
+def add(stages, script, parts, seed, flags, arguments):
     """Add the Stage of a training script, which needs the one before it, to a list of them."""
+    preset = () if flags.preset == "tiny" else ("--preset", flags.preset)
+    lora = ("--lora-rank", str(flags.lora_rank))
+    if not flags.lora_rank or script == "preferences":  # which trains nothing
+        lora = ()
     stages.append(Stage(
-        f"seed-{seed}/{script}-{'-'.join(parts)}", (f"{script}.py", *arguments), RESULTS[script],
+        f"seed-{seed}/{script}-{'-'.join(parts)}",
+        (f"{script}.py", *preset, *lora, "--seed", str(seed), *arguments), RESULTS[script],
         stages[-1].name if stages else "", MINUTES[script]))
 
 
@@ -199,7 +201,7 @@ def run_cells(cells, flags):
             stages |= {stage.name: stage for stage in left[cell]}
     bar = progress(total=len(cells), initial=len(cells) - len(left), desc="cells", unit="cell",
                    bar_format="{desc} {n_fmt}/{total_fmt} |{bar:20}| {elapsed}{postfix}")
-    for state in run_stages(stages, flags.out, flags.jobs, flags.device):
+    for state in run_stages(stages, flags.out, flags.jobs, flags.device, flags.processes):
         for cell in [cell for cell in left if is_done(left[cell], flags.out)]:
             write_outcome(cell, left.pop(cell), flags)
             bar.update()
@@ -252,7 +254,7 @@ def bench_tasks(bench, flags):
 
 
 def inputs(flags):
-    """{what: hash or number} of what all outcomes depend on besides their commands."""
+    """{what: hash or number} of what outcomes depend on, the same for all rows and seeds."""
     described = {
         "model": contents(flags.model)[:16],
         "data": contents(flags.data or ROOT / "data" / "train.json")[:16],
@@ -263,6 +265,9 @@ def inputs(flags):
     for bench in flags.bench:
         tasks = [(task.id, task.turns, task.golds) for task in bench_tasks(bench, flags)]
         described[bench] = digest(tasks)
+    for name, default in DEFAULTS.items():
+        if getattr(flags, name) != default:
+            described[flag_name(name)] = getattr(flags, name)
     return described
 
 
@@ -480,17 +485,22 @@ def read_flags():
                         help="of " + ", ".join(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], metavar="N")
     parser.add_argument("--jobs", type=int, default=2, help="stages at once, a thread each")
+    parser.add_argument("--processes", type=int, default=1,
+                        help="of each stage, by torchrun; on CUDA each needs a GPU of its own")
     parser.add_argument("--model", default=str(ROOT / "data" / "tiny"),
                         help="checkpoint to start from, a directory in HF layout")
     parser.add_argument("--data", default="", help="trajectories for both stages, in place of "
                         "data/train.json and data/rl.json")
     parser.add_argument("--preset", choices=sft.PRESETS, default="tiny", help="of the scripts")
+    parser.add_argument("--lora-rank", type=int, default=DEFAULTS["lora_rank"],
+                        help="train LoRA adapters of this rank; 0: all weights")
     parser.add_argument("--bench", nargs="+", default=list(BENCHES), metavar="NAME",
                         choices=[name for name, entry in BENCHMARKS.items() if can_run(entry)])
     parser.add_argument("--items", type=int, default=0, help="of a benchmark's groups; 0: all")
-    parser.add_argument("--prompts", type=int, default=0,
+    parser.add_argument("--prompts", type=int, default=DEFAULTS["prompts"],
                         help="of stage 2 and of TTPA; 0: as many as the preset says")
-    parser.add_argument("--max-new-tokens", type=int, default=96, help="longest answer evaluated")
+    parser.add_argument("--max-new-tokens", type=int, default=DEFAULTS["max_new_tokens"],
+                        help="longest answer evaluated")
     parser.add_argument("--device", default="cpu", help="of all commands")
     parser.add_argument("--report", action="store_true", help="only print the tables")
     parser.add_argument("--paper", action="store_true", help="only print the paper's Table 5, "
@@ -499,8 +509,10 @@ def read_flags():
     flags.out = flags.out.resolve()
     flags.model = str(Path(flags.model).resolve())
     flags.data = flags.data and str(Path(flags.data).resolve())
-    if flags.jobs < 1 or min(flags.items, flags.prompts, *flags.seeds) < 0:
-        raise InputError("--jobs: at least 1; --items, --prompts, --seeds: not negative")
+    if min(flags.jobs, flags.processes) < 1:
+        raise InputError("--jobs, --processes: at least 1")
+    if min(flags.items, flags.prompts, flags.lora_rank, *flags.seeds) < 0:
+        raise InputError("--items, --prompts, --lora-rank, --seeds: not negative")
     if flags.data:
         flags.rows = [row for row in flags.rows if "errors" not in row]
     return flags

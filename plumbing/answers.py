@@ -158,10 +158,10 @@ def claim(folder, described):
     path = folder / "run.json"
     is_there = os.path.lexists(path)  # a broken link is no fresh start
     old = read_object(path) if is_there else described
-    for key, value in described.items():
-        if old.get(key) != value:
-            there = str(old.get(key)) or "none"
-            here = str(value) or "none"
+    for key in {**described, **old}:
+        if old.get(key) != described.get(key):
+            there = str(old.get(key, "")) or "none"
+            here = str(described.get(key, "")) or "none"
             raise InputError(f"{folder}: holds answers for {key} {there}, not {here}; "
                              "name another directory, or remove it")
     write_json(path, described)

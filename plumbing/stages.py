@@ -2,8 +2,9 @@
 
 A Stage is a command with a folder of its own under OUT. It is finished once the file that it writes
 last is there, so that whoever starts again knows what is left to do. Every command is a process of
-one thread, unless OMP_NUM_THREADS says otherwise; what it prints goes to OUT/logs. Where this
-program is killed, the system kills its commands, too, so that none goes on with a folder's lock.
+one thread, unless OMP_NUM_THREADS says otherwise, or several under torchrun; what it prints goes to
+OUT/logs. Where this program is killed, the system kills its commands, too, so that none goes on
+with a folder's lock; only what torchrun has started may.
 """
 
 import os
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 LIBC = CDLL(None)
 POLL = 0.2  # seconds
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node")
 
 
 class Stage(NamedTuple):
@@ -33,7 +35,7 @@ class Stage(NamedTuple):
     result: str               # the file in its folder that it writes last
     needs: str = ""           # name of the stage that must be finished before
     minutes: float = 1        # about what it takes: only for the time left
-    device: bool = True       # whether it has a flag --device
+    device: bool = True       # whether it has a flag --device, and runs in several processes
 
 
 class Job(NamedTuple):
@@ -55,13 +57,13 @@ def typed(command, out):
     return shlex.join(["python", *command]).replace(str(out), "OUT").replace(f"{ROOT}/", "")
 
 
-def run_stages(stages, out, jobs, device):
+def run_stages(stages, out, jobs, device, processes=1):
     """Run the stages that are not finished, `jobs` of them at once, in order where needs allow it.
 
-    stages: {name: Stage}. Yields a text about what runs and the time left, at the beginning and
-    whenever that changes; in between, stages may have ended. Raises InputError about a command that
-    fails. A request to stop (plumbing/stop.py) goes to all commands, and ends the program with that
-    signal's status once they have saved.
+    stages: {name: Stage}. processes: of each command, by torchrun. Yields a text about what runs
+    and the time left, at the beginning and whenever that changes; in between, stages may have
+    ended. Raises InputError about a command that fails. A request to stop (plumbing/stop.py) goes
+    to all commands, and ends the program with that signal's status once they have saved.
     """
     waiting = [stage for stage in stages.values() if not is_finished(stage, out)]
     clock = Clock(out)
@@ -82,7 +84,7 @@ def run_stages(stages, out, jobs, device):
                  if not stage.needs or is_finished(stages[stage.needs], out)]
         for stage in ready[:jobs - len(running)]:
             waiting.remove(stage)
-            running.append(_start(stage, out, device))
+            running.append(_start(stage, out, device, processes))
         state = clock.describe(waiting, running, jobs)
         if state != said:
             said = state
@@ -92,13 +94,15 @@ def run_stages(stages, out, jobs, device):
         time.sleep(POLL)
 
 
-def _start(stage, out, device):
+def _start(stage, out, device, processes):
     """Start the command of a stage -> Job."""
     log = out / "logs" / f"{stage.name.replace('/', '-')}.txt"
     make_folder(log.parent)
     command = [*stage.command, "--out", str(out / stage.name)]
     if stage.device:
         command += ["--device", device]
+        if processes > 1:
+            command = [*TORCHRUN, str(processes), *command]
     threads = os.environ.get("OMP_NUM_THREADS", "1")
     with open(log, "a", encoding="utf-8") as file:
         file.write(f"$ {typed(command, out)}\n")

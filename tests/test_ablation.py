@@ -32,7 +32,8 @@ from toolbox import synthesize
 @pytest.fixture
 def flags(tmp_path):
     return Namespace(out=tmp_path, model=str(ablation.ROOT / "data/tiny"), data="", preset="tiny",
-                     bench=["embedded", "toolbox"], items=0, prompts=0, max_new_tokens=96)
+                     bench=["embedded", "toolbox"], items=0, prompts=0, lora_rank=0,
+                     max_new_tokens=96)
 
 
 def commands(row, flags):
@@ -53,6 +54,13 @@ def test_the_commands_of_the_row_with_every_part(flags):
         "--data OUT/seed-3/preferences-mae-pkt-irm-ttpa",
         f"python evaluate.py --bench embedded --model OUT/seed-3/dpo-mae-pkt-irm-ttpa {test}",
         f"python evaluate.py --bench toolbox --model OUT/seed-3/dpo-mae-pkt-irm-ttpa {test}"]
+
+
+def test_adapters_are_for_every_script_that_trains(flags):
+    flags.lora_rank = 8
+    for command in commands("mae-pkt-irm-ttpa", flags):
+        script = command.split()[1]
+        assert (" --lora-rank 8 " in command) == (script in ("sft.py", "ppo.py", "dpo.py"))
 
 
 @pytest.mark.parametrize("row, off", [
@@ -349,8 +357,25 @@ def test_what_is_finished_is_kept_and_committed_outcomes_are_taken_over(
     assert "Traceback" not in said
 
 
+def test_finished_stages_of_other_flags_are_not_taken_for_these(fakes, tmp_path, monkeypatch):
+    """Neither in the folder, nor of what is committed, and in the same folder in neither order."""
+    monkeypatch.setattr(ablation, "COMMITTED", tmp_path / "plain/outcomes")
+    less = ("--rows", "none", "--seeds", "0")
+    finish(tmp_path / "plain", *less)
+    finish(tmp_path / "lora", *less, "--lora-rank", "4")
+    assert (tmp_path / "lora/starts").read_text().split() == ["sft-none"]
+    assert "1 cells of" in (tmp_path / "lora.txt").read_text()
+    for out, more in (("plain", ("--lora-rank", "4")), ("lora", ())):
+        process = begin(tmp_path / out, *less, *more)
+        process.join()
+        assert process.exitcode == 2
+    assert "holds answers for --lora-rank none, not 4" in (tmp_path / "plain.txt").read_text()
+    assert "holds answers for --lora-rank 4, not none" in (tmp_path / "lora.txt").read_text()
+
+
 def test_wrong_flags_are_refused_in_one_line(run_main, tmp_path):
-    for words in (["--rows", "mea"], ["--seeds", "-1"], ["--jobs", "0"], ["--bench", "own"]):
+    for words in (["--rows", "mea"], ["--seeds", "-1"], ["--jobs", "0"], ["--bench", "own"],
+                  ["--processes", "0"], ["--lora-rank", "-1"]):
         done = run_main(ablation, "--out", tmp_path / "x", *words)
         assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
     assert not Path(tmp_path / "x").exists()

@@ -293,10 +293,10 @@ def test_the_critic_fits_fixed_returns(model_dir, data_file):
     rollout = ppo.make_rollout(models.actor, prompts, tokenizer, flags, generator)
     scores = torch.tensor([1.0, -2.0, -0.5, -1.5, 1.0])
     optimizers = [make_optimizer(t, 0.0) for t in models[:2]]
-    for _ in range(12):
+    for _ in range(8):
         experience = ppo.make_experience(models, rollout, scores, flags)
         for _ in range(4):
-            ppo.update_step(models, optimizers, rollout, experience, flags, (0.0, 3e-3))
+            ppo.update_step(models, optimizers, rollout, experience, flags, (0.0, 1e-2))
     explained = describe(
         rollout, [frozenset()] * 5, scores, ppo.make_experience(models, rollout, scores, flags)
     )

@@ -66,6 +66,23 @@ def test_a_stage_waits_for_what_it_needs_and_runs_once(tmp_path, command):
     assert events(tmp_path) == seen
 
 
+def test_several_processes_are_started_by_torchrun(tmp_path):
+    """But not for a command that uses no device: it would run several times over."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, pathlib, sys\n"
+        "out = pathlib.Path(sys.argv[sys.argv.index('--out') + 1])\n"
+        "out.mkdir(exist_ok=True)\n"
+        "rank = os.environ.get('RANK', 'alone')\n"
+        "(out / rank).write_text(os.environ.get('WORLD_SIZE', '1'))\n")
+    command = (str(script), "--rate", "1")
+    stages = by_name(Stage("spread", command, "1"), Stage("alone", command, "alone", device=False))
+    list(run_stages(stages, tmp_path, 1, "cpu", processes=2))
+    found = {path.name: path.read_text() for path in (tmp_path / "spread").iterdir()}
+    assert found == {"0": "2", "1": "2"}
+    assert [path.name for path in (tmp_path / "alone").iterdir()] == ["alone"]
+
+
 def test_no_more_at_once_than_asked_for(tmp_path, command):
     stages = by_name(*(command(name) for name in "abc"))
     list(run_stages(stages, tmp_path, 1, "cpu"))
