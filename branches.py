@@ -18,7 +18,8 @@ import torch.nn.functional as F
 
 from data.calls import ParseError, parse_with_spans
 from generation import Answer, decoding_copy
-from llama import attend_causally, must_be_finite
+from llama import attend_causally
+from plumbing.optimizer import must_be_finite
 
 # -------------------------------------------------------------------------------------- the decoder
 

@@ -85,13 +85,15 @@ def evaluate(out, stage, limits):
 def run(*arguments):
     """Run one of the project's scripts. End with its status if it fails or is interrupted."""
     print("\n$ python", *arguments, flush=True)
+    is_interrupted = False
     with subprocess.Popen([sys.executable, *map(str, arguments)], cwd=ROOT) as script:
         try:
             script.wait()
         except KeyboardInterrupt:  # Ctrl-C goes to the script, too: it saves, then ends
+            is_interrupted = True
             script.wait()
-    if script.returncode:
-        sys.exit(script.returncode)
+    if script.returncode or is_interrupted:
+        sys.exit(script.returncode or 130)
 
 
 # --------------------------------------------------------------------------------------- the tables

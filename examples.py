@@ -10,7 +10,8 @@ from losses import normalise, token_weights
 from plumbing.cuda import pad_length
 from plumbing.files import InputError
 
-# conversations sorted by length at a time: 6.6% padding on real data; fours drawn at random: 35%
+# so many conversations at a time are sorted by length: 6.6% of the tokens are padding then, on real
+# data; 35% where four are drawn at random
 WINDOW = 64
 
 
@@ -142,7 +143,7 @@ def newest_turns(turn_of, turns, max_length):
 def epoch_steps(examples, batch_size, seed, epoch):
     """Steps of an epoch: lists of examples with `batch_size` trained calls or more.
 
-    The last one that is filled may have fewer.
+    One of them, anywhere, may have fewer.
 
     Conversations are shuffled, sorted by length within windows, gathered into steps, and the steps
     are shuffled. The order is a function of (seed, epoch) alone: a resumed run sees the same one.
@@ -163,14 +164,15 @@ def epoch_steps(examples, batch_size, seed, epoch):
     return [steps[i] for i in rng.permutation(len(steps))]
 
 
-def micro_batches(step, max_tokens):
+def micro_batches(step, max_tokens, device="cpu"):
     """Split a step into lists of examples of a padded size, rows x longest, up to max_tokens.
 
-    A conversation longer than that is a micro-batch of its own.
+    device: says how rows are padded. A conversation longer than that is a micro-batch of its own.
     """
     batches = []
     for example in sorted(step, key=lambda example: len(example.ids)):
-        if batches and (len(batches[-1]) + 1) * len(example.ids) <= max_tokens:
+        longest = pad_length(len(example.ids), device)
+        if batches and (len(batches[-1]) + 1) * longest <= max_tokens:
             batches[-1].append(example)
         else:
             batches.append([example])
@@ -180,7 +182,7 @@ def micro_batches(step, max_tokens):
 def collate(examples, device="cpu", dtype=torch.float32, pad=0):
     """Examples -> Batch of right-padded rows, weights normalised per call.
 
-    Without examples: a row of one token with weight 0.
+    Without examples: one row of the least length, with weight 0.
     """
     longest = max((len(example.ids) for example in examples), default=1)
     longest = pad_length(longest, device)

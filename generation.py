@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from llama import Transformer, attend_causally, must_be_finite
+from llama import Transformer, attend_causally
 from lora import merged
 from plumbing.cuda import look_every, pad_length
+from plumbing.optimizer import must_be_finite
+from plumbing.parallel import is_spread
 
 # --------------------------------------------------------------------------------------- generation
 
@@ -32,7 +34,8 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
     samples: answers to each prompt, one after the other in the result; a prompt is read once.
     temperature 0 is greedy, otherwise plain softmax sampling (no top-k, no top-p) with `generator`:
     one for all answers, or a list with one for each; then what an answer draws does not depend on
-    the other rows of the batch. Raises NotFinite for a logit that is infinite or no number.
+    the other rows of the batch. Raises NotFinite for a logit that is infinite or no number; on
+    CUDA it looks at every 16th token, and at the last: what is no number stays so.
     """
     if not all(prompts):
         raise ValueError("generate: an empty prompt has no next token")
@@ -79,6 +82,7 @@ def generate(transformer, prompts, max_new_tokens, eos_id, temperature=0.0, gene
                 rows = rows[~done]
         positions = (lengths[rows] + step)[:, None].expand(-1, samples)
         logits = decode_step(token, positions, cache)  # (B, K, V)
+    must_be_finite(logits)
     places = torch.tensor(order).argsort().to(like.device)  # of the prompts as they were given
     tokens = tokens[places].flatten(0, 1)  # (B K, max_new_tokens)
     return [_answer(row[:step + 1], eos_id) for row in tokens.tolist()]
@@ -271,14 +275,15 @@ class Cache:
 
 # ---------------------------------------------------------------------------- a copy to decode with
 
-# what a copy to decode with holds as one matrix -> the parameters in it, from top to bottom
+# one matrix of a decoding copy -> the matrices of the model that it is made of, from top to bottom
 FUSED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
 
 
 @torch.no_grad()
 def decoding_copy(transformer):
-    """A copy to decode with: whole weights in the compute dtype, and few products: see FUSED.
+    """A copy to decode with: weights whole, in the compute dtype, adapters merged, few products.
 
+    q, k and v are one product, gate and up another (FUSED).
     All processes call it together; after it each decodes alone, for as long as its answers take.
     Where no weight is spread, cast or adapted, the copy shares the transformer's memory.
     """
@@ -304,7 +309,7 @@ def _fuse(transformer, names, dtype):
     parts = [transformer.get_parameter(name) for name in names]
     first = parts[0]
     is_adapted = transformer.get_submodule(names[0].rpartition(".")[0]).adapter is not None
-    if hasattr(first, "full_tensor") or first.dtype != dtype or is_adapted:
+    if is_spread(first) or first.dtype != dtype or is_adapted:
         return torch.cat([merged(transformer, name, dtype) for name in names])
     heights = [len(part) for part in parts]
     if not _are_fused(parts):  # once: training goes on in the fused matrix

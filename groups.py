@@ -4,8 +4,8 @@ A prompt is some ten times as long as a call. So it stands once in its row, and 
 it, one after the other; each goes on from the prompt's end and sees the prompt and itself
 (`Branches`). Log-probabilities and gradients are those of K separate rows.
 
-B answers of this process in a step, b of them in a micro-batch; S columns of a prompt, A of its
-answers; T tokens of the step's longest answer.
+B answers of this process in a step, b of them in a micro-batch, in P = b / K rows; S columns of a
+prompt, A of its answers; T tokens of the step's longest answer.
 """
 
 from collections.abc import Callable
@@ -32,13 +32,13 @@ class Branches:
     """
 
     def __init__(self, prompt_lengths, S, answer_of):
-        """prompt_lengths (B,); answer_of (B, A): the answer of each column, -1 for padding."""
+        """prompt_lengths (P,); answer_of (P, A): the answer of each column, -1 for padding."""
         A = answer_of.shape[1]
         columns = torch.arange(S, device=answer_of.device)
-        sees_prompt = columns < prompt_lengths[:, None]  # (B, S)
-        same_answer = answer_of[:, :, None] == answer_of[:, None, :]  # (B, A, A)
+        sees_prompt = columns < prompt_lengths[:, None]  # (P, S)
+        same_answer = answer_of[:, :, None] == answer_of[:, None, :]  # (P, A, A)
         self.S = S
-        self.mask = torch.cat(  # (B, 1, A, S + A)
+        self.mask = torch.cat(  # (P, 1, A, S + A)
             (sees_prompt[:, None, :].expand(-1, A, -1), same_answer.tril()), dim=-1)[:, None]
 
     def attend(self, q, k, v, layer):
@@ -54,8 +54,8 @@ class Branches:
 class MicroBatch(NamedTuple):
     """b answers for one forward pass: a row for each prompt, its answers behind it."""
     answers: torch.Tensor     # (b,) which answers of the step
-    ids: torch.Tensor         # (b / K, S + A) prompt and padding, answers and padding
-    positions: torch.Tensor   # (b / K, S + A) each answer goes on from its prompt's end
+    ids: torch.Tensor         # (P, S + A) prompt and padding, answers and padding
+    positions: torch.Tensor   # (P, S + A) each answer goes on from its prompt's end
     attend: Callable          # who sees whom: that of Branches
     prompt_row: torch.Tensor  # (b, T) the row that holds the answer's prompt
     column: torch.Tensor      # (b, T) the column that predicts each token of the answer

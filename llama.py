@@ -15,7 +15,6 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from plumbing.files import LARGEST, InputError, read_object
-from plumbing.optimizer import NotFinite
 
 DTYPES = {
     "fp32": torch.float32,
@@ -98,7 +97,8 @@ def rotate(x, cos, sin):
 
 # Who sees whom: `attend` is a function of q (B, H, T, head_dim), k and v (B, G, T, head_dim) and
 # the layer's number -> (B, H, T, head_dim). Here, a causal row. Others: a row of several answers to
-# one prompt (groups.Branches, to train), a row that grows token by token (generation.Cache).
+# one prompt (groups.Branches, to train), rows that grow token by token (generation.Cache, and
+# branches.PathCache, whose answers share a beginning).
 
 def attend_causally(q, k, v, layer):
     """Each column sees the columns before it, and itself."""
@@ -207,11 +207,11 @@ class Transformer(nn.Module):
         self.value_head = nn.Linear(D, 1) if value_head else None
 
     def forward(self, ids, positions=None, head=F.linear, attend=attend_causally):
-        """ids (B, T) int64, right-padded; positions (B, T), 0 .. T - 1 if not given.
+        """ids (B, T) int64; positions (B, T), 0 .. T - 1 if not given.
 
         head(hidden (B, T, D), output matrix (V, D)) runs inside forward, where sharded parameters
         are whole; its result is returned. With a value head: (that result, values (B, T) in fp32).
-        attend: who sees whom, causal rows if not given.
+        attend: who sees whom; if not given causal rows, whose padding belongs on the right.
         """
         if positions is None:
             positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
@@ -229,21 +229,6 @@ class Transformer(nn.Module):
         if self.value_head is None:
             return out
         return out, self.value_head(x.to(self.value_head.weight.dtype)).squeeze(-1)
-
-
-def is_finite(tensor):
-    """Whether all numbers are finite.
-
-    The least and the greatest number decide it, and NaN passes through both; 7 times as fast as a
-    sum in bf16.
-    """
-    return all(end.isfinite() for end in torch.aminmax(tensor))
-
-
-def must_be_finite(logits):
-    """Raises NotFinite for a logit that is infinite or no number: argmax would take any token."""
-    if not is_finite(logits):
-        raise NotFinite("a logit is infinite or no number")
 
 
 def initialise(config, seed=0):

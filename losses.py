@@ -1,7 +1,8 @@
 """The losses: a weight per token (TL-Training, 3.1 and 3.2), the weighted likelihood, PPO's losses
 (3.3), and DPO's, for TTPA.
 
-B batch, T time, N weighted positions, D width, V vocabulary; for PPO, T counts tokens of answers.
+B batch, T time, N weighted positions (in DPO: pairs), D width, V vocabulary; for PPO, T counts
+tokens of answers.
 """
 
 import numpy as np
@@ -156,15 +157,15 @@ def kl(logp, ref_logp):
     return k1, k3
 
 
-def token_rewards(score, k1, mask, beta, clip=5.0):
-    """-beta * k1 at every token, and the clipped score at the answer's last one -> (B, T).
+def token_rewards(score, k1, mask, beta):
+    """-beta * k1 at every token, and the score at the answer's last one -> (B, T).
 
     score (B,), k1, mask (B, T).
     """
     tokens_so_far = mask.cumsum(-1)
     is_last = mask & (tokens_so_far == mask.sum(-1, keepdim=True))
     penalty = torch.where(mask, -beta * k1, 0)
-    return penalty + is_last * score.clamp(-clip, clip)[:, None]
+    return penalty + is_last * score[:, None]
 
 
 def leave_one_out(scores, K):
@@ -207,9 +208,10 @@ def gae(rewards, values, mask, gamma, lam):
 
 
 def whiten(advantages, mask, all_sum=lambda x: x):
-    """Mean 0 and variance 1 over mask, 0 elsewhere; a standard deviation under 1e-4 stays.
+    """Mean 0 and variance 1 over mask, 0 elsewhere.
 
-    all_sum: sums a tensor over processes that hold other rows of the batch.
+    Where the standard deviation is under 1e-4 the mean alone is taken off. all_sum: sums a tensor
+    over processes that hold other rows of the batch.
     """
     count = all_sum(mask.sum()).clamp(min=1)
     mean = all_sum(torch.where(mask, advantages, 0).sum()) / count

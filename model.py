@@ -19,10 +19,17 @@ from generation import Answer, generate
 from llama import DTYPES, Config, Transformer, initialise, read_config
 from plumbing.files import LARGEST, InputError, kind_of, read_bytes, replacing
 from plumbing.flags import Parser, cli
-from weights import export, load, load_for_training, print_plan, save
+from plumbing.memory import report
+from weights import export, load, load_for_training, save
 
 __all__ = ["DTYPES", "Answer", "Config", "Transformer", "export", "generate", "initialise", "load",
            "load_for_training", "print_plan", "read_config", "save"]
+
+
+def print_plan(plan, flags):
+    """What --plan prints, of the model in --model. plan: memory.plan_sft, plan_ppo or plan_dpo."""
+    config = read_config(Path(flags.model, "config.json"))
+    print(*report(plan, config, flags), sep="\n")
 
 
 def main():

@@ -178,8 +178,9 @@ class Flags:
 
 PRESETS = {
     # Sized for minutes on a CPU: 19,000 answers. Eight to a prompt cost little more than two. At
-    # temperature 1 most errors are noise of sampling that no greedy answer has. Without whitening
-    # and with lambda 1, what all answers to a prompt begin with gets no gradient from their scores.
+    # temperature 1 most errors are noise of sampling that no greedy answer has. With the group
+    # baseline and without whitening the tokens that all answers to a prompt begin with get no
+    # gradient from the scores: the eight differences add up to 0.
     "tiny": Flags(
         epochs=2, batch_size=32, samples=8, baseline="group", max_new_tokens=96,
         temperature=0.7, actor_lr=1e-4, beta=0.05, lam=1.0, whiten="none"),
@@ -249,11 +250,12 @@ def make_rollout(actor, prompts, tokenizer, flags, generators):
 def score_answers(prompts, answers, tokenizer):
     """The named errors of each answer, and its reward -> (list of frozensets, (B,)).
 
-    A truncated answer cannot be parsed: it has no end.
+    A truncated answer cannot be parsed: it has no end. Nor can one with a token that its text does
+    not show, such as `<s>`: it would pass for a correct call.
     """
     errors = []
     for prompt, answer in zip(prompts, answers, strict=True):
-        if answer.ended:
+        if answer.ended and tokenizer.shows_all(answer.ids):
             text = tokenizer.decode(answer.ids)
             errors.append(classify(text, prompt.gold, prompt.tools, prompt.name_only))
         else:
@@ -282,10 +284,10 @@ def make_experience(models, rollout, scores, flags):
                 values = answer_values(models.critic, batch)
             old_values[batch.answers] = values
     k1, _ = kl(old_logp, ref_logp)
-    scores = scores.to(device)
+    scores = scores.to(device).clamp(-flags.score_clip, flags.score_clip)
     if flags.baseline != "critic":
         scores = scores - leave_one_out(scores, flags.samples)
-    rewards = token_rewards(scores, k1, rollout.mask, flags.beta, flags.score_clip)
+    rewards = token_rewards(scores, k1, rollout.mask, flags.beta)
     # without values lambda would discount the score itself: a token's advantage is its return
     lam = 1.0 if flags.baseline == "group" else flags.lam
     advantages, returns = gae(rewards, old_values, rollout.mask, flags.gamma, lam)
@@ -536,18 +538,19 @@ def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
     What an answer draws is a function of (seed, number, its place in the step): neither a resumed
     run nor the number of processes changes it. Raises NotFinite before an update.
     """
-    clock = [time.perf_counter()]
+    device = models.actor.model.embed_tokens.weight.device
+    clock = [now(device)]
     mine = share_evenly([len(prompt.ids) for prompt in batch])
     K = flags.samples
     generators = [answer_generator(flags.seed, number, row * K + k)
                   for row in mine for k in range(K)]
     rollout = make_rollout(
         models.actor, [batch[row] for row in mine], tokenizer, flags, generators)
-    clock.append(time.perf_counter())
+    clock.append(now(device))
     errors, scores = score_answers(rollout.prompts, rollout.answers, tokenizer)
-    clock.append(time.perf_counter())
+    clock.append(now(device))
     experience = make_experience(models, rollout, scores, flags)
-    clock.append(time.perf_counter())
+    clock.append(now(device))
     metrics = describe(rollout, errors, scores, experience)
     if K > 1:
         metrics |= describe_groups(scores, K)
@@ -555,9 +558,16 @@ def train_step(models, optimizers, batch, tokenizer, flags, number, rates):
         updated = update_step(models, optimizers, rollout, experience, flags, rates)
         metrics |= updated
         metrics.setdefault("first_log_ratio", updated["max_log_ratio"])
-    clock.append(time.perf_counter())
+    clock.append(now(device))
     seconds = {phase: clock[i + 1] - clock[i] for i, phase in enumerate(PHASES)}
     return metrics, seconds, rollout, errors
+
+
+def now(device):
+    """Seconds on a clock, once the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def held_out_metrics(actor, prompts, tokenizer, flags):
@@ -599,7 +609,10 @@ def without_uniform(batch, notes):
 
 
 def note_uniform(batch, rollout, errors, K, notes):
-    """Keep in notes["settled"] which prompts had K answers with one score, in whatever process."""
+    """Note which prompts of the batch, in any process, had one score for all K answers.
+
+    They enter notes["settled"], the others leave it.
+    """
     uniform = set()
     for start in range(0, len(errors), K):
         scores = {total_reward(named) for named in errors[start:start + K]}

@@ -5,12 +5,13 @@
     torchrun --nproc_per_node 8 preferences.py --preset codellama-7b --model runs/sft --data FILE
 
 For every prompt of stage 2: candidates (a sampler), their scores (ESM), and one chosen call with up
-to three that are rejected. What is whose: [S] stated in the paper's abstract or a summary of it,
-[C] done by the released code, [R] our reading. Samplers: `branch` [R] leaves a greedy call at
-single tokens (branches.py); `ancestral` [C] draws whole calls; `corrupt` is a control, random
+to three that are rejected. The marks say where a rule comes from: [S] the paper's abstract or a
+summary of it, [C] the released code, [R] our reading. Samplers: `branch` [R] leaves a greedy call
+at single tokens (branches.py); `ancestral` [C] draws whole calls; `corrupt` is a control, random
 damage to the gold call. Under torchrun each process holds the whole model.
 
---out gets pairs.jsonl, an object a prompt, which dpo.py trains on; what is there already is kept.
+--out gets pairs.jsonl, an object a prompt, which dpo.py trains on. A run that was cut short goes on
+from answers.RANK.jsonl there (plumbing/answers.py).
 """
 
 import json
@@ -39,7 +40,7 @@ from data.tools import write_call
 from plumbing.answers import answer_all, make_batches
 from plumbing.files import contents, make_folder, write_text
 from plumbing.flags import cli, flag, parse_flags
-from plumbing.parallel import barrier, join, leave, processes
+from plumbing.parallel import SHARES_DIFFER, barrier, join, leave, processes
 from plumbing.runs import answer_generator, start_from
 from prompts import load_drawn
 from reward import MENDED, NO_CALL, RELEASED, Esm, classify, esm
@@ -251,8 +252,8 @@ def score_candidates(prompt, candidates, tokenizer, flags):
     seen = set()
     scored = []
     for candidate in candidates:
-        if any(i >= tokenizer.vocab_size for i in candidate.ids):
-            continue  # a token that is no piece does not show in the text that is scored
+        if not tokenizer.shows_all(candidate.ids):
+            continue  # the text that is scored would not be what was said
         text = tokenizer.decode(candidate.ids)
         try:
             call = parse_call(text, prompt.tools, strict=True)
@@ -473,7 +474,7 @@ def main():
     """The command line; see the top of this file."""
     flags = parse_flags(PRESETS, "TTPA: candidates, scores and pairs.")
     flags = start_from(flags, "sft")
-    device = join(flags.device)
+    device = join(flags.device, patience=SHARES_DIFFER)
     tokenizer = Tokenizer(flags.tokenizer or flags.model, flags.enums)
     config = model.read_config(Path(flags.model, "config.json"))
     prompts = load_drawn(flags, tokenizer, config)

@@ -99,12 +99,12 @@ def _read_prompts(items, path, tokenizer, max_prompt, free_text):
     return prompts, left_out
 
 
-def draw(prompts, count, seed):
-    """`count` prompts drawn by seed, without replacement, in file order; all if no more."""
-    if count >= len(prompts):
-        return prompts
-    places = np.random.default_rng(seed).choice(len(prompts), count, replace=False)
-    return [prompts[i] for i in sorted(places)]
+def draw(items, count, seed):
+    """`count` of the items, drawn by seed without replacement, in their order; at most all."""
+    if count >= len(items):
+        return items
+    places = np.random.default_rng(seed).choice(len(items), count, replace=False)
+    return [items[i] for i in sorted(places)]
 
 
 def load_drawn(flags, tokenizer, config):

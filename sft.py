@@ -180,11 +180,11 @@ def my_batches(examples, flags, device):
     """This process's share of `examples` as micro-batches; all processes have as many.
 
     A forward pass gathers parameters, so all processes must take part: those with less to do run
-    one token of weight 0.
+    a row without weights.
     """
     lengths = [len(example.ids) for example in examples]
     mine = [examples[i] for i in share_evenly(lengths)]
-    groups = micro_batches(mine, flags.micro_tokens)
+    groups = micro_batches(mine, flags.micro_tokens, device)
     missing = int(all_max(len(groups))) - len(groups)
     groups += [[]] * missing
     return [collate(group, device) for group in groups]

@@ -93,7 +93,7 @@ def page(conversation, tokenizer, mae=True, pkt=True, w_max=9.0):
     trained = weights[weights > 0]
     summary = (f"{len(encoded.ids):,} tokens, {len(trained):,} trained, "
                f"{(trained > 1).sum()} with a weight above 1; {len(encoded.calls)} calls, "
-               f"{len(dropped)} erroneous. Hover over a token to see its weight.")
+               f"{len(dropped)} left out as erroneous. Hover over a token to see its weight.")
     title = html.escape(printable(conversation.id or "conversation"))
     legend = WEIGHTS_LEGEND.format(w_max=w_max)
     return PAGE.format(title=title, summary=summary, legend=legend, turns="\n".join(turns))
@@ -133,6 +133,8 @@ def _origin(call):
 def _parted(call, shared, kind, tokenizer):
     """The HTML of a call: its first `shared` tokens plain, the others of a colour."""
     text = tokenizer.decode(call["ids"])
+    while not text.startswith(tokenizer.decode(call["ids"][:shared])):
+        shared -= 1  # the calls part within a character
     first = tokenizer.decode(call["ids"][:shared])
     own = text[len(first):] + ("</s>" if call["ended"] else "")
     return f'{_text(first)}<span class="{kind}">{_text(own)}</span>'

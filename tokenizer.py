@@ -1,10 +1,11 @@
 """Text to ids: SentencePiece, the conversation template, and the turn that every token belongs to.
 
-A conversation is `Role: content` for each turn, joined by newlines; a call ends in `</s>`. Turns
-are tokenised one by one ("\\n" + turn, without the dummy piece SentencePiece puts first), so that
-the span of a turn, a call or a tool's name is known by construction; no position is ever found by
-looking for token strings (trl#1820: a template tokenised in context differs from the template
-alone). Training, rollout and evaluation all render here.
+A conversation is `Role: content` for each turn, joined by newlines. `</s>` is what the last token
+of a call should predict, and is never read: the next input is the newline. Turns are tokenised one
+by one ("\\n" + turn, without the dummy piece SentencePiece puts first), so that the span of a turn,
+a call or a tool's name is known by construction; no position is ever found by looking for token
+strings (trl#1820: a template tokenised in context differs from the template alone). Training,
+rollout and evaluation all render here.
 """
 
 from pathlib import Path
@@ -121,6 +122,10 @@ class Tokenizer:
     def decode(self, ids):
         """Text of a list of ids. Ids beyond the pieces (a vocabulary may be padded) are dropped."""
         return self.pieces.decode([int(i) for i in ids if i < self.vocab_size])
+
+    def shows_all(self, ids):
+        """Whether the decoded text shows every id: none is `<s>`, `</s>` or beyond the pieces."""
+        return all(i < self.vocab_size and not self.pieces.is_control(i) for i in ids)
 
     def piece(self, id):
         """The text of one piece; "" for an id beyond the pieces."""

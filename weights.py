@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from llama import DTYPES, is_finite, read_config
+from llama import DTYPES, read_config
 from lora import (
     build_on_meta,
     init_adapters,
@@ -34,7 +34,7 @@ from plumbing.files import (
     replacing,
     write_json,
 )
-from plumbing.memory import report
+from plumbing.optimizer import is_finite
 from plumbing.parallel import all_rows, barrier, is_writer, shard
 
 # ------------------------------------------------------------------------------------------ reading
@@ -162,12 +162,6 @@ def load_for_training(flags, device, value_head=False):
     transformer.compute_dtype = dtype
     transformer.checkpoint_activations = flags.checkpoint_activations
     return transformer
-
-
-def print_plan(plan, flags):
-    """What --plan prints, of the model in --model. plan: memory.plan_sft, plan_ppo or plan_dpo."""
-    config = read_config(Path(flags.model, "config.json"))
-    print(*report(plan, config, flags), sep="\n")
 
 
 def _check_names(path, shapes, files):

@@ -76,7 +76,8 @@ def released_step(models, optimizers, prompts, tokenizer, flags, padded):
     ended = [model.Answer(answer, False) for answer in answers.tolist()]
     _, scores = ppo.score_answers(prompts, ended, tokenizer)
     whole = torch.ones_like(answers, dtype=torch.bool)
-    rewards = token_rewards(scores, old - ref, whole, flags.beta, flags.score_clip)
+    scores = scores.clamp(-flags.score_clip, flags.score_clip)
+    rewards = token_rewards(scores, old - ref, whole, flags.beta)
     advantages, returns = gae(rewards, old_values, whole, flags.gamma, flags.lam)
     advantages = whiten(advantages, whole)
     policy, _ = policy_loss(actor(ids, mask, padded), old, advantages, whole, flags.clip)

@@ -60,7 +60,7 @@ def step_of(folder):
 
 
 def _folders(checkpoints):
-    """What has the name of a checkpoint, the newest first; of one step what is half written."""
+    """The folders named as checkpoints are, the newest first; of one step, a whole one last."""
     names = [name for name in os.listdir(checkpoints) if FOLDER.fullmatch(name)]
     folders = [checkpoints / name for name in names]
     folders = [folder for folder in folders

@@ -246,7 +246,7 @@ def plan_ppo(config, flags, processes):
     held = state["weights"] + state["optimizer"] + state["reference"]
     peak = held + max(sum(rollout.values()), update)
     known = "" if flags.max_prompt else " (see --max-prompt)"
-    assumed = f"{rows} prompts of {prompt:,} tokens{known}, {micro} at a time"
+    assumed = f"{rows} prompt{'s' * (rows > 1)} of {prompt:,} tokens{known}, {micro} at a time"
     if flags.samples > 1:
         assumed += f", {flags.samples} answers to each"
     return Plan(state | work | rollout, peak, assumed, *on_disk(config, flags, models))
@@ -264,7 +264,7 @@ def plan_dpo(config, flags, processes):
     held = state["weights"] + state["optimizer"]
     peak = held + worst_moment(config, flags, processes, work, 1, accumulates)
     known = "" if flags.max_length else " (see --max-length)"
-    assumed = f"{rows} pairs of {length:,} tokens{known}, {micro} at a time"
+    assumed = f"{rows} pair{'s' * (rows > 1)} of {length:,} tokens{known}, {micro} at a time"
     return Plan(state | work, peak, assumed, *on_disk(config, flags, 1))
 
 
@@ -329,7 +329,12 @@ def report(plan, config, flags):
     planned = plan(config, flags, processes)
     billions = count(config).total / 1e9
     plural = "es" if processes > 1 else ""
-    yield (f"{flags.model}: {billions:.2f} billion parameters, {flags.dtype} over fp32; "
+    stored = "fp32"
+    if flags.lora_rank:
+        stored = f"frozen in {flags.dtype}, adapters in fp32"
+    elif flags.dtype != "fp32":
+        stored = f"{flags.dtype} over fp32"
+    yield (f"{flags.model}: {billions:.2f} billion parameters, {stored}; "
            f"{processes} process{plural}, in each at most {planned.assumed}")
     for what, size in planned.parts.items():
         if size > 0:
@@ -377,10 +382,12 @@ def remedies(flags):
         ("lora_rank", 16),
     ]
     idle = set()
-    if getattr(flags, "baseline", "") == "group":
-        idle.add("shared_critic")  # there is no critic
+    if getattr(flags, "baseline", "") == "group" or getattr(flags, "critic_warmup", 0):
+        idle.add("shared_critic")  # there is no critic, or it must be a model of its own
     if flags.lora_rank:
         idle |= {"lora_rank", "offload_reference"}
+    if getattr(flags, "offload_reference", False):
+        idle.add("lora_rank")  # all models would stand on the reference
     # Of these, the ones that this script has and that are not set yet.
     wishes = [(name, value) for name, value in wishes
               if name not in idle and getattr(flags, name, value) != value]

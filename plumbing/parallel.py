@@ -22,6 +22,9 @@ from torch import distributed
 from plumbing import cuda
 from plumbing.files import InputError
 
+# the longest wait where each process works through a share of its own
+SHARES_DIFFER = timedelta(days=7)
+
 # ---------------------------------------------------------------------------------------- processes
 
 def processes():
@@ -37,21 +40,17 @@ def processes():
     return int(rank), int(number)
 
 
-def join(name):
+def join(name, patience=timedelta(hours=1)):
     """Join the other processes. Returns the torch.device of this one, for a --device flag.
 
-    From here on only rank 0 prints. Raises InputError.
+    patience: the longest wait for another process; rollouts differ in length, by minutes. From here
+    on only rank 0 prints. Raises InputError.
     """
     device = own_device(name)
     rank, ranks = processes()
     if ranks > 1:
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
-            backend = "cpu:gloo,cuda:nccl"
-        else:
-            backend = "gloo"
-        # The longest wait for another process: rollouts differ in length, by minutes.
-        distributed.init_process_group(backend, timeout=timedelta(hours=1))
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, timeout=patience)
     if rank > 0:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (it stays open to the end)
     return device
@@ -79,18 +78,21 @@ def own_device(name):
     if kind == "cuda":
         cuda.prepare()
     try:
-        return torch.empty(0, device=name).device
+        device = torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch compiled without CUDA
         raise InputError(f"--device {name}: {str(error).splitlines()[0]}") from None
+    if kind == "cuda":
+        torch.cuda.set_device(device)  # CUDA graphs are captured on the current device
+    return device
 
 
 def barrier():
-    """Wait for the other processes as long as it takes: their shares of the work differ."""
+    """Wait for the other processes, as long as `join` was told to; without it for a week."""
     _, ranks = processes()
     if ranks == 1:
         return
     if not distributed.is_initialized():  # a script without `join`, such as evaluate.py
-        distributed.init_process_group("gloo", timeout=timedelta(days=7))
+        distributed.init_process_group("gloo", timeout=SHARES_DIFFER)
     distributed.all_reduce(torch.zeros(1))
 
 
@@ -235,6 +237,6 @@ def is_writer():
 
 def whole(tensor):
     """A tensor, gathered from all processes if it is spread over them (a DTensor)."""
-    if hasattr(tensor, "full_tensor"):
+    if is_spread(tensor):
         return tensor.full_tensor()
     return tensor

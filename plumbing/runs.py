@@ -71,7 +71,7 @@ def environment():
         "threads": torch.get_num_threads(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
-        "code": digest.hexdigest()[:12],  # of the source files that training runs
+        "code": digest.hexdigest()[:12],  # of all source files here, in data and in plumbing
     }
 
 
@@ -192,7 +192,8 @@ class Run:
         the newest whole checkpoint left them.
 
         A first Ctrl-C, SIGTERM or SIGHUP ends the program after the step at hand, with everything
-        saved and the exit status of that signal, 130, 143 or 129: see plumbing/stop.py.
+        saved and the exit status of that signal, 130, 143 or 129: see plumbing/stop.py. In the last
+        step, and while the model is written, it is too late: the run ends as if there were none.
         """
         if self.first:
             self._claim_folder()
@@ -390,9 +391,9 @@ class Run:
 def newest_run(script="", runs=Path("runs")):
     """The folder of the newest finished run under `runs`, or None.
 
-    script: "sft" or "ppo", if it must be a run of that script. The newest is the one that finished
-    last by its own flags.json; a model without such a record, which no training script here wrote,
-    counts only where no run is. Folders whose files are damaged are passed over.
+    script: the name of one, such as "sft", if it must be a run of that script. The newest is the
+    one that finished last by its own flags.json; a model without such a record, which no training
+    script here wrote, counts only where no run is. Folders whose files are damaged are passed over.
     """
     found = []
     for folder in _folders_below(runs):

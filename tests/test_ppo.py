@@ -222,6 +222,30 @@ def test_a_truncated_answer_cannot_be_parsed(model_dir):
     assert errors[1] == errors[2] == frozenset({ErrorType.UNPARSABLE})
 
 
+def test_an_answer_with_a_token_that_its_text_does_not_show_is_no_call(model_dir):
+    """`<s>`, or an id without a piece: the decoded text is the gold, and would gain 1."""
+    tokenizer = Tokenizer(model_dir)
+    prompt = Prompt([1], "get_news()", read_tools([schema("get_news")]), "x")
+    ids = tokenizer.encode("get_news()")
+    hidden = [[*ids[:2], other, *ids[2:]] for other in (tokenizer.bos_id, tokenizer.vocab_size)]
+    assert all(tokenizer.decode(answer) == "get_news()" for answer in hidden)
+    _, scores = ppo.score_answers(
+        [prompt] * 3, [model.Answer(answer, True) for answer in (ids, *hidden)], tokenizer)
+    assert scores.tolist() == [1.0, -2.0, -2.0]
+
+
+def test_scores_are_clipped_before_the_others_mean_is_subtracted(model_dir, data_file):
+    flags, tokenizer, models, prompts, _ = setup(
+        model_dir, data_file, samples=2, baseline="group", score_clip=1.0, whiten="none", beta=0.0)
+    generators = [torch.Generator().manual_seed(i) for i in range(2 * len(prompts))]
+    rollout = ppo.make_rollout(models.actor, prompts, tokenizer, flags, generators)
+    scores = torch.tensor([1.0, -2.0] * len(prompts))
+    experience = ppo.make_experience(models, rollout, scores, flags)
+    # of the scores 1 and -1, not the 3 and -3 of 1 and -2, nor these clipped
+    expected = torch.tensor([2.0, -2.0] * len(prompts))[:, None] * rollout.mask
+    torch.testing.assert_close(experience.advantages, expected)
+
+
 # ------------------------------------------------------------------- sanity runs with known answers
 
 

@@ -115,3 +115,15 @@ def test_a_pair_shows_where_its_calls_part(tmp_path, model_dir, run_main):
     assert_one_line_error(run_main(show, *arguments), "line 1")
     (tmp_path / "pairs.jsonl").write_text("")
     assert_one_line_error(run_main(show, *arguments), "holds no pair")
+
+
+def test_a_pair_whose_calls_part_within_a_character_shows_both_characters(model_dir):
+    tokenizer = Tokenizer(model_dir)
+    calls = {"chosen": 'f(q="中")', "rejected": 'f(q="串")'}  # E4 B8 AD, E4 B8 B2
+    made = {kind: {"text": text, "ids": tokenizer.encode(text), "ended": True, "gold": False,
+                   "kind": "", "score": 0.5} for kind, text in calls.items()}
+    parted = pair_page(
+        {"where": {"id": "x", "turn": 2}, "prompt_ids": [5], "gold": calls["chosen"],
+         "chosen": made["chosen"], "rejected": [made["rejected"]]}, tokenizer)
+    for kind, letter in (("chosen", "中"), ("rejected", "串")):
+        assert f'f(q=&quot;<span class="{kind}">{letter}&quot;)&lt;/s&gt;</span>' in parted

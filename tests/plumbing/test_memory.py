@@ -1,5 +1,6 @@
 """--plan against what autograd keeps, against the size of real models, and as a user reads it."""
 
+import inspect
 import json
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import torch
 
 import dpo
 import evaluate
+import losses
 import model
 import ppo
 import sft
@@ -194,6 +196,16 @@ def test_the_plan_of_several_answers_counts_their_prompt_once():
     assert eight["rollout: reading prompts"] == one["rollout: reading prompts"]
     group = memory.plan_ppo(config, replace(flags, samples=8, baseline="group"), 1).parts
     assert group["weights"] == eight["weights"] / 2  # no critic
+
+
+def test_no_remedy_is_a_flag_that_ppo_refuses_beside_those_given():
+    assert inspect.signature(losses.token_nll).parameters["chunk"].default == memory.CHUNK
+    flags = ppo.Flags(plan=1)
+    for given, refused in (({"offload_reference": True}, "--lora-rank"),
+                           ({"critic_warmup": 20}, "--shared-critic"),
+                           ({"lora_rank": 8}, "--offload-reference")):
+        typed = [words for words, _ in memory.remedies(replace(flags, **given))]
+        assert typed and not any(refused in words for words in typed)
 
 
 def test_flags_that_would_make_it_fit_are_named(tmp_path):

@@ -248,7 +248,7 @@ def train(script, model_dir, data_file, out, **options):
         arguments += [flag_name(name), str(value)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", [script.__file__, *arguments])
-        patch.setattr(script, "join", lambda name: torch.device("cpu"))
+        patch.setattr(script, "join", lambda name, patience=None: torch.device("cpu"))
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             script.main()
