@@ -98,6 +98,7 @@ DOSES = {  # erroneous trajectories in % -> the rows without and with MAE
     35: ("errors35", "mae-errors35"),
     60: ("errors60", "mae-errors60"),
 }
+DOSED = ("DE", "CE", "DE + CE", "errors of first calls", "errors of retries")
 PREFIX_PAIRS = (("none", "pkt"), ("mae", "mae-pkt"))
 MANY_TOKENS = 4  # of a shared prefix; longer ones are counted together
 ERROR_PAIRS = (("none", "irm"), ("mae-pkt", "mae-pkt-irm"), ("mae-pkt", "mae-pkt-ttpa"),
@@ -385,8 +386,7 @@ def tables(found):
     if "DE + CE" in measures and doses:
         names = {**ROWS, **{rows[0]: f"{dose}%" for dose, rows in DOSES.items()}}
         yield "\nErrors in dialogues, in % of calls, by the share of erroneous trajectories:\n"
-        yield from effects.pair_table(
-            found, doses, [measures[name] for name in ("DE", "CE", "DE + CE")], names)
+        yield from effects.pair_table(found, doses, [measures[name] for name in DOSED], names)
 
 
 def there(found, pairs):
