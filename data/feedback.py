@@ -16,13 +16,13 @@ never count.
 
 import enum
 import itertools
-import json
 import re
 from collections import Counter
 from typing import NamedTuple
 
 from data import trajectories
 from data.complaints import any_of, complains
+from data.literals import parse_literal, parse_object
 from data.tools import read_tools
 from plumbing.flags import Parser, cli
 
@@ -53,10 +53,10 @@ class Feedback(enum.Enum):
 # ------------------------------------------------------- rules for a text: how it begins
 
 # Python refused the call: it lacks an argument that the function requires.
-LACKS_ARGUMENT = any_of(r"[\w.]+\(\) missing \d+ required ")
+LACKS_ARGUMENT = any_of(r"[\w.<>]+\(\) missing \d+ required ")
 
 # Python refused the call: the function has no such parameter.
-UNEXPECTED_ARGUMENT = any_of(r"[\w.]+\(\) got an unexpected keyword argument ")
+UNEXPECTED_ARGUMENT = any_of(r"[\w.<>]+\(\) got an unexpected keyword argument ")
 
 # Python found no function of that name.
 UNDEFINED_NAME = any_of(r"name '[^'\n]+' is not defined$")
@@ -65,6 +65,7 @@ UNDEFINED_NAME = any_of(r"name '[^'\n]+' is not defined$")
 UNKNOWN_TOOL = any_of(
     r"(mcp error -32601|method not found|no such (tool|function)\b)",
     r"unknown tool \S+$",
+    r"(there is )?no (tool|function) (named|called) ",
     r"unknown (tool|function|method)\s*[:'\"`]",
     r"\S{1,80} is not a valid (tool|function)\b",
     r"(the )?(tool|function|method|action) \S{1,80} (was |is )?"
@@ -73,7 +74,7 @@ UNKNOWN_TOOL = any_of(
 # The text is str() of an exception inside the tool: the tool's own code broke.
 EXCEPTION_IN_TOOL = any_of(
     r"'[^'\n]{0,60}'$",  # of a KeyError: the key alone, in quotes
-    r"[\w.]+\(\) (takes|got|argument) ",
+    r"[\w.<>]+\(\) (takes|got|arg(ument)?|iterable argument) ",
     r"'\S+' not supported between instances",
     r"'\w+' object (has no|is not|does not) ",
     r"(argument|object) of type .* (is|has) ",
@@ -91,6 +92,20 @@ EXCEPTION_IN_TOOL = any_of(
     r"'\S+' codec can't ",
     r"no module named ",
     r"division by zero",
+    r"(integer|float|complex) (division( or modulo)?|modulo) by zero$",
+    r"'in <string>' requires string",
+    r"type \w+ doesn't define __\w+__ method",
+    r"pop from (an )?empty \w+$",
+    r"unconverted data remains: ",
+    r"badly formed hexadecimal uuid string",
+    r"\[<class 'decimal\.\w+'>\]$",
+    r"empty range (for|in) rand\w+\(",
+    r"sample larger than population",
+    r"nothing to repeat at position \d",
+    r"\(\d+, 'numerical result out of range'\)",
+    r"command '.{1,200}' returned non-zero exit status \d",
+    r"file is not a zip file",
+    r"singular matrix$",
     r"\[errno \d\d?\]",
     r"failed to parse: ",
     r"(invalid url|unknown column) '")
@@ -125,14 +140,18 @@ SERVICE_FAILED = any_of(
     r"rate limit",
     r"exceeded \d+ ")
 
+# The call was refused: so it was whatever label stands before these.
+REFUSALS = (
+    (LACKS_ARGUMENT, Feedback.PARAMETER_MISSING),
+    (UNEXPECTED_ARGUMENT, Feedback.PARAMETER_HALLUCINATION),
+    (UNKNOWN_TOOL, Feedback.TOOL_HALLUCINATION),
+)
 # A text that begins like one of these is an error, and the first that fits names the kind: a
 # precise rule stands before a general one (a missing argument before an exception of any kind).
 # Other texts are an error of another kind if they complain (data/complaints.py).
 TEXT_RULES = (
-    (LACKS_ARGUMENT, Feedback.PARAMETER_MISSING),
-    (UNEXPECTED_ARGUMENT, Feedback.PARAMETER_HALLUCINATION),
+    *REFUSALS,
     (UNDEFINED_NAME, Feedback.TOOL_HALLUCINATION),
-    (UNKNOWN_TOOL, Feedback.TOOL_HALLUCINATION),
     (EXCEPTION_IN_TOOL, Feedback.TOOL_CALL_FAILURE),
     (SERVICE_FAILED, Feedback.TOOL_INSTABILITY),
 )
@@ -148,6 +167,8 @@ ERROR_ELEMENT = any_of(r"[\w.-]*(error|fault|exception)(response|s)?")
 FAULT = any_of(r"(<[^<>]{1,300}>\s*){0,5}<([\w-]+:)?(fault|errors?"
                r"|exception)\b[^<>]{0,300}>(?!\s*</)\s*\S")
 DECLARATION = any_of(r"<\?xml[^<>]{0,200}\?>\s*")
+# str() or repr() of a Python object: MCP's CallToolResult, LangChain's ToolMessage.
+OBJECT = re.compile(r"([A-Za-z_]\w*+\(|(?=(meta|content)=))[A-Za-z_]\w*+=\S")
 
 PAGE_ERROR = any_of(
     r"<(title|h[1-4]|pre|body)\b[^<>]*>[^<]*?(error|\b[45]\d\d\b|not found|bad request|denied"
@@ -167,9 +188,12 @@ ERROR = (r"(non_field_)?err(ors?)?([ _-]?(message|msg|description|detail|type|re
          r"|fault(string)?"
          r"|exception")
 
-# A member called an error holds one, unless its value says that there is none.
+# An error that is measured: 0.02, 1e-05; 401.2 is a status.
+MEASURE = r"(?![45]\d\d\.)-?\d*\.\d+(e-?\d+)?|-?\d+e-\d+"
+# A member called an error holds one, unless its value says that there is none, or measures it.
 ERROR_TEXT = Member(any_of(ERROR),
-                    any_of(r"(?!(0|false|none|null|n/?a|no errors?|ok|success)$)[\s\S]+"))
+                    any_of(rf"(?!(0|{MEASURE}|false|none|null|n/?a|no errors?|ok|success)$)"
+                           r"[\s\S]+"))
 # A code of an error, but for the codes of success.
 ERROR_CODE = Member(any_of(r"err(or)?_?(code|no)"),
                     any_of(r"(?!(0+|200|none|null|ok|success)$).+"))
@@ -229,13 +253,15 @@ TEXT_ENVELOPES = {*ENVELOPES, "output", "body"}
 # Members of the message in which a protocol passes on what a tool gave back; one of the second kind
 # tells that an object is such a message.
 MESSAGE = any_of(r"content|output|name|role|type|id|status|(tool_?)?(call|use)_?id|is_?error",
-                 r"_meta|structured_?content|annotations|cache_control|tool(_?name)?|jsonrpc")
+                 r"_?meta|structured_?content|annotations|cache_control|tool(_?name)?|jsonrpc",
+                 r"additional_kwargs|response_metadata|artifact")
 PROTOCOL = any_of(r"role|(tool_?)?(call|use)_?id|is_?error")
 
 # Members of an object that holds a report and no data.
 REPORT = any_of(*(member.name.pattern for member in IN_A_REPORT), REASON.pattern, *ENVELOPES,
                 r"(request|trace|correlation)_?id|timestamp|path|instance|details|more_?info",
-                r"kind|api_?version|metadata|help(_?(url|link))?|global")
+                r"kind|api_?version|metadata|help(_?(url|link))?|global",
+                r"headers|body|output|tool(_?name)?")
 
 # An object of messages alone has no member that says whether they are an error: it is one if a
 # message turns something down.
@@ -346,7 +372,7 @@ def _complaint(value, depth=0):
 def _complaint_of_text(text, depth):
     """A text may be JSON, or JSON within a string; if not, the text itself may be an error.
 
-    Or it stands in a tag, which may be called an error.
+    A tag around it is taken off first; what a tag named an error holds is one.
     """
     element = ELEMENT.match(text)
     if element:
@@ -360,9 +386,11 @@ def _complaint_of_text(text, depth):
             return _complaint(content, depth + 1)
     if text.startswith("<") and FAULT.match(text):
         return [text]
-    parsed = _parse(text)
+    parsed = parse_literal(text)
     if isinstance(parsed, (dict, list, str)):
         return _complaint(parsed, depth + 1)
+    if OBJECT.match(text) and (found := _complaint(parse_object(text), depth + 1)):
+        return found
     return [text] if _text_kind(text) else []
 
 
@@ -404,14 +432,19 @@ def _complaint_of_object(value, depth):
             found = _complaint(member, depth + 1)
         elif isinstance(member, dict) and (key.lower() in ENVELOPES or len(value) == 1):
             found = found + _complaint(member, depth + 1)
-        elif not found and _is_json_object(member) and (
-                key.lower() in TEXT_ENVELOPES or len(value) == 1):
-            found = _complaint(member, depth + 1)
+        elif not found and _is_wrapped_text(key, member, len(value) == 1):
+            found = _complaint(member.strip(), depth + 1)
     return found
 
 
-def _is_json_object(value):
-    return isinstance(value, str) and value.lstrip().startswith("{")
+def _is_wrapped_text(key, member, is_only):
+    """Whether a member is the text of the tool's answer: JSON, or all that an envelope holds."""
+    if not isinstance(member, str):
+        return False
+    is_envelope = key.lower() in TEXT_ENVELOPES
+    if member.lstrip().startswith("{"):
+        return is_envelope or is_only
+    return is_envelope and is_only
 
 
 def _is_message(value):
@@ -569,6 +602,10 @@ MCP_ERROR = any_of(r"(mcp ?error: )?mcp error -3(?!2601)\d+: ")
 # What others put before it: a stream's name, a request's, a frame, "Encountered error".
 BEFORE_ERROR = any_of(r"(stderr|message|request [\w-]{4,}|(encountered|got)( an)? error"
                       r"|docker)\s*:\s*", r"[│╷╵\s]+")
+# What runners put before str() of an exception: "Error executing tool f: ", "TypeError: ".
+ERROR_LABEL = any_of(
+    r"(error( (executing|calling|invoking|running) [^:\n]{1,80})?|tool error): (typeerror: )?",
+    r"typeerror: ")
 
 
 def _without_declaration(text):
@@ -584,6 +621,11 @@ def _text_kind(text):
             text = text[found.end():] or text
     if PAGE.match(text):
         return Feedback.TOOL_INSTABILITY if PAGE_ERROR.search(text) else None
+    label = ERROR_LABEL.match(text)
+    if label:
+        for beginning, kind in REFUSALS:
+            if beginning.match(text, label.end()):
+                return kind
     for beginning, kind in TEXT_RULES:
         if beginning.match(text):
             return kind
@@ -607,71 +649,6 @@ def _kind(complaint):
         if all(pattern.match(text) for text in reasons):
             return kind
     return Feedback.OTHERS
-
-
-# --------------------------------------------------------------------- feedback -> a JSON value
-
-# A token of JSON or of a Python literal: a whole string, a mark, another word (a number, true,
-# None), or a quote that nothing closes, with the rest of the text. One group for each.
-TOKEN = re.compile(
-    r"""("[^"\\]*+(?:\\.[^"\\]*+)*+"|'[^'\\]*+(?:\\.[^'\\]*+)*+')"""
-    r"""|([][{},:])"""
-    r"""|([^][{},:"'\s]++)"""
-    r"""|(["'].*)""",
-    re.DOTALL)
-MAX_LENGTH = 50_000  # characters of feedback that are read; what is longer counts as cut off
-CONSTANTS = {"True": "true", "False": "false", "None": "null"}
-CLOSING = {"{": "}", "[": "]"}
-
-
-def _parse(text):
-    """The JSON value of a text, of a Python object's repr, or of either cut off; else None."""
-    if len(text) <= MAX_LENGTH:
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):  # ValueError: also an integer of thousands of digits
-            pass
-    if text[:1] not in CLOSING:
-        return None
-    try:
-        return json.loads(_mended(text[:MAX_LENGTH]), strict=False)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _mended(text):
-    """JSON or a Python literal -> JSON; if it was cut off, closed after its last whole member."""
-    tokens = []
-    whole = 0    # tokens up to the end of the last whole member
-    shared = {}  # equal tokens are one text, which saves memory
-    for found in TOKEN.finditer(text):
-        string, mark, word, cut = found.groups("")
-        if mark == ",":
-            whole = len(tokens)
-        if cut:
-            string = json.dumps(cut[1:])
-            whole = len(tokens)
-            if tokens[-1:] == [":"]:  # half of a member's text still says something
-                whole += 1
-        elif string.startswith("'"):
-            string = json.dumps(string[1:-1])
-        token = string or mark or CONSTANTS.get(word, word)
-        tokens.append(shared.setdefault(token, token))
-    if _unclosed(tokens):
-        del tokens[whole:]
-    return " ".join(tokens + _unclosed(tokens))
-
-
-def _unclosed(tokens):
-    """The brackets that would close what `tokens` leave open."""
-    closing = []
-    for token in tokens:
-        if token in CLOSING:
-            closing.append(CLOSING[token])
-        elif closing and token == closing[-1]:
-            closing.pop()
-    closing.reverse()
-    return closing
 
 
 # ------------------------------------------------------------------------------------- Figure 1
@@ -699,7 +676,7 @@ def main():
     """The command line; see the top of this file."""
     parser = Parser(prog="python -m data.feedback",
                     description="Erroneous calls by category (Figure 1).")
-    parser.add_argument("file", help="trajectories in TL-Training's raw format")
+    parser.add_argument("file", help="trajectories, in any format of docs/data.md")
     conversations = trajectories.read(parser.parse_args().file)
     counts, failed = shares(conversations)
     calls = counts.total()

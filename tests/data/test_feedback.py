@@ -183,6 +183,56 @@ PROTOCOLS = [
 ]
 
 
+def in_str_of_mcp(text, is_error):
+    part = f"TextContent(type='text', text='{text}', annotations=None)"
+    return f"meta=None content=[{part}] structuredContent=None isError={is_error}"
+
+
+# str() and repr() of the objects of Python's clients, and other objects.
+OBJECTS = [
+    (OTHERS, in_str_of_mcp("boom", True)), (OTHERS, in_str_of_mcp("Error: no cup", False)),
+    (RIGHT, in_str_of_mcp("Set isError=True in it", False)),
+    (OTHERS, "CallToolResult(content=[TextContent(type='text', text='boom')], isError=True)"),
+    (RIGHT, "CallToolResult(content=[TextContent(type='text', text='boom')], isError=False)"),
+    (OTHERS, "[TextContent(type='text', text='Error executing tool f: boom')]"),
+    (OTHERS, "content='boom' name='f' tool_call_id='1' status='error'"),
+    (RIGHT, "content='Sunny' name='f' tool_call_id='1' status='success'"),
+    (OTHERS, "ToolMessage(content='boom', name='f', tool_call_id='1', status='error')"),
+    (OTHERS, "ToolResult(success=False, error='boom')"),
+    (RIGHT, "ToolResult(success=True, error=None)"),
+    (RIGHT, "[Job(id=1, status='error'), Job(id=2, status='done')]"),
+    (RIGHT, "Cup(size=3, name='status=error')"),
+    # objects within a dict
+    (OTHERS, "{'success': False, 'id': ObjectId('5f')}"),
+    (OTHERS, "{'error': 'boom', 'at': datetime.datetime(2020, 1, 1, tzinfo=timezone('x'))}"),
+    (RIGHT, "{'error': None, 'at': datetime.datetime(2020, 1, 1), 'cups': array([1, 2])}"),
+]
+# Of refused calls behind a label, or of a function within a function.
+REFUSED = [
+    (MISSING, "make.<locals>.cups() missing 1 required positional argument: 'n'"),
+    (FAILED, "make.<locals>.cups() takes 0 positional arguments but 1 was given"),
+    (MISSING, "TypeError: cups() missing 1 required positional argument: 'n'"),
+    (NO_PARAMETER, "Error executing tool cups: cups() got an unexpected keyword argument 'n'"),
+    (NO_TOOL, "Error: cups is not a valid tool, try one of [plates]."),
+    (NO_TOOL, "No tool named cups"),
+    (OTHERS, "Error: 'cups'"),  # the tool's own label
+]
+# An error in a report with more than its status; errors that are measured.
+MEMBERS = [
+    (UNSTABLE, '{"statusCode": 500, "headers": {"a": 1}, "body": "Internal server error"}'),
+    (UNSTABLE, '{"status": "error", "output": "boom"}'),
+    (UNSTABLE, '{"tool": "cups", "status": "failed", "result": null}'),
+    (RIGHT, '{"tool": "cups", "status": "done", "output": "boom"}'),
+    (RIGHT, '{"error": 0.02, "mean": 3.4}'), (RIGHT, '{"slope": 1.2, "error": "-1.5e-7"}'),
+    (RIGHT, '{"error": 1e-05}'), (OTHERS, '{"error": "403.14"}'), (UNSTABLE, '{"error": 3}'),
+]
+
+
+@pytest.mark.parametrize("kind, text", [*OBJECTS, *REFUSED, *MEMBERS])
+def test_feedback_of_python_objects_and_reports(kind, text):
+    assert classify(text) is kind
+
+
 @pytest.mark.parametrize("kind, text", PROTOCOLS)
 def test_feedback_of_protocols_and_services(kind, text):
     assert classify(text) is kind
@@ -233,19 +283,41 @@ def test_hostile_text_is_no_trouble(text):
     assert classify(text) is RIGHT
 
 
-@given(st.sampled_from(CASES), st.sampled_from(["data", "result", "answer"]))
-def test_an_envelope_does_not_change_the_verdict(case, key):
-    kind, text = case
-    assert classify(json.dumps({"error": "", "response": text})).is_error == kind.is_error
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return
-    within = classify(json.dumps({key: value, "errors": [], "status": "success"}))
-    assert within is RIGHT or kind.is_error
-    if isinstance(value, dict):
-        assert classify(json.dumps({key: value})) is kind
-        assert classify(json.dumps({"error": "", "response": repr(value)})) is kind
+@pytest.mark.parametrize("key", ["data", "result", "answer"])
+def test_an_envelope_does_not_change_the_verdict_on_json(key):
+    for kind, text in CASES:
+        assert classify(json.dumps({"error": "", "response": text})).is_error == kind.is_error
+        try:
+            value = json.loads(text)
+        except ValueError:
+            continue
+        within = classify(json.dumps({key: value, "errors": [], "status": "success"}))
+        assert within is RIGHT or kind.is_error, text
+        if isinstance(value, dict):
+            assert classify(json.dumps({key: value})) is kind, text
+            assert classify(json.dumps({"error": "", "response": repr(value)})) is kind, text
+
+
+@pytest.mark.parametrize("key", ["result", "output", "data", "body"])
+def test_a_text_alone_in_an_envelope_has_its_own_verdict(key):
+    for is_error, text in ((True, "Error: no cup"), (True, "'results'"), (True, "Not found"),
+                           (False, "3 cups"), (False, "No cups found")):
+        assert classify(json.dumps({key: text})).is_error is is_error, text
+        assert classify(json.dumps({key: text, "cups": 3})) is RIGHT, "it is part of the data"
+
+
+@pytest.mark.parametrize("code", [
+    "max([])", "1 % 0", "1 // 0", "[].pop()", "set().pop()", "1 in 'a'", "int('x')", "{}['a']",
+    "None.x", "1 + 'a'", "len(5)", "(lambda: 1)(2)", "10.0 ** 400", "chr(-1)", "round('a')",
+    "__import__('uuid').UUID('x')", "__import__('decimal').Decimal('x')",
+    "__import__('re').compile('*')", "__import__('random').randint(5, 1)",
+    "__import__('random').sample([], 2)", "__import__('zipfile').ZipFile('/dev/null')",
+    "__import__('datetime').datetime.strptime('2020 x', '%Y')",
+    "__import__('subprocess').run('exit 3', shell=True, check=True)"])
+def test_what_python_itself_says_of_a_broken_tool_is_an_error(code):
+    with pytest.raises(Exception) as raised:  # noqa: B017 - of any class
+        eval(code)
+    assert classify(str(raised.value)).is_error
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), JSON, max_size=5), st.integers(0, 3000))
