@@ -7,7 +7,7 @@
      "tools": [schema], "instructions": text}      and its "output"
     {"contents": [{"role", "parts"}], "tools": [{"function_declarations": [schema]}]}
 
-They become the turns of data/trajectories.py. A call is a turn of its own. Text that stands beside
+They become the Turns of data/turns.py. A call is a turn of its own. Text that stands beside
 calls or between questions is context: a turn that is not trained. The text that ends a conversation
 is its answer, and becomes `finish(answer=...)`, with a schema where the item offers no `finish`. A
 system message goes before the first question: the system turn holds the tools alone. What a
@@ -21,16 +21,18 @@ import re
 from data.calls import ParseError
 from data.contents import read_content, read_instruction
 from data.tagged import (
+    ARGUMENT_KEYS,
     answer_in,
     calls_in,
     hidden_call,
     is_react,
     observation_in,
     results_in,
+    split_thought,
     tools_in,
 )
-from data.tools import read_tool, read_tools
-from data.turns import Label, Turn, checked, make_call_turn
+from data.tools import misfit, read_tool, read_tools
+from data.turns import Label, Turn, checked, is_marked_error, make_call_turn
 from plumbing.files import InputError, parse_json
 
 OPENAI = "OpenAI messages"
@@ -46,7 +48,7 @@ SHAREGPT_ROLES = {"system": "system", "human": "user", "user": "user", "gpt": "a
                   "observation": "function", "tool": "function", "function": "function",
                   "tool_call": "assistant", "tool_response": "function",
                   "function_response": "function"}
-ARGUMENTS = ("arguments", "parameters", "input")  # OpenAI's, Llama's and Anthropic's key
+RESULT_IDS = ("tool_call_id", "call_id", "toolCallId")
 CALL_ROLES = ("function_call", "tool_call")  # whose text is a call in JSON
 # Keys by which a file's writer leaves a message out of training, and the value that does not.
 LEFT_OUT = {"weight": 1, "loss": True, "train": True, "trainable": True}
@@ -83,7 +85,8 @@ def read_chat(item, where):
 
     Raises InputError that starts with `where` and names the turn.
     """
-    system = [item["system"]] if isinstance(item.get("system"), str) else []
+    told = _text_of(item.get("system") or None, f"{where}: system")  # a text, or Anthropic's blocks
+    system = [told] if told else []
     if chat_form(item) == GEMINI:
         system += read_instruction(item, where)
     elif chat_form(item) == RESPONSES and isinstance(item.get("instructions"), str):
@@ -103,13 +106,27 @@ def read_chat(item, where):
             turns.append(part)
             labels.append(part_label)
     if turns and turns[-1].role == "assistant" and not turns[-1].name:
-        turns[-1] = make_call_turn("finish", {"answer": turns[-1].content}, where)
         if "finish" not in {tool.name for tool in tools}:
             schemas = [*schemas, FINISH]
             tools = (*tools, read_tool(FINISH))
+        turns[-1:] = _answer_of(turns[-1].content, tools, f"{where}, turn {labels[-1].message}")
+        labels += [labels[-1]] * (len(turns) - len(labels))
     _put_before_question(turns, labels, system)
     first = Turn("system", json.dumps(schemas, ensure_ascii=False))
     return tools, [first, *turns], [Label(0), *labels]
+
+
+def _answer_of(text, tools, where):
+    """The last text of a conversation -> [its thought, where it has one; the call of finish]."""
+    reason = misfit("finish", {"answer": text}, tools)
+    if reason:
+        raise InputError(f"{where}: the last text would be finish(answer=...), but {reason}; "
+                         "write the call")
+    thought, answer = split_thought(text)
+    if thought and not answer:
+        raise InputError(f"{where}: the conversation ends in a thought without an answer")
+    call = make_call_turn("finish", {"answer": answer}, where)
+    return [Turn("assistant", thought), call] if thought else [call]
 
 
 def _read_messages(item, where):
@@ -117,7 +134,7 @@ def _read_messages(item, where):
     if chat_form(item) == XLAM:
         yield from _read_xlam(item, where)
         return
-    key, messages = _listed_messages(item, where)
+    key, messages = _messages_of(item, where)
     if item.get("messages") and item.get("conversations"):
         raise InputError(f"{where}: has both messages and conversations; keep one of them")
     if not isinstance(messages, list) or not messages:
@@ -135,7 +152,7 @@ def _read_messages(item, where):
             yield turn, Label(i, id, tool)
 
 
-def _listed_messages(item, where):
+def _messages_of(item, where):
     """(the key under which an item's messages stand, the messages)."""
     form = chat_form(item)
     if form == GEMINI:
@@ -143,7 +160,7 @@ def _listed_messages(item, where):
     if form == RESPONSES:
         asked = item.get("input")
         asked = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked or []
-        return "input", asked + _list_of(item.get("output"), f"{where}: output")
+        return "input", asked + _optional_list(item.get("output"), f"{where}: output")
     key = "messages" if item.get("messages") or "conversations" not in item else "conversations"
     return key, item[key]
 
@@ -164,11 +181,11 @@ def _read_openai(message, where):
         raise InputError(f"{where}: unknown role {role!r:.60}")
     content, calls, results = _without_blocks(message.get("content"), where)
     text = _text_of(content, f"{where}: content")
-    calls += _list_of(message.get("tool_calls"), f"{where}: tool_calls")
+    calls += _optional_list(message.get("tool_calls"), f"{where}: tool_calls")
     if message.get("function_call"):
         calls.append(message["function_call"])
     if role in CALL_ROLES and text:
-        calls += _listed(parse_json(text, f"{where}: {role}"))
+        calls += _as_list(parse_json(text, f"{where}: {role}"))
         text = None
     role = OPENAI_ROLES[role]
     if calls and role != "assistant":
@@ -180,7 +197,9 @@ def _read_openai(message, where):
     for part in results:
         yield Turn("function", _result_of(part, where)), _id_of(part, "tool_use_id"), ""
     if role == "function":
-        yield Turn(role, text), _id_of(message, "tool_call_id"), _id_of(message, "name")
+        ids = [_id_of(message, key) for key in RESULT_IDS]
+        id = next(filter(None, ids), "")
+        yield Turn(role, _told_error(message, text)), id, _id_of(message, "name")
     elif text or not (calls or results):
         yield Turn(role, text), "", ""
     for call in calls:
@@ -193,7 +212,8 @@ def _read_response_item(message, where):
     if message["type"] == "function_call":
         turn, _, _ = _read_call(message, where)
         return turn, id, ""
-    return Turn("function", _text_of(message.get("output"), f"{where}: output") or ""), id, ""
+    text = _text_of(message.get("output"), f"{where}: output") or ""
+    return Turn("function", _told_error(message, text)), id, ""
 
 
 def _without_blocks(content, where):
@@ -215,9 +235,14 @@ def _without_blocks(content, where):
 
 
 def _result_of(part, where):
-    """The text of Anthropic's tool_result; one that is an error says so in JSON."""
+    """The text of Anthropic's tool_result."""
     text = _text_of(part.get("content"), f"{where}: content of a tool_result") or ""
-    if part.get("is_error"):
+    return _told_error(part, text)
+
+
+def _told_error(result, text):
+    """The text of a result; of one that is marked as an error, JSON that says so."""
+    if is_marked_error(result):
         return json.dumps({"is_error": True, "content": text}, ensure_ascii=False)
     return text
 
@@ -231,9 +256,11 @@ def _read_sharegpt(message, where):
     if not isinstance(text, str):
         raise InputError(f"{where}: value is missing or not text")
     if speaker not in CALL_ROLES:
-        yield Turn(SHAREGPT_ROLES[speaker], checked(text, where)), "", ""
+        role = SHAREGPT_ROLES[speaker]
+        text = checked(text, where)
+        yield Turn(role, _told_error(message, text) if role == "function" else text), "", ""
         return
-    for call in _listed(parse_json(text, f"{where}: {speaker}")):
+    for call in _as_list(parse_json(text, f"{where}: {speaker}")):
         yield _read_call(call, where)
 
 
@@ -252,12 +279,12 @@ def _read_xlam(item, where):
     if isinstance(answers, str):
         answers = parse_json(answers, f"{where}: answers")
     yield Turn("user", checked(query, f"{where}: query")), Label(0)
-    for call in _list_of(answers, f"{where}: answers"):
+    for call in _optional_list(answers, f"{where}: answers"):
         turn, id, _ = _read_call(call, f"{where}: answers")
         yield turn, Label(1, id)
 
 
-def _listed(value):
+def _as_list(value):
     """A list that is not empty as it is, and any other value in a list."""
     return value if isinstance(value, list) and value else [value]
 
@@ -268,12 +295,14 @@ def _read_call(call, where):
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str) or not name.strip() or "\n" in name.strip():
         raise InputError(f"{where}: a call without the name of a tool")
-    given = [key for key in ARGUMENTS if key in function]
+    given = [key for key in (*ARGUMENT_KEYS, "input") if key in function]  # Anthropic's
     if len(given) > 1:
         raise InputError(f"{where}: a call of {name} with {' and '.join(given)}")
     arguments = function[given[0]] if given else None
     if isinstance(arguments, str):
         arguments = parse_json(arguments, f"{where}: arguments of {name}") if arguments else {}
+    if given and arguments in (None, []):  # PHP writes an empty object as an empty list
+        arguments = {}
     if not isinstance(arguments, dict):
         raise InputError(f"{where}: arguments of {name} must be a JSON object")
     return make_call_turn(name, arguments, where), _id_of(call, "id"), ""
@@ -293,7 +322,7 @@ def _text_of(content, where):
     return checked(content, where)
 
 
-def _list_of(value, where):
+def _optional_list(value, where):
     if value is not None and not isinstance(value, list):
         raise InputError(f"{where} must be a list")
     return value or []

@@ -24,12 +24,22 @@ CALL_MARKS = {"<tool_call>": r"</tool_call>", "<functioncall>": r"</functioncall
               "[TOOL_CALLS]": r"</s>", "<|python_tag|>": r"<\|e(om|ot)_id\|>"}
 OTHER_MARKS = ("<function=", "<tool_code>", "```tool_code", "Action Input:", "<｜tool▁call",
                "<|tool_call", "<invoke ", "<function_call", "<arg_key>", "<|channel|>", "[ARGS]",
-               "✿FUNCTION✿", "functools[", "<tool_response>")
+               "✿FUNCTION✿", "functools[", "<tool_response>", "<start_function_call>")
+# A name in JSON and its arguments, in the ways of several models.
+NAME_IN_JSON = re.compile(r"[\"'](?:name|tool|tool_name|action|function)[\"']\s*+:\s*+"
+                          r"[\"']([^\"'\n]{1,200}+)[\"']")
+ARGUMENTS_IN_JSON = re.compile(r"[\"'](?:arguments|parameters|args|kwargs|action_input|tool_input"
+                               r"|input)[\"']\s*+:")
 SCHEMA = re.compile(r"\[\s*+\{\s*+[\"']|^\{\s*+[\"']", re.MULTILINE)
 # Lines of a system message that tell in which form calls are to be written: not in ours.
-ABOUT_FORM = re.compile(r"</?tool|function signatures|json (object|schema)|pydantic", re.IGNORECASE)
+ABOUT_FORM = re.compile(r"</?tool|function signatures|pydantic"
+                        r"|(function|tool)[ _]call.{0,60}json (object|schema)"
+                        r"|json (object|schema).{0,60}(function|tool)[ _](call|name)",
+                        re.IGNORECASE)
 LIST_OPENS = re.compile(r"^[^\S\n]*\[", re.MULTILINE)
+THOUGHT = "<think>"
 THOUGHT_END = "</think>"
+TURN_ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "</s>")
 BETWEEN = re.compile(r"[\s,]*")
 FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 # ReAct's lines; `Observation:` may end a text, where a model stopped at it.
@@ -38,7 +48,7 @@ REACT = re.compile(
     re.MULTILINE)
 REACT_END = re.compile(r"\s*(?:```\s*)?(?:Observation:\s*)?(?:</s>\s*)?")
 FINAL_ANSWER = re.compile(r"^Final Answer:[^\S\n]*", re.MULTILINE)
-NAMES_AND_ARGUMENTS = ("arguments", "parameters")
+ARGUMENT_KEYS = ("arguments", "parameters")
 
 
 # -------------------------------------------------------------------------------------------- tools
@@ -145,6 +155,7 @@ def calls_in(text, tools):
 
     tools: the Tools that are offered. Raises ParseError for a call that cannot be read.
     """
+    text = _without_end(text)
     thought, closing, answer = text.rpartition(THOUGHT_END)
     start = len(thought + closing)
     marks = [(place, mark) for mark in CALL_MARKS if (place := text.find(mark, start)) >= 0]
@@ -156,6 +167,19 @@ def calls_in(text, tools):
     whole = whole[1].strip() if whole else answer.strip()
     calls = _json_calls(whole, tools) or _listed_calls(whole, tools)
     return (thought + closing, calls) if calls else (text, [])
+
+
+def _without_end(text):
+    """A text without what a template writes at the end of a turn.
+
+    >>> _without_end("Rain. <|endoftext|>"), _without_end("It was <s>10</s>")
+    ('Rain.', 'It was <s>10</s>')
+    """
+    for mark in TURN_ENDS:
+        is_html = mark == "</s>" and "<s>" in text
+        if text.rstrip().endswith(mark) and not is_html:
+            return text.rstrip().removesuffix(mark).rstrip()
+    return text
 
 
 def _marked_calls(text, mark, start):
@@ -226,10 +250,28 @@ def answer_in(text):
     return text[:found.start()].strip(), text[found.end():].strip()
 
 
+def split_thought(text):
+    """(the thought before an answer, the answer); ("", text) of a text without a thought.
+
+    R1's template writes <think> itself, so that a text begins with what follows it.
+
+    >>> split_thought("<think>\\nhm\\n</think>\\nrain"), split_thought("hm\\n</think>\\n\\nrain")
+    (('<think>\\nhm\\n</think>', 'rain'), ('hm\\n</think>', 'rain'))
+    >>> split_thought("Write </think> after it.")
+    ('', 'Write </think> after it.')
+    """
+    thought, closing, answer = text.rpartition(THOUGHT_END)
+    if text.lstrip().startswith(THOUGHT):
+        return (thought + closing, answer.strip()) if closing else (text, "")
+    if closing and (answer.startswith("\n") or not answer):
+        return thought + closing, answer.strip()
+    return "", text
+
+
 def _is_call(value):
     function = value.get("function", value) if isinstance(value, dict) else None
     return (isinstance(function, dict) and isinstance(function.get("name"), str)
-            and any(key in function for key in NAMES_AND_ARGUMENTS))
+            and any(key in function for key in ARGUMENT_KEYS))
 
 
 def _json_calls(text, tools):
@@ -288,6 +330,10 @@ def hidden_call(text, tools):
         return first.strip()
     if not any(name in text for name in names):
         return ""
+    if ARGUMENTS_IN_JSON.search(text):
+        for found in NAME_IN_JSON.finditer(text):
+            if found[1].strip() in names:
+                return found[0]
     try:
         call = parse_call(LIST_OPENS.sub("", text), tools)
     except ParseError:

@@ -5,7 +5,7 @@ formats are read by data/chats.py; docs/data.md shows one of each. In the raw fo
 turn comes first and holds the JSON list of tools, as text. An assistant turn is a tool's name, a
 newline and the arguments as a JSON object; this reader makes a call of it, as the model writes
 calls. A function turn is the tool's feedback: data/turns.py says of which call. Other keys of an
-item or a turn are ignored.
+item or a turn are ignored; that a result is an error must stand in its content.
 
 One item, as json.load gives it, and what is read from it:
 
@@ -34,7 +34,15 @@ from functools import lru_cache
 
 from data.chats import chat_form, read_chat
 from data.tools import read_tools
-from data.turns import Conversation, Label, Turn, checked, make_call_turn, order_feedback
+from data.turns import (
+    Conversation,
+    Label,
+    Turn,
+    checked,
+    is_marked_error,
+    make_call_turn,
+    order_feedback,
+)
 from plumbing.files import InputError, parse_json, read_records
 
 ROLES = ("system", "user", "assistant", "function")
@@ -140,6 +148,9 @@ def _read_turn(message, where):
     content = message["content"]
     if role not in ROLES:
         raise InputError(f"{where}: unknown role {role!r}")
+    if role == "function" and is_marked_error(message):
+        raise InputError(f"{where}: is_error, isError or status is not read here; say in the "
+                         "content that it is an error")
     if role != "assistant":
         return Turn(role, checked(content, where))
     name, newline, text = content.partition("\n")

@@ -53,6 +53,12 @@ def make_call_turn(name, arguments, where):
     return Turn("assistant", checked(write_call(name, stripped), where), name, stripped)
 
 
+def is_marked_error(message):
+    """Whether a message of a tool is marked as an error: by Anthropic, MCP or LangChain."""
+    flags = (message.get("is_error"), message.get("isError"))
+    return True in flags or message.get("status") == "error"
+
+
 def checked(text, where):
     """`text`, if it is Unicode text. Raises InputError that starts with `where`.
 
@@ -125,7 +131,8 @@ def _pairs(turns, start, stop, results):
     if not results and (len(calls) == 1 or is_last):
         return {}
     answered = [place for place in calls if turns[place].name.casefold() not in NEVER_ANSWERED]
-    for candidates in (answered, range(start, stop)):  # the latter: what is no call was told so
+    # the latter: a text that is no call may have been answered, too
+    for candidates in (answered, range(start, stop)):
         if len(candidates) == len(results):
             return dict(zip(candidates, results, strict=True))
     return None
