@@ -17,7 +17,7 @@ import numpy as np
 from data import trajectories
 from data.calls import ParseError, parse_call
 from data.tools import Parameter, Tool
-from data.trajectories import Turn
+from data.turns import Turn
 from llama import warn_of_length
 from losses import is_erroneous
 from plumbing.files import InputError

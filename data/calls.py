@@ -244,7 +244,10 @@ class Source:
         return self._attempt(reader, start, reader.value)
 
     def _reader_at(self, start, pos, strict):
-        """A _Reader from `pos` on for what begins at `start`. Raises ParseError if that is vain."""
+        """A _Reader from `pos` on for what begins at `start`.
+
+        Raises ParseError if an attempt there failed before, or the text has been read twice.
+        """
         if self.left < 0 or start in self.hopeless:
             raise ParseError(f"no call or value at character {start}")
         return _Reader(self, pos, strict)
@@ -261,7 +264,7 @@ class Source:
             self.left -= max(reader.pos - start, ATTEMPT)
 
     def is_sure(self, call, end):
-        """Whether a Call that was read, up to `end`, is one; else it may be prose.
+        """Whether what was read as a Call, up to `end`, is meant as one; if not, it may be prose.
 
         Prose are `get_weather(city) takes a city`, and, of tools that are not offered, `Plan (a=1)`
         and `Plan(a=1): I look it up.`

@@ -56,7 +56,7 @@ def read(function, where):
         if any(function.get(key) for key in (*JSON_SCHEMAS[1:], *LISTS)):
             raise InputError(f"{where}: two keys hold parameters; keep one of them")
         return _in_order(_of_list(function["parameters"], where), where)
-    schemas = [_unwrapped(member(function, key, dict, where))
+    schemas = [_unwrapped(key, member(function, key, dict, where))
                for key in JSON_SCHEMAS if key in function]
     lists = {key: member(function, key, list, where) for key in LISTS if key in function}
     schemas = [schema for schema in schemas if schema]
@@ -79,7 +79,10 @@ def read(function, where):
     required = member(schema, "required", list, where)
     if not all(isinstance(name, str) for name in required):
         raise InputError(f"{where}: required must list names of parameters")
-    return _in_order(Found(member(schema, "properties", dict, where), required, schema), where)
+    properties = member(schema, "properties", dict, where)
+    marked = [name for name, described in properties.items()  # as JSON Schema 3 and Swagger do
+              if isinstance(described, dict) and described.get("required") is True]
+    return _in_order(Found(properties, [*required, *marked], schema), where)
 
 
 def member(schema, key, kind, where):
@@ -167,10 +170,14 @@ def _without_mark(kind):
     return (match[1], True) if match else (kind, False)
 
 
-def _unwrapped(schema):
-    """A schema without Bedrock's {"json": schema} around it."""
+def _unwrapped(key, schema):
+    """A schema without Bedrock's {"json": schema} around it, which stands under inputSchema.
+
+    Under other keys {"json": ...} is a flat map with a parameter of that name.
+    """
     inner = schema.get("json")
-    is_wrapped = len(schema) == 1 and isinstance(inner, dict) and "properties" in inner
+    is_wrapped = (key == "inputSchema" and len(schema) == 1 and isinstance(inner, dict)
+                  and inner.get("type", "object") == "object")
     return inner if is_wrapped else schema
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import model
 from data.calls import ParseError
 from data.tools import read_tools
-from data.trajectories import Conversation, Turn, read_item
+from data.trajectories import read_item
+from data.turns import Conversation, Turn
 from evaluation import predictions
 from evaluation.benchmarks.toolbox import run_toolbox
 from evaluation.dialogue_scores import (

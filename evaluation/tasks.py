@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from data.calls import Call, make_call
 from data.tools import Tool
-from data.trajectories import Turn, read_item
+from data.trajectories import read_item
+from data.turns import Turn
 from plumbing.files import InputError, kind_of, parse_json, read_json, read_text
 
 LEVELS = ("clean", "slight", "medium", "heavy", "union")  # noise in names, as RoTBench defines it

@@ -7,7 +7,7 @@ pretraining/vocabulary.py and from invented words, and new values, so that the m
 them by heart. No tool of `toolbox.execute` is in a document; a share of the documents has the seen
 ones under other names (pretraining/renaming.py).
 
-A document is a Conversation of data/trajectories.py. It has several requests for the same tools, so
+A document is a Conversation of data/turns.py. It has several requests for the same tools, so
 that the documentation of the tools, which is most of the tokens, is paid for once.
 """
 
@@ -17,7 +17,7 @@ import re
 from typing import NamedTuple
 
 from data.tools import read_tools, write_call
-from data.trajectories import Conversation, Turn
+from data.turns import Conversation, Turn
 from pretraining.renaming import renamed_conversation
 from pretraining.vocabulary import (
     ACTIONS,

@@ -12,7 +12,7 @@ import re
 from typing import NamedTuple
 
 from data.tools import read_tools, write_call
-from data.trajectories import Conversation, Turn
+from data.turns import Conversation, Turn
 from pretraining.documents import JSON_TYPES, make_value, plural
 from pretraining.drills import FILLERS, VERBS
 from pretraining.vocabulary import (

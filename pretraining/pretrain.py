@@ -53,7 +53,7 @@ class Flags:
     vocab_size: int = flag(1536, "pieces", least=300)
     hidden_size: int = flag(192, "D", least=8)
     layers: int = flag(4, "blocks", least=2)
-    heads: int = flag(4, "attention heads", least=1)
+    heads: int = flag(4, "attention heads", least=2)
     init: str = flag("", "checkpoint to go on from, with its shape and its pieces")
     disguised: float = flag(0.0, "share of documents about renamed tools of the toolbox",
                             least=0, most=1)
@@ -61,7 +61,7 @@ class Flags:
                                "said that no tool fits", least=0, most=1)
     drill_steps: int = flag(200, "first steps, of 32 copy drills each", least=0)
     steps: int = flag(6000, "steps after that, of four documents each", least=1)
-    drill_share: float = flag(0.1, "of drills among the documents", least=0)
+    drill_share: float = flag(0.1, "share of drills among the documents", least=0)
     choosing: bool = flag(False, "drills of choosing before the documents, until they are at their "
                                  "full difficulty, and among the documents")
     conversations: bool = flag(False, "drills of choosing in whole conversations among the "
@@ -343,9 +343,9 @@ def main():
     out = Path(flags.out)
     if kind_of(out / "config.json"):
         raise InputError(f"--out {out}: holds a model already; name another, or remove it")
-    if flags.hidden_size % (2 * flags.heads):
-        raise InputError(f"--hidden-size {flags.hidden_size}: must be an even number for each of "
-                         f"the {flags.heads} --heads")
+    if flags.hidden_size % (2 * flags.heads) or flags.hidden_size < 4 * flags.heads:
+        raise InputError(f"--hidden-size {flags.hidden_size}: must be an even number, 4 or more, "
+                         f"for each of the {flags.heads} --heads")
     device = join(flags.device)
     make_folder(out)
     held = lock(out)  # noqa: F841 (to the end)

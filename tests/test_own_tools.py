@@ -93,7 +93,12 @@ def test_the_schemas_of_functions(tmp_path, run_main):
         '    Args:\n    a (array): \n    b (number): The b.\n    c (string, one of "x", "y"): \n'
         '    """')
     for text, message in (("", "defines no public function"), ("def f(a): pass", "f: a: needs an"),
-                          ("def f(*a: int): pass", "have no schema")):
+                          ("def f(*a: int): pass", "have no schema"),
+                          ("import typing\ndef f(a: typing.Literal[None]): pass", "a Literal must"),
+                          ("import typing\ndef f(a: typing.Literal[1, 'x']): pass",
+                           "a Literal must"),
+                          ("def f(a: 'Elsewhere'): pass",
+                           "f: an annotation cannot be resolved: name 'Elsewhere'")):
         (tmp_path / "g.py").write_text(text)
         try:
             functions = toolbox.from_functions.read_functions(tmp_path / "g.py")
@@ -102,6 +107,20 @@ def test_the_schemas_of_functions(tmp_path, run_main):
             assert message in str(error)
         else:
             raise AssertionError(text)
+
+
+def test_functions_of_a_file_with_dataclasses_caches_and_sphinx(tmp_path, run_main):
+    """A dataclass had ended in a traceback, and a function with a cache was left out."""
+    (tmp_path / "f.py").write_text(
+        'from __future__ import annotations\nimport dataclasses\nimport functools\n'
+        'import typing\n\n@dataclasses.dataclass\nclass Cup:\n    size: int\n\n'
+        '@functools.lru_cache\n'
+        'def f(a: str, b: typing.Literal[None, "y"] = None):\n'
+        '    """Does it.\n\n    :param a: the a\n    :param str b: the b\n    """\n')
+    tool, _ = read_tools(json.loads(run_main(toolbox.from_functions, tmp_path / "f.py").stdout))
+    assert signature(tool, enums=True) == (
+        'Function:\ndef f(a: string, b: string = None):\n    """\n    Does it.\n\n'
+        '    Args:\n    a (string): the a\n    b (string, one of "y"): the b\n    """')
 
 
 def test_the_first_three_items_of_data_md_train_to_the_same_bits(tokenizer_file):

@@ -14,6 +14,7 @@ In reading order:
     no_tool.py       conversations in which no offered tool fits
     noise.py         changed names of tools and parameters, as in RoTBench
     synthesize.py    all of these together: writes data/*.json
+    from_functions.py    the schemas of a user's own Python functions
 
     python -m toolbox.synthesize                              # data/*.json, in seconds
     python -m toolbox.execute 'get_weather(city="Oslo")'      # what a tool answers

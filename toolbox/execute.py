@@ -58,11 +58,17 @@ def ask_to_user(question: str) -> str:
     return question
 
 
-def _tools(module):
-    """{name: function} of the public functions that a module defines, in the order of the file."""
-    return {name: value for name, value in vars(module).items()
-            if inspect.isfunction(value) and value.__module__ == module.__name__
-            and not name.startswith("_")}
+def public_functions(module):
+    """{name: function} of the public functions that a module defines, in the order of the file.
+
+    functools.lru_cache makes an object of a function, which counts as the function.
+    """
+    functions = {}
+    for name, value in vars(module).items():
+        is_function = callable(value) and inspect.isfunction(inspect.unwrap(value))
+        if is_function and value.__module__ == module.__name__ and not name.startswith("_"):
+            functions[name] = value
+    return functions
 
 
 _MODULES = (weather, geography, currency, units, arithmetic, text, calendar, events, contacts,
@@ -74,9 +80,10 @@ CATEGORIES = {}         # category -> names of its tools
 CATEGORY_OF = {}        # name -> category
 for _module in _MODULES:
     _category = _module.__name__.rpartition(".")[2]
-    TOOLS |= _tools(_module)
-    CATEGORIES[_category] = tuple(_tools(_module))
-    CATEGORY_OF |= dict.fromkeys(_tools(_module), _category)
+    _functions = public_functions(_module)
+    TOOLS |= _functions
+    CATEGORIES[_category] = tuple(_functions)
+    CATEGORY_OF |= dict.fromkeys(_functions, _category)
 
 TYPES = {str: {"type": "string"}, int: {"type": "integer"},
          float: {"type": "number"}, bool: {"type": "boolean"},

@@ -55,8 +55,8 @@ class Questions:
         """Keep the question of a Draft; False if it is similar to an earlier one."""
         own = word_set(draft.question)
         core = word_set(draft.core)
-        # A similar question lacks few of the words. Of more words than those it has at least one:
-        # it is enough to compare with the questions that hold one of the rarest.
+        # A question this similar lacks fewer than `few` of these words, so it holds one of any
+        # `few` of them: comparing with those that hold one of the `few` rarest is enough.
         few = int(len(own) * (1 - MAX_SIMILARITY)) + 1
         rarest = sorted(own, key=lambda word: (len(self.having[word]), word))[:few]
         others = [other for word in rarest for other in self.having[word]]

@@ -4,14 +4,16 @@
 
 The file is imported, which runs it. Every public function that it defines becomes a tool: the type
 of a parameter is its annotation, a parameter without a default is required, the description is the
-docstring's first paragraph, and a line `name: what it is` (or `name (type): what it is`) describes
-a parameter. `finish` is added where the file has none: a conversation ends in it.
+docstring's first paragraph, and a line `name: what it is` (or `name (type): what it is`, or
+`:param name: what it is`) describes a parameter. `finish` is added where the file has none: a
+conversation ends in it.
 """
 
 import importlib.util
 import inspect
 import json
 import re
+import sys
 import types
 import typing
 from pathlib import Path
@@ -19,6 +21,7 @@ from pathlib import Path
 from data.chats import FINISH
 from plumbing.files import InputError
 from plumbing.flags import Parser, cli
+from toolbox.execute import public_functions
 
 TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", list: "array",
          tuple: "array", dict: "object"}
@@ -28,14 +31,13 @@ def read_functions(path):
     """{name: function} of the public functions that a Python file defines. Raises InputError."""
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    spec = importlib.util.spec_from_file_location("functions_of_the_user", path)
     if spec is None:
         raise InputError(f"{path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where a dataclass looks up its annotations
     spec.loader.exec_module(module)
-    functions = {name: value for name, value in vars(module).items()
-                 if inspect.isfunction(value) and value.__module__ == module.__name__
-                 and not name.startswith("_")}
+    functions = public_functions(module)
     if not functions:
         raise InputError(f"{path}: defines no public function")
     return functions
@@ -45,10 +47,14 @@ def schema_of(name, function, where):
     """The schema of a function. Raises InputError for an annotation that has no JSON type."""
     text = inspect.getdoc(function) or ""
     description = " ".join(text.split("\n\n")[0].split())
-    meanings = dict(re.findall(r"^\s*(\w+)(?: \([^)]*\))?: (.+)$", text, re.MULTILINE))
+    meanings = dict(re.findall(r"^[^\S\n]*(?::param (?:\w+ )?)?(\w+)(?: \([^)]*\))?: (.+)$", text,
+                               re.MULTILINE))
     properties = {}
     required = []
-    hints = typing.get_type_hints(function)
+    try:
+        hints = typing.get_type_hints(inspect.unwrap(function))
+    except NameError as error:  # imported under TYPE_CHECKING
+        raise InputError(f"{where}: {name}: an annotation cannot be resolved: {error}") from None
     for parameter in inspect.signature(function).parameters.values():
         here = f"{where}: {name}: {parameter.name}"
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -68,7 +74,11 @@ def _type_of(hint, where):
     origin = typing.get_origin(hint)
     inner = typing.get_args(hint)
     if origin is typing.Literal:
-        return {"type": TYPES[type(inner[0])], "enum": list(inner)}
+        values = [value for value in inner if value is not None]
+        kinds = {TYPES.get(type(value)) for value in values}
+        if len(kinds) != 1 or None in kinds:
+            raise InputError(f"{where}: a Literal must hold texts, or numbers of one type")
+        return {"type": kinds.pop(), "enum": values}
     if origin in (typing.Union, types.UnionType):
         inner = [one for one in inner if one is not type(None)]
         if len(inner) == 1:

@@ -6,9 +6,9 @@
              required parameter, whose description says what to set it to
     union    tools and parameters at once, each by a level drawn from the three above
 
-As in RoTBench, one of the first three levels changes tools or parameters, by turns. Descriptions
-stay, so that a model can tell a tool by what it does. `finish` and `ask_to_user` keep their
-names, since the dialogue itself needs them.
+As in RoTBench, an item of the first three levels has noise on its tools or on its parameters, by
+turns. Descriptions stay, so that a model can tell a tool by what it does. `finish` and
+`ask_to_user` keep their names, since the dialogue itself needs them.
 """
 
 import json

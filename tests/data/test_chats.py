@@ -1,4 +1,4 @@
-"""OpenAI's messages and ShareGPT: read as the same conversations as our own format, or refused."""
+"""Chats of every format: read as the same conversations as our own format, or refused."""
 
 import json
 
@@ -228,6 +228,21 @@ def test_sharegpt_with_two_calls_in_one_turn():
         '<|channel|>commentary to=functions.get_weather<|message|>{"city": "Oslo"}<|call|>',
         "✿FUNCTION✿: get_weather", 'functools[{"name": "get_weather"}]',
         "<tool_response>1</tool_response> It is clear.")),
+    *((messages(ASK, ANSWER | {"content": text}), "turn 1: a call .* is not read; write it as")
+      for text in (
+          'I look.\n{"name": "get_weather", "arguments": {"city": "Oslo"}}',
+          '{"tool_calls": [{"name": "get_weather", "arguments": {"city": "Oslo"}}]}',
+          '{"action": "get_weather", "action_input": {"city": "Oslo"}}',
+          "{'tool': 'get_weather', 'args': {'city': 'Oslo'}}",
+          '<tool_calls>[{"args": {"city": "Oslo"}, "name": "get_weather"}]</tool_calls>',
+          "<start_function_call>call:get_weather{city:Oslo}<end_function_call>")),
+    (messages(ASK, ANSWER | {"content": "<think>\nhm\n</think>\n"}),
+     "turn 1: the conversation ends in a thought without an answer"),
+    (messages(ASK, ANSWER | {"content": "<think>cut off"}), "ends in a thought without an answer"),
+    (messages(ASK, ANSWER, tools=[schema("finish", message="string")]),
+     r"turn 1: the last text would be finish\(answer=...\), but tool finish has no parameter"),
+    (messages(ASK, system=5), "item: system is missing or not text"),
+    (messages(ASK, system=[{"type": "image"}]), "item: system holds a part that is no text"),
     (messages(ASK, ANSWER | {"loss": False}), "turn 1: loss False is not read"),
     (messages(ASK, CALL, {"role": "user", "content": "So: <tool_response>1</tool_response>"}),
      "turn 2: text beside <tool_response>"),
@@ -304,6 +319,8 @@ def asked(call, tools=(WEATHER,), system=()):
     "[get_weather(city='Oslo')]", '[get_weather("Oslo")]',
     '{"name": "get_weather", "arguments": {"city": "Oslo"}}',
     '```json\n[{"name": "get_weather", "arguments": {"city": "Oslo"}}]\n```',
+    '{"name": "get_weather", "arguments": {"city": "Oslo"}} <|im_end|>\n',
+    'get_weather(city="Oslo")<|eot_id|>',
 ])
 def test_a_call_in_the_text_of_the_assistant_is_read(text):
     assert shown(asked(text)) == ONE_CALL
@@ -370,10 +387,69 @@ def test_a_tag_inside_a_value_is_part_of_it_and_text_beside_calls_is_context():
 @pytest.mark.parametrize("answer", [
     "[1, 2, 3]", '{"city": "Oslo", "sky": "clear"}', "Use get_weather(city) for that.",
     "[see below]", '[{"name": "Oslo", "temperature": 3}]',
-    "get_weather(city) takes the name of a city."])
+    "get_weather(city) takes the name of a city.", '{"name": "get_weather", "price": 3}',
+    '{"name": "Oslo", "args": 3}', "It was <s>10</s>", "Write </think> after a thought.",
+    "The mark <|im_end|> ends a turn."])
 def test_an_answer_is_no_call(answer):
     assert shown(messages(ASK, CALL, RESULT, ANSWER | {"content": answer}))[-1] == (
         "assistant", f"finish(answer={json.dumps(answer)})")
+
+
+@pytest.mark.parametrize("text, before", [
+    ("It is clear. <|endoftext|>", []), ("It is clear.<|im_end|>\n", []), ("It is clear.</s>", []),
+    ("<think>\nhm\n</think>\nIt is clear.", ["<think>\nhm\n</think>"]),
+    ("<think>f</think>It is clear.<|eot_id|>", ["<think>f</think>"]),
+    ("hm\n</think>\n\nIt is clear.", ["hm\n</think>"]),
+])
+def test_thoughts_and_ends_of_turns_are_no_part_of_the_answer(text, before):
+    """Both had been trained as text of the answer."""
+    assert shown(messages(ASK, CALL, RESULT, ANSWER | {"content": text}))[3:] == [
+        *(("assistant", thought) for thought in before), ONE_CALL[3]]
+
+
+@pytest.mark.parametrize("mark, is_error", [
+    ({"status": "error"}, True), ({"is_error": True}, True), ({"isError": True}, True),
+    ({"status": "success"}, False), ({"is_error": False}, False), ({"isError": None}, False)])
+def test_results_that_are_marked_as_errors(mark, is_error):
+    """The marks had been dropped, and the calls trained."""
+    text = '{"is_error": true, "content": "boom"}' if is_error else "boom"
+    item = {"type": "function_call_output", "call_id": "c1", "output": "boom"}
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    observed = {"conversations": [{"from": "human", "value": "q"},
+                                  {"from": "function_call", "value": '{"name": "f", "input": {}}'},
+                                  {"from": "observation", "value": "boom"} | mark]}
+    for raw in (messages(ASK, CALL, RESULT | {"content": "boom"} | mark),
+                messages(ASK, call, item | mark), observed):
+        assert shown(raw)[2] == ("function", text)
+        assert classify(text).is_error is is_error
+
+
+@pytest.mark.parametrize("key", ["tool_call_id", "call_id", "toolCallId"])
+def test_results_in_another_order_have_the_id_of_their_call_under_several_keys(key):
+    calls = {"role": "assistant", "tool_calls": [
+        {"id": id, "function": {"name": "get_weather", "arguments": {"city": city}}}
+        for id, city in ((1, "Oslo"), (2, "Bergen"))]}
+    results = [{"role": "tool", key: id, "content": text} for id, text in ((2, "rain"), (1, "sun"))]
+    assert [text for _, text in shown(messages(ASK, calls, *results))[3:]] == ["sun", "rain"]
+
+
+def test_blocks_of_a_system_message_and_lines_of_the_user_s_own():
+    blocks = [{"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}},
+              {"type": "text", "text": "Be brief."}]
+    assert shown(messages(ASK, ANSWER, system=blocks))[0][1] == (
+        "Be kind.\nBe brief.\n\nWeather in Oslo?")
+    own = "Use the tools, and give the final answer as a JSON object with the keys city and sky."
+    told = ("For each function call return a json object with function name and arguments.\n"
+            f"{own}\n<tools>{json.dumps(WEATHER)}</tools>")
+    raw = texts("Weather in Oslo?", "It is clear.")
+    raw["conversations"].insert(0, {"from": "system", "value": told})
+    assert shown(raw)[0][1] == f"{own}\n\nWeather in Oslo?"
+
+
+@pytest.mark.parametrize("arguments", [None, [], "", "null", "[]", {}])
+def test_empty_arguments_are_none(arguments):
+    call = {"role": "assistant", "tool_calls": [{"name": "f", "arguments": arguments}]}
+    assert shown(messages(ASK, call))[1] == ("assistant", "f()")
 
 
 def test_blocks_of_anthropic_and_items_of_responses():

@@ -25,6 +25,9 @@ BLOCK = ('Function:\ndef f(city: string, days: integer = None):\n    """\n    \n
     {"parameters": SCHEMA | {"required": [" city "],
                              "properties": {"city\n": CITY, "days": DAYS}}},
     {"inputSchema": {"json": SCHEMA}},
+    {"parameters": {"properties": {"city": CITY | {"required": True}, "days": DAYS}}},
+    {"parameters": {"properties": {"days": DAYS, "city": CITY | {"required": True}},
+                    "required": []}},
     {"parameters": [DAYS | {"name": "days"}, CITY | {"name": "city", "required": True}]},
     {"parameters": [{"name": "city", "in": "query", "required": True, "schema": CITY},
                     {"name": "days", "in": "query", "required": False, "schema": DAYS}]},
@@ -51,6 +54,15 @@ def test_no_parameters(parameters):
     tool = {"name": "ping", "description": "Pings.", "parameters": parameters, "strict": True,
             "annotations": {"readOnlyHint": True}, "outputSchema": {"type": "object"}}
     assert read_tool(tool).parameters == ()
+
+
+def test_json_is_bedrock_s_wrapper_or_a_parameter():
+    for schema in ({"type": "object"}, {}, {"type": "object", "properties": {}}):
+        assert read_tool({"name": "f", "inputSchema": {"json": schema}}).parameters == ()
+    for key, schema in (("parameters", {"type": "object", "properties": {"a": {}}}),
+                        ("inputSchema", {"type": "string"})):
+        [parameter] = read_tool({"name": "f", key: {"json": schema}}).parameters
+        assert (parameter.name, parameter.type) == ("json", schema["type"])
 
 
 def test_a_flat_map_may_have_parameters_named_as_keywords():

@@ -10,9 +10,21 @@ from plumbing.files import InputError
 from tests.conftest import ITEMS, assert_one_line_error, item, real, run_script, schema
 
 
+@pytest.mark.parametrize("mark", [{"is_error": True}, {"isError": True}, {"status": "error"}])
+def test_a_result_that_is_marked_as_an_error_is_refused_by_file_item_and_turn(tmp_path, mark):
+    raw = item(("user", "q"), ("assistant", "f\n{}"), ("function", "boom"))
+    path = tmp_path / "marked.json"
+    raw["conversations"][3] |= mark
+    path.write_text(json.dumps([item(("user", "q")), raw]))
+    with pytest.raises(InputError, match=r"marked\.json.*item 1, turn 3: is_error"):
+        trajectories.read(path)
+    raw["conversations"][3] |= dict.fromkeys(mark, False) | {"time": 3}
+    assert trajectories.read_item(raw).turns[3].content == "boom"
+
+
 def test_calls_are_rendered_with_json_values():
     conversation = trajectories.read_item(item(
-        ("user", "q"), ("assistant", json.dumps({}).join(["f\n", ""])),
+        ("user", "q"), ("assistant", "f\n{}"),
         ("assistant", 'g\n{"a": "é\\n\\"", "b": [1, true, null], "c": {"d": 1.5}}')))
     assert conversation.turns[2].content == "f()"
     assert conversation.turns[3].content == 'g(a="é\\n\\"", b=[1, true, null], c={"d": 1.5})'

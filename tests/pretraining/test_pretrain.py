@@ -187,6 +187,18 @@ def test_induction_heads_look_back_and_find_what_came_after_the_same_piece(seed)
     assert rest == pytest.approx(before, rel=0.2)
 
 
+def test_the_smallest_heads_are_finite_and_smaller_ones_are_refused(tmp_path, run_main):
+    """One head had crashed, and heads of two dimensions had made weights of NaN."""
+    transformer = model.initialise(model.Config(400, 8, 24, 2, 2, 2, 4, rope_theta=1e6,
+                                                tie_word_embeddings=True))
+    pretrain.add_induction_heads(transformer, 0)
+    assert all(p.isfinite().all() for p in transformer.parameters())
+    for size, heads, named in ((32, 1, "--heads"), (8, 4, "--hidden-size 8"),
+                               (20, 4, "--hidden-size 20")):
+        done = run_main(pretrain, "--out", tmp_path / "x", "--hidden-size", size, "--heads", heads)
+        assert_one_line_error(done, named)
+
+
 @torch.no_grad()
 def _attention(transformer, ids, layer):
     """What each head of a block attends to, by the formula: (H, T, T)."""

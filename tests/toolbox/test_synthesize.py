@@ -13,6 +13,7 @@ from data import trajectories
 from data.calls import parse_call
 from data.feedback import Feedback, classify, shares
 from data.tools import read_tools, write_call
+from data.turns import Turn
 from reward import reward
 from tests.conftest import ROOT, run_script
 from toolbox import chains, filters, no_tool, questions, synthesize
@@ -218,7 +219,7 @@ def test_every_argument_stands_in_the_question_an_earlier_result_or_the_schema()
         tools = read_tools(json.loads(item["conversations"][0]["content"]))
         calls = [item["gold"]] if "gold" in item else item.get("calls", [])
         turns = trajectories.read_item(item).turns[2:] + tuple(
-            trajectories.Turn("assistant", call, "gold") for call in calls)
+            Turn("assistant", call, "gold") for call in calls)
         right = []
         for turn, after in zip(turns, [*turns[1:], None], strict=True):
             failed = (after is not None and after.role == "function"
