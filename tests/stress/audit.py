@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from data.calls import ParseError, parse_call
 from data.feedback import classify
+from data.literals import parse_object
 from data.tools import read_tools
 from evaluation.call_formats import FORMATS, read_calls, unread_mark
 from reward import classify as name_errors
@@ -28,12 +29,14 @@ SEEDS = (
     '[{"name": "get_news", "arguments": {"topic": "${jndi:ldap://x}"}}]', "get_news(**globals())",
     "get_news(topic=f'{open(0)}')", "get_weather(city=\"Oslo\", days=2**9**9)", "{'a': exit()}",
     "cos\nsystem\n(S'true'\ntR.", "<tool_call>{\"name\": \"get_news\"}</tool_call>",
+    "Result(content=__import__('os').system('true'), is_error=True)",
     "get_news(topic=[x for x in ().__class__.__bases__[0].__subclasses__()])")
 GOLD = 'get_news(topic="cats")'
 READERS = {
     "strict": lambda text: parse_call(text, OFFERED, strict=True),
     "lenient": lambda text: parse_call(text, OFFERED),
     "feedback": lambda text: classify(text, "get_news", OFFERED),
+    "object": parse_object,
     "reward": lambda text: name_errors(text, GOLD, OFFERED),
     "esm": lambda text: esm(text, GOLD, OFFERED),
     "mark": lambda text: unread_mark(text, OFFERED),

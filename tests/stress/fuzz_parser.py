@@ -3,7 +3,8 @@
     python -m tests.stress.fuzz_parser --count 1000000      # some minutes, one thread
 
 The readers are `reward.parse_call`, strict and lenient, `call_formats.find_calls` for all forms of
-calls, `call_formats.unread_mark`, and the feedback's `classify`.
+calls, `call_formats.unread_mark`, the feedback's `classify`, the literals' `parse_literal` and
+`parse_object`, and those of data/tagged.py.
 """
 
 import argparse
@@ -14,7 +15,8 @@ from collections import Counter
 from contextlib import suppress
 
 from data.feedback import classify
-from data.tagged import calls_in, hidden_call, results_in, tools_in
+from data.literals import parse_literal, parse_object
+from data.tagged import answer_in, calls_in, hidden_call, results_in, split_thought, tools_in
 from data.tools import read_tools, write_call
 from evaluation.call_formats import find_calls, unread_mark
 from plumbing.files import InputError
@@ -51,7 +53,8 @@ FORM_PIECES = [
     '{"error": ', '"isError": true', '{"message": "not found"', '{"content": [{"type": "text"',
     "MCP error -32602: ", "Error: ", "<error>", "</error>", "endpoint '", "“", "”", "1", "null",
     "search\n{", "<arg_key>", "<arg_key>a</arg_key>", "<arg_value>", "</arg_value>",
-    "<tool_call>f\n", "<|START_ACTION|>", "<|END_ACTION|>", '{"tool_name": "f", "parameters": ']
+    "<tool_call>f\n", "content=", "TextContent(type='text', text='", "isError=True)", "<|im_end|>",
+    "<|START_ACTION|>", "<|END_ACTION|>", '{"tool_name": "f", "parameters": ']
 
 
 def read_chat_text(text):
@@ -59,8 +62,16 @@ def read_chat_text(text):
     with suppress(InputError):
         tools_in(text, "here")
     results_in(text)
+    answer_in(text)
+    split_thought(text)
     calls_in(text, TOOLS)
     hidden_call(text, TOOLS)
+
+
+def read_literals(text):
+    """Read a text as a literal and as an object."""
+    parse_literal(text)
+    parse_object(text)
 
 
 READERS = {
@@ -69,9 +80,11 @@ READERS = {
     "all forms": lambda text: find_calls(text, TOOLS),
     "mark": lambda text: unread_mark(text, TOOLS),
     "feedback": lambda text: classify(text, "f", TOOLS),
+    "literals": read_literals,
     "chat": read_chat_text,
 }
-READER_NAMES = ("strict", "lenient", "all forms", "all forms", "mark", "feedback", "chat")
+READER_NAMES = ("strict", "lenient", "all forms", "all forms", "mark", "feedback", "literals",
+                "chat")
 # Pieces that, over and over, are deeply nested or could take a long time.
 DEEP = [
     "[", "(", "{", '{"a":', "-", "+", "f(", "f(a=", "[[", "(1,", "1**", "9**9**", "2*", "1+",

@@ -28,8 +28,8 @@ MORE = ["def a((((", "f(a=\n", "f(a=1,\n", "f(a=“\n", "f(a=[{},\n", "g(a=1,\n"
         "f(a=1), ", "f(a=1)\n", "print(f(", "Assistant: ", "{'a': 1, ", "{},", "<body", "<pre>",
         "no a", "error: ", "not found ", "\r", "\u2028", "<|a|>", "\n \n", "code ", "%s",
         "could not ", "is not ", "expected ", "no such ", "error in ", "E: ", "a: ", "[x] ",
-        "must be ", "-- ", "12:00 ", " | "]
-STARTS = ("", "f(a=", '{"error": "')
+        "must be ", "-- ", "12:00 ", " | ", "a=1 ", "a(b=1), ", "a((b) ", '"name": "f", ']
+STARTS = ("", "f(a=", '{"error": "', "content=")
 
 
 def shapes():
