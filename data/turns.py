@@ -55,8 +55,9 @@ def make_call_turn(name, arguments, where):
 
 def is_marked_error(message):
     """Whether a message of a tool is marked as an error: by Anthropic, MCP or LangChain."""
-    flags = (message.get("is_error"), message.get("isError"))
-    return True in flags or message.get("status") == "error"
+    flags = [message.get(key) for key in ("is_error", "isError")]
+    is_flagged = any(flag in (True, "true", "True") for flag in flags)
+    return is_flagged or message.get("status") == "error"
 
 
 def checked(text, where):

@@ -408,8 +408,9 @@ def test_thoughts_and_ends_of_turns_are_no_part_of_the_answer(text, before):
 
 
 @pytest.mark.parametrize("mark, is_error", [
-    ({"status": "error"}, True), ({"is_error": True}, True), ({"isError": True}, True),
-    ({"status": "success"}, False), ({"is_error": False}, False), ({"isError": None}, False)])
+    ({"status": "error"}, True), ({"is_error": True}, True), ({"is_error": "true"}, True),
+    ({"isError": True}, True), ({"status": "success"}, False), ({"is_error": False}, False),
+    ({"is_error": "false"}, False), ({"isError": None}, False)])
 def test_results_that_are_marked_as_errors(mark, is_error):
     """The marks had been dropped, and the calls trained."""
     text = '{"is_error": true, "content": "boom"}' if is_error else "boom"

@@ -196,6 +196,7 @@ OBJECTS = [
     (RIGHT, "CallToolResult(content=[TextContent(type='text', text='boom')], isError=False)"),
     (OTHERS, "[TextContent(type='text', text='Error executing tool f: boom')]"),
     (OTHERS, "content='boom' name='f' tool_call_id='1' status='error'"),
+    (OTHERS, "content='boom' additional_kwargs={'a': 1} tool_call_id='1' status='error'"),
     (RIGHT, "content='Sunny' name='f' tool_call_id='1' status='success'"),
     (OTHERS, "ToolMessage(content='boom', name='f', tool_call_id='1', status='error')"),
     (OTHERS, "ToolResult(success=False, error='boom')"),
