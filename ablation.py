@@ -366,7 +366,7 @@ def tables(found):
     """Lines of all tables, with a title each."""
     measures = effects.measures_of(found)
     shown = {row: title for row, title in ROWS.items() if row in found and "errors" not in row}
-    yield "Mean ± standard deviation over seeds, in %, but the reward:\n"
+    yield "Mean ± standard deviation over seeds, in %, except the reward:\n"
     yield from effects.value_table(found, shown)
     if "none" in found and len(shown) > 1:
         yield "\nDifference to none ± standard error over items and seeds; * outside 95%:\n"
