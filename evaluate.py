@@ -138,7 +138,8 @@ class Flags:
         False, "name the values of a parameter's enum in the prompt's signatures",
         group="benchmark")
     compat: bool = flag(
-        False, "rotbench: scores.json has the figures by upstream's rules, bugs included",
+        False, "rotbench: scores.json and items.jsonl have the scores of the row compat, which "
+        "are upstream's, bugs included",
         group="benchmark")
     errors: bool = flag(
         False, "also print which errors were made, the paper's Table 1", group="benchmark")
@@ -283,7 +284,7 @@ def evaluate_calls(flags, entry):
     rank, _ = processes()
     if rank:
         return  # one process scores
-    items = [judge(task, reply.text, call_format, reply.ended, flags.compat)
+    items = [judge(task, reply.text, call_format, reply.ended)
              for task, reply in zip(tasks, replies, strict=True)]
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")
