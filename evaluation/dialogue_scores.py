@@ -124,20 +124,35 @@ def read_call(text, tools):
     Trajectories have `name`, a newline and JSON. In the others the first call is taken. Raises
     ParseError.
 
-    A text may go on with what the model expects to come back:
+    A text may go on with what the model expects to come back, and begin with a sentence or a mark:
 
     >>> read_call('get_time(city="Oslo")\\n{"time": "12:00"}', ()).name
     'get_time'
+    >>> read_call('I look it up.\\n{"name": "get_time", "arguments": {"city": "Oslo"}}', ()).name
+    'get_time'
     """
+    recorded = _recorded_call(text)
+    if recorded and recorded.name in {tool.name for tool in tools}:
+        return recorded
+    try:
+        return call_formats.read_calls(text, tools)[0]
+    except ParseError:
+        if recorded is None:
+            raise
+        return recorded  # of a tool that is not offered
+
+
+def _recorded_call(text):
+    """The Call of a text that is `name`, a newline and a JSON object; None for another text."""
     name, _, rest = text.partition("\n")
-    if name.strip() and "(" not in name:
-        try:
-            arguments = parse_json(rest, "arguments")
-        except InputError:
-            arguments = None
-        if isinstance(arguments, dict):
-            return make_call(name.strip(), arguments)
-    return call_formats.read_calls(text, tools)[0]
+    name = name.strip()
+    if not name or "(" in name:
+        return None
+    try:
+        arguments = parse_json(rest, "arguments")
+    except InputError:
+        return None
+    return make_call(name, arguments) if isinstance(arguments, dict) else None
 
 
 # -------------------------------------------------------------------------------------------- rules

@@ -111,21 +111,21 @@ def _places_by_id(records, names):
     places = {}
     for i in with_id if names else ():
         record = records[i]
-        bearers = items[record.id]
+        bearers = items.get(record.id, ())
+        if not bearers:
+            raise InputError(f"{record.where}: the id {record.id!r:.60} is of no item")
         if record.index is not None:
-            if bearers and record.index not in bearers:
+            if record.index not in bearers:
                 raise InputError(f"{record.where}: index {record.index}, but the id "
                                  f"{record.id!r:.60} is of item {bearers[0]}")
         elif in_order:
             places[i] = i
         elif len(bearers) == 1:
             places[i] = bearers[0]
-        elif bearers:
+        else:
             raise InputError(f"{record.where}: the id {record.id!r:.60} is of several items, "
                              f"{bearers[0]} and {bearers[1]}, and the records are not in their "
                              "order; give each an index")
-        else:
-            raise InputError(f"{record.where}: the id {record.id!r:.60} is of no item")
     return places
 
 

@@ -356,6 +356,19 @@ def test_a_whole_function_in_a_fence_replaces_the_prompt_s(humaneval):
         "def double(x):\n    return half(x) * 4\n\n" + task.expected)
 
 
+@pytest.mark.parametrize("answer, holds", [
+    ("```python3\ndef double(x):\n    return x + x\n```", "def double(x):\n    return x + x"),
+    ("```Python\ndef double (x):\n    return x + x\n```", "def double (x):\n    return x + x"),
+    ("The body:\n```python\n    return x + x\n```\nDone.", PROBLEM["prompt"] + "    return x + x"),
+    ("    return x + x\n\nprint(1)\n```\n    1\n```", PROBLEM["prompt"] + "    return x + x"),
+])
+def test_fences_of_any_name_hold_a_function_or_its_body(humaneval, answer, holds):
+    task = read_tasks("humaneval", humaneval)[0]
+    program = make_program(task, answer)
+    compile(program, "program", "exec")
+    assert holds in program and "Done" not in program and "print" not in program
+
+
 def test_programs_run_with_execute_alone(humaneval, tmp_path, capsys, run_main):
     write_lines(tmp_path / "p", [{"id": "HumanEval/1", "prediction": "    return 4\n"},
                                  {"id": "HumanEval/0", "prediction": "    return x\n"}])
