@@ -238,9 +238,14 @@ class _Scan:
             self.error = self.error or str(error)
             return after, kind not in ("call", "json")
         if group.calls:
-            self.groups.append(group)
+            calls = [self.as_offered(call) for call in group.calls]
+            self.groups.append(group._replace(calls=calls))
             self.source.left -= ATTEMPT
         return group.end, False
+
+    def as_offered(self, call):
+        """A call under the name of the offered tool that it means."""
+        return call._replace(name=_offered_name(call.name, self.source.offered))
 
     def at_label(self, found):
         """Remember a label, `Action:` and the like -> (where to go on, is_fresh)."""
@@ -414,8 +419,14 @@ def _python_call(scan, found):
 
 
 def _offered_name(name, offered):
-    """The offered tool that Gemini calls default_api.NAME and Llama NAME.call; else the name."""
-    for short in (name.removeprefix("default_api."), name.removesuffix(".call")):
+    """The offered tool that a name means; else the name.
+
+    Gemini writes default_api.NAME, OpenAI functions.NAME, Llama NAME.call, and ToolLLaMA, whose
+    prompt says so, Finish.
+    """
+    meant = (name.removeprefix("default_api."), name.removeprefix("functions."),
+             name.removesuffix(".call"), "finish" if name == "Finish" else name)
+    for short in meant:
         if name not in offered and short in offered:
             return short
     return name
@@ -528,11 +539,17 @@ def _is_schema(value):
 
 
 def _make_call(name, arguments):
-    """A Call of a name and its arguments, which may be a text of JSON. Raises ParseError."""
+    """A Call of a name and its arguments, which may be a text of JSON. Raises ParseError.
+
+    null, and an empty text, are no arguments: so some servers write the call of a tool without
+    parameters.
+    """
     if not isinstance(name, str) or not name.strip():
         raise ParseError("a call must have a name")
     if isinstance(arguments, str):
         arguments = _load(arguments) if arguments.strip() else {}
+    if arguments is None:
+        arguments = {}
     if not isinstance(arguments, dict):
         raise ParseError(f"{name}: the arguments must be a JSON object")
     return make_call(name.strip(), arguments)
@@ -553,6 +570,8 @@ def _read_react(scan, found):
     name = scan.text[after:min(found.start(), after + 300)].strip().split("\n")[0]
     place = BEFORE_VALUE.match(scan.text, found.end()).end()
     value, end = _json_at(scan.source, place)
+    if value is None:  # RoTBench's evaluator: no input is no call
+        raise ParseError(f"{name}: the input must be a JSON object")
     call = _make_call(name.strip("`*\"' "), value)
     if scan.thought is not None:
         scan.thoughts.append((scan.thought, start))
@@ -593,7 +612,7 @@ def _read_xml(scan, found):
 
     The text of a parameter is a value of the type that the tool's schema names.
     """
-    name = found["xml_name"].strip()
+    name = _offered_name(found["xml_name"].strip(), scan.source.offered)
     place = BEFORE_VALUE.match(scan.text, found.end()).end()
     if scan.text.startswith("{", place):
         value, end = _json_at(scan.source, place)

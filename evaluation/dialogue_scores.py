@@ -181,10 +181,14 @@ def find_fault(step, tools):
 
 
 def final_answer(transcript):
-    """The text that `finish` gives as the answer within nine turns; "" without one."""
+    """The text that `finish` gives as the answer within nine turns; "" without one.
+
+    ToolLLaMA calls it final_answer.
+    """
     for step in transcript.steps[:MAX_TURNS]:
         if step.call is not None and step.call.name == "finish":
-            answer = step.call.arguments.get("answer")
+            arguments = step.call.arguments
+            answer = arguments.get("answer", arguments.get("final_answer"))
             return "" if answer is None else str(answer).strip()
     return ""
 

@@ -183,6 +183,27 @@ def test_a_call_of_glm_without_parameters_and_what_is_none():
     assert plain(f"<tool_call>look_up\n{pair}</tool_call>") == [("look_up", {"city": "Oslo"})]
 
 
+@pytest.mark.parametrize("text", [
+    'functions.get_weather(city="Oslo", days=2)', JSON.replace("get_w", "functions.get_w"),
+    f"<tool_call>{JSON.replace('get_w', 'functions.get_w')}</tool_call>",
+    JSON.replace("get_w", "default_api.get_w"),
+    'Action: functions.get_weather\nAction Input: {"city": "Oslo", "days": 2}',
+    "<function=functions.get_weather><parameter=city>Oslo</parameter><parameter=days>2</parameter>"
+    "</function>", '[TOOL_CALLS]functions.get_weather[ARGS]{"city": "Oslo", "days": 2}'])
+def test_a_prefix_of_an_api_is_no_part_of_a_name(text):
+    """It was taken off in Python's form alone; elsewhere the tool was not offered."""
+    is_read(text)
+    assert plain("functions.other(a=1)") == [("functions.other", {"a": 1})]
+
+
+@pytest.mark.parametrize("text", [
+    '{"name": "finish", "arguments": null}', '{"name": "finish", "parameters": null}',
+    '<tool_call>{"name": "finish", "arguments": "null"}</tool_call>'])
+def test_null_is_no_arguments_as_in_a_server_s_tool_calls(text):
+    assert plain(text) == [("finish", {})]
+    assert plain("Action: finish\nAction Input: null") == []  # as RoTBench's evaluator has it
+
+
 def test_cohere_s_tool_for_no_tool_is_no_call():
     direct = '[{"tool_name": "directly_answer", "parameters": {}}]'
     assert plain(f"Action: ```json\n{direct}\n```") == []
