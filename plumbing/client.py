@@ -223,6 +223,7 @@ def _read_address(url):
         parts = urlsplit(url)
         is_right = parts.scheme in ("http", "https") and bool(parts.hostname)
         is_right = is_right and (parts.port is None or parts.port > 0)
+        (parts.hostname or "").encode("idna")  # as a connection does: empty or too long a label
     except ValueError:
         is_right = False
     if is_right:
