@@ -210,6 +210,13 @@ def check_flags(flags, entry):
     if entry.kind == "choices" and texts:
         raise InputError(f"{texts}: a model must answer here: an answer to {flags.bench} is the "
                          "likeliest letter, no text")
+    given = changed(flags, "out", "errors", "esm", "limit", "level", "show", "data")
+    if flags.ask and given:
+        raise InputError(f"{given}: not for --ask, which prints one dialogue")
+    if entry.kind in ("answers", "choices", "transcripts") and flags.enums:
+        raise InputError(f"--enums: not for {flags.bench}, whose prompts have no signatures")
+    if entry.kind == "transcripts" and flags.data:
+        raise InputError("--data: not for transcripts, which --predictions names")
     check_server(flags, entry)
     own = set().union(*(other.own_flags for other in BENCHMARKS.values()))
     names = [field.name for field in fields(Flags) if field.name in own - set(entry.own_flags)]
@@ -227,11 +234,11 @@ def check_server(flags, entry):
         given = changed(flags, "served_model", "template", "raw_chat")
         if given:
             raise InputError(f"{given}: does nothing without --server or --export")
+        given = changed(flags, *unused_flags(flags), "max_new_tokens")
+        if flags.predictions and given:
+            raise InputError(f"{given}: for a model that answers, not for --predictions")
         return
-    own = ["dtype", "device", "batch_size", "enums"]
-    if not flags.errors:  # whose table cuts names into a model's tokens
-        own += ["model", "tokenizer"]
-    given = changed(flags, *own)
+    given = changed(flags, *unused_flags(flags), "enums")
     if given:
         raise InputError(f"{given}: for a model of ours, not for {flag_name(ways[0])}")
     if not flags.served_model:
@@ -249,6 +256,14 @@ def check_server(flags, entry):
         raise InputError(f"{given}: for answers, not for --export")
     if flags.server:
         serving.open_server(flags)  # a wrong address or key is told before anything is read
+
+
+def unused_flags(flags):
+    """The flags of a model of ours, which do nothing where the answers come from elsewhere."""
+    names = ["dtype", "device", "batch_size", "batch_tokens", "plan"]
+    if not flags.errors:  # whose table cuts names into a model's tokens
+        names += ["model", "tokenizer"]
+    return names
 
 
 def changed(flags, *names):
@@ -336,7 +351,7 @@ def evaluate_dialogues(flags, entry):
     for line in refusal_lines(refused, len(tasks)):
         print(line)
     if flags.out:
-        dialogue.write_dialogues(Path(flags.out), flags.bench, tasks, dialogues)
+        dialogue.write_dialogues(Path(flags.out), flags.bench, tasks, dialogues, refused)
 
 
 def evaluate_transcripts(flags, entry):

@@ -491,8 +491,10 @@ def folder(tmp_path_factory):
 
 
 def run(folder, *arguments):
-    main(["--bench", "rotbench", "--data", str(folder), "--level", "clean", "--max-new-tokens", "6",
-          "--batch-size", "2", "--device", "cpu", *map(str, arguments)])
+    of_a_model = ["--max-new-tokens", "6", "--batch-size", "2", "--device", "cpu"]
+    flags = [] if "--predictions" in arguments else of_a_model
+    main(["--bench", "rotbench", "--data", str(folder), "--level", "clean", *flags,
+          *map(str, arguments)])
 
 
 def test_a_model_is_evaluated_and_a_killed_run_goes_on_to_the_same_scores(folder, tmp_path, capsys):
@@ -639,7 +641,9 @@ def heldout(folder, counts=(3, 2)):
 
 
 def embedded(folder, *arguments):
-    main(["--data", str(folder), "--device", "cpu", "--max-new-tokens", "4", *map(str, arguments)])
+    of_a_model = ["--device", "cpu", "--max-new-tokens", "4"]
+    flags = [] if "--predictions" in arguments else of_a_model
+    main(["--data", str(folder), *flags, *map(str, arguments)])
 
 
 def test_embedded_items_are_scored_and_rewarded_by_group(tmp_path, capsys):

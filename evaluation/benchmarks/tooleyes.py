@@ -41,7 +41,7 @@ def serve(flags, tasks):
 
 BENCHMARK = Benchmark(
     name="tooleyes", kind="dialogues", read=read_tooleyes, serve=serve,
-    flags=("tool_library", "queries", "tool_env"),
+    flags=("tool_library", "queries", "tool_env", "tool_timeout"),
     needs={"tool_library": "name the directory that holds the tools, Category/Name/tool.py"},
     source=Source("Junjie-Ye/ToolEyes", "c818fcebe017951570a25e552a7984e40093fd52", "Test_Data", {
         "scenario_data_zero_processed.json":

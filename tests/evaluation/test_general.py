@@ -152,7 +152,8 @@ def test_letters_are_those_of_whole_forward_passes(mmlu, lettered):
 
 
 def run_bench(bench, folder, *flags):
-    evaluate.main(["--bench", bench, "--data", str(folder), "--device", "cpu", *map(str, flags)])
+    device = [] if "--predictions" in flags else ["--device", "cpu"]
+    evaluate.main(["--bench", bench, "--data", str(folder), *device, *map(str, flags)])
 
 
 def test_a_model_chooses_letters_and_goes_on_after_a_kill(mmlu, lettered, tmp_path, capsys):
@@ -227,7 +228,8 @@ def test_released_solutions_of_gsm8k_are_judged_as_they_were_upstream(name):
     ("so 3 * 4 = 12\n#### 12", "12"), ("#### -1,234", "-1234"), ("#### 5\n#### 6", "5"),
     ("A: 7", "7"), ("A: 7\n#### 8", "8"), ("first 1, then 2.5.", "2.5"), ("costs $1,000.", "1000"),
     ("is -3", "-3"), ("none", ""), ("", ""), ("It is 4.\n\nQuestion: And 5?\nAnswer: 6", "4"),
-    ("#### $5", "5"),
+    ("#### $5", "5"), ("The answer is $18.00.", "18"), ("10-4", "4"), ("(3+7)-4", "4"),
+    ("Part A: 5 apples. Part B: 13 apples. In total 18 apples.", "18"), ("so\nA: 7\n8", "7"),
 ])
 def test_the_number_of_an_answer(text, number):
     assert find_number(text) == number
