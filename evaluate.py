@@ -6,7 +6,7 @@
     python evaluate.py --bench rotbench --level clean --model runs/ppo --out scores/ppo
     python evaluate.py --bench bfcl --predictions FILE --errors
     python evaluate.py --bench transcripts --predictions FILE       # whole dialogues: DE, CE, VA
-    python evaluate.py --bench tooleyes --tool-library ToolEyes/Tool_Library      # runs its tools
+    python evaluate.py --bench tooleyes --tool-library DIR      # runs its tools; most need API keys
     torchrun --nproc_per_node 8 evaluate.py --bench rotbench --model DIR --out DIR
     python evaluate.py --bench bfcl --server http://localhost:8000/v1 --served-model NAME --out DIR
     python evaluate.py --bench bfcl --export requests.jsonl --served-model NAME --template qwen2.5
@@ -15,8 +15,7 @@
 
 The benchmarks stand in one list, evaluation/benchmarks/. Those of kind "calls" are scored by TS, PI
 and CF (evaluation/scores.py), those of kind "dialogues" and "transcripts" by DE, CE and VA
-(evaluation/dialogue_scores.py), those of "answers" and "choices" by accuracy. The tools of ToolEyes
-need keys.
+(evaluation/dialogue_scores.py), those of "answers" and "choices" by accuracy.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -70,8 +69,8 @@ class Flags:
         0, "take the first N items of each group and level only; 0: all",
         group="benchmark", least=0)
     data: str = flag(
-        "", "directory of the benchmark's files (default: where evaluation/download.py puts them)",
-        group="files")
+        "", "the benchmark's files, a directory; own: a file of conversations (default: where "
+        "evaluation/download.py puts them, or data/)", group="files")
     tool_library: str = flag(
         "", "tooleyes: directory of tools, Category/Name/tool.py, which are executed",
         group="files")
@@ -98,12 +97,13 @@ class Flags:
         group="files")
     compare: tuple = flag(
         (), "finished evaluations, by their --out: print their paired differences, and with --out "
-        "draw their scores at each level", group="files")
+        "draw their scores at each level", group="files", metavar="DIR")
     execute: bool = flag(
         False, "humaneval: run the programs that the model wrote, in processes of their own",
         group="benchmark")
     unsafe: bool = flag(
-        False, "humaneval: also where the system grants no namespaces, with limits alone",
+        False, "humaneval: run them in no namespaces, with limits alone: they reach the network "
+        "and your files",
         group="benchmark", needs="execute")
     program_timeout: float = flag(
         10.0, "humaneval: seconds that a program may take", group="hardware", least=0.1,

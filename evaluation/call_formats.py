@@ -9,8 +9,8 @@ r"""The calls in what a model wrote, in every format in which models write calls
     xml        <function=search><parameter=query>x</parameter></function>
     deepseek   <｜tool▁call▁begin｜>function<｜tool▁sep｜>search, a line break and JSON
     mistral    [TOOL_CALLS]search[ARGS]{"query": "x"}
-    glm        search, a line break and {"query": "x"}; >>>search; functions.search:0; of offered
-               tools alone; <tool_call>search, <arg_key>query</arg_key><arg_value>x</arg_value>
+    glm        search, a line break and {"query": "x"}, also after >>> or functions., if search is
+               offered; <tool_call>search, <arg_key>query</arg_key><arg_value>x</arg_value>
 
 Any of them may stand in a ``` block and after a sentence. A text is read from left to right, and
 what begins like a call or a JSON value is decoded before anything in it is looked at: a mark inside
@@ -762,6 +762,7 @@ READERS = {
 UNREAD = re.compile(
     r"<[|｜][\w▁ ]{1,60}[|｜]>|<{1,2}/?[A-Za-z][\w:=\"'./ -]{0,80}>{1,2}|\[[A-Z][A-Z_]{2,30}\]"
     r"|^>>>|^```[a-z_]{2,20}", re.MULTILINE)
+BROKEN = "a broken or unfinished call"
 LAST = 20_000  # characters at the end of a text, where a call stands after long thoughts
 KNOWN = re.compile(r"^</?tool_?calls?>$|^<\|python_tag\|>$|^\[TOOL_CALLS\]$", re.IGNORECASE)
 
@@ -779,5 +780,5 @@ def unread_mark(text, tools=()):
         mark = (unknown or marks)[0].replace("</", "<")
         return re.sub(r"[= ].*(?=>)", "...", mark)
     if any(f"{tool.name}(" in answer for tool in read_tools(tools)):
-        return "a broken or unfinished call"
+        return BROKEN
     return "a JSON object" if re.search(r"^[ \t]*+\{\s*+[\"'}]", answer, re.MULTILINE) else ""

@@ -1,5 +1,4 @@
-"""A model talks to tools that answer until it calls `finish` or has had nine turns (TL-Training,
-4.1).
+"""A model talks to tools until it calls `finish` or has had nine turns (TL-Training, 4.1).
 
 What the model writes is read in any format (evaluation/call_formats.py) and executed, and the
 feedback is what its next turn sees. A turn that is no call gets an error as feedback and the

@@ -24,6 +24,8 @@ from data.tools import Tool
 from data.trajectories import read_item, read_items, read_unpaired
 from data.turns import Conversation, order_feedback
 from evaluation import call_formats
+from evaluation.intervals import percent
+from evaluation.tasks import plain_text
 from plumbing.files import InputError, parse_json
 
 MAX_TURNS = 9  # ToolEyes' own loop ends after that many
@@ -221,12 +223,6 @@ def holds(text, expected):
     return bool(re.search(pattern, text))
 
 
-def plain_text(text):
-    """A text in one case, without spare white space, thousands commas and trailing zeros."""
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", " ".join(text.casefold().split()))
-    return re.sub(r"(?<=\d)(?:\.0+|(\.\d*[1-9])0+)(?!\d)", r"\1", text)
-
-
 # ------------------------------------------------------------------------------------------- counts
 
 def count_faults(transcripts):
@@ -266,11 +262,6 @@ def fault_table(transcripts):
 def _fault_row(name, part, whole, unit=""):
     of_what = f"  of {whole} {unit}" if unit else ""
     return f"{name:<32}{part:>6}{percent(part, whole):>9}{of_what}"
-
-
-def percent(part, whole):
-    """`part` of `whole` in percent, as a text."""
-    return f"{100 * part / whole:.2f}%" if whole else "-"
 
 
 # ---------------------------------------------------------------------- the authors' released rules

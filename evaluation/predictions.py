@@ -216,7 +216,7 @@ def identity(flags, folder, prompts):
 
 
 def run_identity(flags):
-    """The part of it that holds for every way to make answers."""
+    """What answers depend on, whoever makes them: a model of ours or a server."""
     return {"bench": flags.bench, "level": flags.level, "turn": flags.turn, "limit": flags.limit,
             "tool_library": tree_hash(flags.tool_library), "tool_timeout": flags.tool_timeout,
             "tool_env": flags.tool_env, "max_new_tokens": flags.max_new_tokens}
@@ -238,10 +238,11 @@ def _is_answer(value):
     """Whether it is a reply, [text, ended], or the turns of a dialogue, [[role, text], ...]."""
     if not isinstance(value, list):
         return False
-    return _has_types(value, (str, bool)) or (bool(value) and all(map(_is_turn, value)))
+    return _has_types(value, (str, bool)) or (bool(value) and all(map(is_turn, value)))
 
 
-def _is_turn(value):
+def is_turn(value):
+    """Whether it is a turn of a dialogue as it is kept, [role, text]."""
     return isinstance(value, list) and _has_types(value, (str, str))
 
 

@@ -109,9 +109,10 @@ def score_all(calls, task):
 def _all_paired(calls, task, measure):
     """Whether every call has a gold of its own by one of the measures TS, PI and CF.
 
-    Taking the first gold that fits is enough: golds that fit the same call are alike.
+    Taking the first gold that fits is enough: golds that fit the same call are alike, but for those
+    with the wildcard "None", which come last.
     """
-    left = list(task.golds)
+    left = sorted(task.golds, key=lambda gold: "None" in gold.arguments.values())
     for call in calls:
         gold = _first_that_fits(call, left, task, measure)
         if gold is None:

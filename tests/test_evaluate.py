@@ -206,6 +206,14 @@ def test_all_calls_in_any_order_and_no_more(text, expected):
     assert score_all(judge(parallel, text).calls, parallel) == expected
 
 
+@pytest.mark.parametrize("values", [(1, 2), (2, 1)])
+def test_a_gold_that_takes_any_value_leaves_the_others_their_calls(values):
+    """The first call took it, and the second found no gold, in one of the two orders."""
+    parallel = task(gold("bar", a="None"), gold("bar", a=1), gold_kind="calls")
+    calls = [gold("bar", a=value) for value in values]
+    assert score_all(calls, parallel) == (1, 1, 1)
+
+
 # ---- named errors ----
 
 @pytest.mark.parametrize("text, expected", [

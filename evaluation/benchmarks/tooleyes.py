@@ -7,7 +7,7 @@ queries for them come with --queries.
 from evaluation import tool_library
 from evaluation.benchmarks.entry import Benchmark, Source
 from evaluation.benchmarks.rotbench import finishing_tool, free_text_tools, read_dialogue
-from evaluation.tasks import Task, get_field, read_records
+from evaluation.tasks import Task, get_field, read_list
 
 
 def read_tooleyes(folder):
@@ -17,7 +17,7 @@ def read_tooleyes(folder):
     """
     path = folder / "scenario_data_zero_processed.json"
     tasks = []
-    for i, record in enumerate(read_records(path)):
+    for i, record in enumerate(read_list(path)):
         where = f"{path}: item {i}"
         messages = get_field(record, "conversations", list, where)
         conversation = read_dialogue(messages, where)

@@ -360,10 +360,13 @@ def test_the_mark_of_a_form_that_is_not_read(text, mark):
 def test_the_summary_names_what_is_not_read():
     [task, *_] = read_tasks("embedded", None)
     kimi = "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_end|>"
-    items = [judge(task, text) for text in [kimi] * 10 + ["No.", "<arg_key>a", CALL]]
+    broken = f"{task.tools[0].name}(a='b"
+    texts = [*[kimi] * 10, broken, "No.", "<arg_key>a", CALL]
+    items = [judge(task, text) for text in texts]
     assert list(bound_lines([task], items))[1:] == [
-        "  predictions without a call that can be read: 12 of 13",
+        "  predictions without a call that can be read: 13 of 14",
         "  10 predictions hold <|tool_calls_section_begin|>, a form that is not read",
+        "  1 prediction holds a broken or unfinished call",
         "  1 prediction holds <arg_key>, a form that is not read"]
 
 

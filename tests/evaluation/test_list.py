@@ -77,6 +77,8 @@ def test_a_flag_for_some_benchmarks_is_refused_by_all_others():
                 argv += ["--predictions", "x"]
             if bench == "tooleyes":
                 argv += ["--tool-library", "x"]
+            if bench == "own":
+                argv += ["--data", "x"]
             with pytest.raises(InputError) as caught:
                 evaluate.main(argv)
             refused = f"{flag_name(name)}: not for {bench}"
