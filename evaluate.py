@@ -259,7 +259,7 @@ def check_server(flags, entry):
 
 
 def unused_flags(flags):
-    """The flags of a model of ours, which do nothing where the answers come from elsewhere."""
+    """Names of the flags of a model of ours, which do nothing where answers come from elsewhere."""
     names = ["dtype", "device", "batch_size", "batch_tokens", "plan"]
     if not flags.errors:  # whose table cuts names into a model's tokens
         names += ["model", "tokenizer"]
