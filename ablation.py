@@ -98,6 +98,7 @@ DOSES = {  # erroneous trajectories in % -> the rows without and with MAE
     35: ("errors35", "mae-errors35"),
     60: ("errors60", "mae-errors60"),
 }
+DOSED = ("DE", "CE", "DE + CE", "errors of first calls", "errors of retries")
 PREFIX_PAIRS = (("none", "pkt"), ("mae", "mae-pkt"))
 MANY_TOKENS = 4  # of a shared prefix; longer ones are counted together
 ERROR_PAIRS = (("none", "irm"), ("mae-pkt", "mae-pkt-irm"), ("mae-pkt", "mae-pkt-ttpa"),
@@ -365,7 +366,7 @@ def tables(found):
     """Lines of all tables, with a title each."""
     measures = effects.measures_of(found)
     shown = {row: title for row, title in ROWS.items() if row in found and "errors" not in row}
-    yield "Mean ± standard deviation over seeds, in %, but the reward:\n"
+    yield "Mean ± standard deviation over seeds, in %, except the reward:\n"
     yield from effects.value_table(found, shown)
     if "none" in found and len(shown) > 1:
         yield "\nDifference to none ± standard error over items and seeds; * outside 95%:\n"
@@ -385,8 +386,7 @@ def tables(found):
     if "DE + CE" in measures and doses:
         names = {**ROWS, **{rows[0]: f"{dose}%" for dose, rows in DOSES.items()}}
         yield "\nErrors in dialogues, in % of calls, by the share of erroneous trajectories:\n"
-        yield from effects.pair_table(
-            found, doses, [measures[name] for name in ("DE", "CE", "DE + CE")], names)
+        yield from effects.pair_table(found, doses, [measures[name] for name in DOSED], names)
 
 
 def there(found, pairs):

@@ -93,7 +93,7 @@ def page(conversation, tokenizer, mae=True, pkt=True, w_max=9.0):
     trained = weights[weights > 0]
     summary = (f"{len(encoded.ids):,} tokens, {len(trained):,} trained, "
                f"{(trained > 1).sum()} with a weight above 1; {len(encoded.calls)} calls, "
-               f"{len(dropped)} left out as erroneous. Hover over a token to see its weight.")
+               f"{len(dropped)} dropped by MAE. Hover over a token to see its weight.")
     title = html.escape(printable(conversation.id or "conversation"))
     legend = WEIGHTS_LEGEND.format(w_max=w_max)
     return PAGE.format(title=title, summary=summary, legend=legend, turns="\n".join(turns))

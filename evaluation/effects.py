@@ -49,6 +49,7 @@ def read_outcomes(folders, inputs):
     """
     found = {}
     made = []
+    columns = {}  # of the first outcome
     for folder in folders:
         for file in sorted(folder.glob("*.json")):
             outcome = read_object(file)
@@ -56,9 +57,13 @@ def read_outcomes(folders, inputs):
                 seeds = found.setdefault(outcome["row"], {})
                 if not fits(outcome["inputs"], inputs) or outcome["seed"] in seeds:
                     continue
-                seeds[outcome["seed"]] = {
-                    bench: _unpack_table(table, file)
-                    for bench, table in outcome["outcomes"].items()}
+                tables = {bench: _unpack_table(table, file)
+                          for bench, table in outcome["outcomes"].items()}
+                columns = columns or _columns(tables)
+                if _columns(tables) != columns:
+                    raise InputError(f"{file}: has other columns than the outcomes before it; "
+                                     "remove it, and the same command makes it anew")
+                seeds[outcome["seed"]] = tables
                 made.append({"seed": outcome["seed"], **outcome["made"]})
             except (KeyError, TypeError, AttributeError):
                 raise InputError(f"{file}: no file of outcomes") from None
@@ -76,6 +81,11 @@ def fits(recorded, inputs):
     needed = {what for what in inputs if not what.startswith("preset")}
     same = all(inputs.get(what) == value for what, value in recorded.items())
     return same and needed <= recorded.keys()
+
+
+def _columns(tables):
+    """{benchmark: the names of its columns}."""
+    return {bench: set(table) for bench, table in tables.items()}
 
 
 def _unpack_table(table, file):
@@ -120,6 +130,8 @@ def _call_measures(bench, table, suffix):
 def _dialogue_measures(bench, table):
     measures = [Measure(name, bench, tuple(name.split(" + ")), whole="calls")
                 for name in ("DE", "CE", "DE + CE")]
+    measures.append(Measure("errors of first calls", bench, ("first_error",)))
+    measures.append(Measure("errors of retries", bench, ("failed_retries",), whole="retries"))
     answers = {"VA": "VA", "VA_paper": "VA, any answer"}
     measures += [Measure(title, bench, (name,)) for name, title in answers.items()
                  if name in table]

@@ -4,11 +4,15 @@ A table of outcomes is {column: list of values, one an item}. Of a benchmark of 
 columns are `group`, TS, PI and CF (0 or 1), `errors` (their names, joined by "; "), `reward` where
 the benchmark has one, and `prefix`: how many tokens the right tool's name shares with that of
 another offered tool, at the most. Of dialogues they are `calls`, DE and CE (numbers), VA, and
-VA_paper where an expected value is known.
+VA_paper where an expected value is known; `first_error`: whether the first call is erroneous;
+`retries`: calls right after an erroneous one, and `failed_retries`, those of them that are
+erroneous, too.
 """
 
 import string
+from itertools import pairwise
 
+from evaluation.dialogue_scores import find_fault, read_transcripts
 from evaluation.tasks import gold_names, read_lines, read_list
 from losses import common_prefix
 from plumbing.files import InputError
@@ -69,6 +73,11 @@ def dialogue_outcomes(folder, tasks):
     for name in names:
         if name in records[0]:
             table[name] = [record[name] for record in records]
+    errors = [[bool(find_fault(step, transcript.tools)[0]) for step in transcript.steps]
+              for transcript in read_transcripts(path)]
+    table["first_error"] = [int(any(each[:1])) for each in errors]
+    table["retries"] = [sum(each[:-1]) for each in errors]
+    table["failed_retries"] = [sum(map(all, pairwise(each))) for each in errors]
     return table
 
 

@@ -21,11 +21,11 @@ import ablation
 import evaluate
 from evaluation import effects
 from evaluation.differences import Estimate
-from evaluation.outcomes import pack, unpack
+from evaluation.outcomes import dialogue_outcomes, pack, unpack
 from plumbing import stages
 from plumbing.files import InputError
 from plumbing.flags import cli, parse_flags
-from tests.conftest import real
+from tests.conftest import item, real
 from toolbox import synthesize
 
 
@@ -155,7 +155,9 @@ def outcome(right, faults=None):
     calls = {"group": ["seen", "unseen"] * (n // 2), "TS": right, "PI": right, "CF": right,
              "errors": ["" if each else "wrong tool" for each in right],
              "prefix": [0, 2] * (n // 2)}
-    dialogues = {"calls": [2, 8], "DE": [0, 0], "CE": faults or [0, 0], "VA": [0, 1]}
+    faults = faults or [0, 0]
+    dialogues = {"calls": [2, 8], "DE": [0, 0], "CE": faults, "VA": [0, 1],
+                 "first_error": [0, 0], "retries": faults, "failed_retries": [0, 0]}
     return {"embedded": calls, "toolbox": dialogues}
 
 
@@ -225,6 +227,39 @@ def test_all_tables_and_both_figures_are_made():
     assert "with MAE, 35%" not in made["dose.svg"]
     paper = list(ablation.paper_table(found))
     assert len(paper) == 10 and "| 74.56 |" in paper[2] and "| 50.0 ± 0.0 |" in paper[2]
+
+
+def test_errors_of_dialogues_are_told_apart_by_what_came_before(tmp_path):
+    """An error, an error, a right call, an error; then a dialogue that is right, and one error."""
+    wrong, right = ("sing\n{}", "name 'sing' is not defined"), ('get_news\n{"topic": "x"}', "[]")
+    records = []
+    for place, exchanges in enumerate(([wrong, wrong, right, wrong], [right, right], [wrong])):
+        turns = [("user", "q")]
+        for call, feedback in exchanges:
+            turns += [("assistant", call), ("function", feedback)]
+        counts = {"calls": len(exchanges), "DE": 0, "CE": 0, "VA": 0}
+        records.append(item(*turns, ("assistant", 'finish\n{"answer": "a"}'))
+                       | {"id": str(place), **counts})
+    (tmp_path / "dialogues.json").write_text(json.dumps(records))
+    tasks = [Namespace(id=str(place)) for place in range(3)]
+    table = dialogue_outcomes(tmp_path, tasks)
+    assert table["first_error"] == [1, 0, 1]
+    assert table["retries"] == [3, 0, 1]         # the last one is followed by finish
+    assert table["failed_retries"] == [1, 0, 0]
+    found = {"none": {0: {"toolbox": table}}}
+    measures = effects.measures_of(found)
+    values = {name: effects.over_seeds(found, "none", measures[name])[0]
+              for name in ("errors of first calls", "errors of retries")}
+    assert values == {"errors of first calls": pytest.approx(200 / 3), "errors of retries": 25}
+
+
+def test_outcomes_of_other_columns_are_not_mixed(tmp_path):
+    for seed, columns in ((0, ("calls", "DE")), (1, ("calls",))):
+        tables = {"toolbox": {name: pack([1, 0]) for name in columns}}
+        (tmp_path / f"none-{seed}.json").write_text(json.dumps(
+            {"row": "none", "seed": seed, "inputs": {}, "made": {}, "outcomes": tables}))
+    with pytest.raises(InputError, match="none-1.json: has other columns"):
+        effects.read_outcomes([tmp_path], {})
 
 
 def test_a_column_is_a_letter_an_item_and_comes_back():
@@ -307,6 +342,12 @@ def finish(out, *more):
     assert process.exitcode == 0, out.with_suffix(".txt").read_text()
 
 
+def begun(out):
+    """How many trainings have begun."""
+    starts = out / "starts"
+    return len(starts.read_text().split()) if starts.exists() else 0
+
+
 def results(out):
     """The table, and all outcomes without what made them."""
     found = {"table": (out / "table.md").read_text()}
@@ -318,17 +359,18 @@ def results(out):
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_table(fakes, tmp_path):
-    began = time.monotonic()
     finish(tmp_path / "straight")
-    took = time.monotonic() - began
     expected = results(tmp_path / "straight")
     assert sorted(expected) == ["mae-0.json", "mae-1.json", "none-0.json", "none-1.json", "table"]
     rng = random.Random(0)
     out = tmp_path / "killed"
     kills = 0
     for number in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+        before = begun(out)
         process = begin(out)
-        process.join(rng.uniform(0.1, 0.4) * took)
+        while process.is_alive() and begun(out) == before:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.15))
         if process.is_alive():
             os.kill(process.pid, number)
             kills += 1

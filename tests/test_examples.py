@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.trajectories import Turn, read, read_item
+from data.trajectories import Turn, read_item
 from examples import (
     Example,
     build,
@@ -17,7 +17,7 @@ from examples import (
 )
 from plumbing.cuda import pad_length
 from plumbing.files import InputError, read_json
-from tests.conftest import ITEMS, item, real
+from tests.conftest import ITEMS, item, real, real_conversations
 from tokenizer import CallSpan, Encoded, Tokenizer, render
 
 CONVERSATIONS = [read_item(raw) for raw in ITEMS]
@@ -184,7 +184,7 @@ def test_padding_and_counts_of_the_real_file():
     tokenizer = Tokenizer(real("tokenizers/llama/tokenizer.model"))
     path = real("trajectories/rottuning_gpt4.json")
     uncut = [i for i, raw in enumerate(read_json(path)) if not raw.get("cut")][:1217]
-    conversations = read(path)
+    conversations = real_conversations()
     examples, counts = build([conversations[i] for i in uncut], tokenizer)
     assert counts["conversations"] == 1217 and counts["calls"] == 3126
     assert sum(len(e.ids) for e in examples) == pytest.approx(3.0e6, rel=0.02)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import model
-from data.trajectories import read, read_item
+from data.trajectories import read_item
 from examples import Batch, build, collate
 from losses import (
     call_weights,
@@ -18,7 +18,7 @@ from losses import (
     token_weights,
     weighted_nll,
 )
-from tests.conftest import ITEMS, item, real, schema
+from tests.conftest import ITEMS, item, real, real_conversations, schema
 from tokenizer import Tokenizer
 
 names = st.lists(st.integers(0, 4), min_size=1, max_size=6)
@@ -99,7 +99,7 @@ def test_weights_with_the_real_tokenizer_written_out(llama, call, others, expect
 def test_key_tokens_of_the_real_file(llama):
     """|K| is 1, 2, 3, 4 in 58, 32, 9 and 1% of the calls."""
     sizes = []
-    for conversation in read(real("trajectories/rottuning_gpt4.json")):
+    for conversation in real_conversations():
         for turn in conversation.turns:
             if turn.role == "assistant":
                 others = {tool.name for tool in conversation.tools} - {turn.name}
@@ -245,9 +245,8 @@ def test_one_pass_equals_one_sample_per_call(tokenizer_file):
 
 
 def test_one_pass_equals_one_sample_per_call_on_real_conversations(llama):
-    conversations = read(real("trajectories/rottuning_gpt4.json"))
-    conversations.sort(key=lambda c: sum(len(turn.content) for turn in c.turns))
-    three = conversations[200:800:200]
+    by_length = sorted(real_conversations(), key=lambda c: sum(len(t.content) for t in c.turns))
+    three = by_length[200:800:200]
     assert len(three) == 3
     check_one_pass(three, llama, small(vocab=32000))
 

@@ -14,7 +14,7 @@ from data.tools import write_call
 from evaluation.benchmarks import read_tasks
 from evaluation.tasks import LEVELS, unknowable
 from reward import REWARDS, ErrorType, classify, reward, same_value
-from tests.conftest import real
+from tests.conftest import real, real_conversations
 
 PARAMETERS = {"search": ("query", "n", "page"), "search_all": ("query", "n"), "ping": ()}
 TOOLS = [{"name": name, "parameters": {"properties": dict.fromkeys(keys, {})}}
@@ -197,8 +197,7 @@ def check_mutations(turn, properties, tools, rng):
 
 
 def test_every_recorded_call_scores_one_against_itself_and_mutations_what_they_cost():
-    conversations = trajectories.read(real("trajectories/rottuning_gpt4.json"))
-    total, unknown, off_schema = check_every_call(conversations)
+    total, unknown, off_schema = check_every_call(real_conversations())
     assert (total, len(unknown), len(off_schema)) == (8407, 4, 48)
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.tools import read_tools
-from data.trajectories import Turn, read, read_item
+from data.trajectories import Turn, read_item
 from plumbing.files import InputError
-from tests.conftest import ITEMS, real, schema
+from tests.conftest import ITEMS, real, real_conversations, schema
 from tokenizer import Tokenizer, render, train
 
 GOLDEN = ('System: Function:\ndef random_advice():\n    """\n'
@@ -118,7 +118,7 @@ def test_all_real_conversations():
     """2,902 conversations: ids by turn are those of the whole text, labels decode to the calls."""
     tokenizer = load(real("tokenizers/llama/tokenizer.model"))
     systems = {}  # the long system turn recurs; everything else is compared in one piece with it
-    for conversation in read(real("trajectories/rottuning_gpt4.json")):
+    for conversation in real_conversations():
         encoded = tokenizer.encode_conversation(conversation.tools, conversation.turns)
         texts = [render(turn, conversation.tools) for turn in conversation.turns]
         system = texts[0]
@@ -138,7 +138,7 @@ def test_all_real_conversations():
 def test_whole_texts_of_real_conversations():
     """The same against the whole text in one piece, for every twentieth conversation."""
     tokenizer = load(real("tokenizers/llama/tokenizer.model"))
-    for conversation in read(real("trajectories/rottuning_gpt4.json"))[::20]:
+    for conversation in real_conversations()[::20]:
         check_conversation(tokenizer, conversation)
 
 

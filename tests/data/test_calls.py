@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import trajectories
 from data.tools import write_call
 from reward import Call, ParseError, parse_call, same_value
-from tests.conftest import real
+from tests.conftest import real, real_conversations
 
 
 def tool(name, *parameters):
@@ -322,7 +321,7 @@ def test_agreement_with_python_on_ten_thousand_random_keyword_calls():
 def test_every_recorded_call_is_read_back_strictly():
     """8,407 calls of trajectories; the name and arguments of each were stored beside its text."""
     calls = 0
-    for conversation in trajectories.read(real("trajectories/rottuning_gpt4.json")):
+    for conversation in real_conversations():
         for turn in conversation.turns:
             if turn.role == "assistant":
                 call = parse_call(f" {turn.content}</s>", conversation.tools, strict=True)

@@ -167,9 +167,8 @@ def test_one_request_may_come_as_several_signals(
 
     def slow(*arguments):
         (folder / "in-step").touch()
-        if len(os.listdir(folder / "checkpoints")) == 0:
-            for _ in range(20):
-                time.sleep(0.1)
+        while not (folder / "sent").exists():
+            time.sleep(0.01)
         return original(*arguments)
 
     def send(process):
@@ -181,6 +180,7 @@ def test_one_request_may_come_as_several_signals(
             else:
                 os.kill(process.pid, number)
                 time.sleep(0.05)
+        (folder / "sent").touch()
 
     def run():
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where nohup started the tests

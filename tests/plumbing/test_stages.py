@@ -92,11 +92,9 @@ def test_no_more_at_once_than_asked_for(tmp_path, command):
 
 def test_a_command_that_fails_ends_all_with_its_last_line(tmp_path, command):
     stages = by_name(command("long", "60"), command("bad", "fail"))
-    began = time.monotonic()
     with pytest.raises(InputError, match="bad: status 1: error: nothing to do"):
         list(run_stages(stages, tmp_path, 2, "cpu"))
-    assert time.monotonic() - began < 30  # it did not wait for the other one
-    assert ("long", "ends") not in events(tmp_path)
+    assert ("long", "ends") not in events(tmp_path)  # it did not wait for the other one
 
 
 def test_a_command_that_ends_without_its_result_has_failed(tmp_path):

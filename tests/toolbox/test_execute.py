@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from data.calls import Call, parse_call
 from data.feedback import Feedback, classify
 from data.tools import read_tools
-from data.trajectories import read
 from plumbing.files import InputError
-from tests.conftest import ROOT, assert_one_line_error, real, run_script
+from tests.conftest import ROOT, assert_one_line_error, real_conversations, run_script
 from toolbox.execute import CATEGORIES, DIALOGUE, OUTAGES, TOOLS, run, schemas
 
 ALL = schemas(TOOLS)
@@ -274,7 +273,7 @@ def test_schemas_are_read_by_the_readers_of_trajectories_and_refuse_an_unknown_n
 
 
 def test_finish_and_ask_to_user_have_the_parameters_they_have_in_real_trajectories():
-    offered = {tool.name: tool for tool in read(real("trajectories/rottuning_gpt4.json"))[0].tools}
+    offered = {tool.name: tool for tool in real_conversations()[0].tools}
     for name, ours in zip(DIALOGUE, read_tools(schemas(DIALOGUE)), strict=True):
         assert [p[:2] for p in ours.parameters] == [p[:2] for p in offered[name].parameters]
 

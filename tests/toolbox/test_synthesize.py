@@ -107,39 +107,6 @@ def test_the_files_hold_as_many_items_as_the_paper_and_stay_small():
         assert len({item.get("id") for item in items}) == len(items)
 
 
-def test_a_hundred_random_chains_come_out_alike_in_another_process():
-    code = """
-import json, random, sys
-from toolbox import chains, synthesize
-from data.calls import Call
-from toolbox.execute import run
-made = []
-while len(made) < 100:
-    rng = random.Random(len(made) * 1000 + int(sys.argv[1]))
-    steps = None
-    while steps is None:
-        first = rng.choice(synthesize.ALL)
-        steps = chains.draw_chain(rng, synthesize.ALL, first, rng.randint(1, 4))
-    assert all(run(Call(step.name, step.arguments, (0, 0))) == step.feedback for step in steps)
-    made.append(steps)
-print(json.dumps(made))
-"""
-    other = run_script("-c", code, 5)
-    assert other.returncode == 0, other.stderr
-    made = []
-    while len(made) < 100:
-        rng = random.Random(len(made) * 1000 + 5)
-        steps = None
-        while steps is None:
-            steps = chains.draw_chain(rng, synthesize.ALL, rng.choice(synthesize.ALL),
-                                      rng.randint(1, 4))
-        made.append(steps)
-    assert json.loads(other.stdout) == json.loads(json.dumps(made))
-    for steps in json.loads(other.stdout):
-        for name, arguments, feedback, _ in steps:
-            assert run(parse_call(write_call(name, arguments))) == feedback
-
-
 def test_every_call_gets_the_stored_feedback_again():
     """But an outage, which has no cause."""
     outages = 0
