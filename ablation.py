@@ -103,6 +103,10 @@ PREFIX_PAIRS = (("none", "pkt"), ("mae", "mae-pkt"))
 MANY_TOKENS = 4  # of a shared prefix; longer ones are counted together
 ERROR_PAIRS = (("none", "irm"), ("mae-pkt", "mae-pkt-irm"), ("mae-pkt", "mae-pkt-ttpa"),
                ("mae-pkt-irm", "mae-pkt-irm-ttpa"))
+DOSE_PICTURES = {  # file -> (measure, what it is in % of)
+    "dose.svg": ("DE + CE", "errors, % of calls"),
+    "dose-first.svg": ("errors of first calls", "first calls that err, %"),
+}
 PICTURED = {"CF": "CF of single calls", "VA": "VA of dialogues"}
 MAE = {"mae": 1, "none": -1}
 PKT = {"pkt": 1, "none": -1}
@@ -440,16 +444,15 @@ def pictures(found):
     if values:
         made["rows.svg"] = plot.rows(values, "What each part adds to plain fine-tuning",
                                      "percentage points, with 95% intervals")
-    if "DE + CE" in measures:
+    for name, (measure, of) in DOSE_PICTURES.items():
         series = {}
-        for place, name in enumerate(("without MAE", "with MAE")):
-            series[name] = [interval(found, {pair[place]: 1}, measures["DE + CE"])
-                            for pair in DOSES.values()]
+        for place, title in enumerate(("without MAE", "with MAE")):
+            series[title] = [interval(found, {pair[place]: 1}, measures[measure])
+                             for pair in DOSES.values() if measure in measures]
         if any(filter(None, series["without MAE"])):
-            made["dose.svg"] = plot.lines(
+            made[name] = plot.lines(
                 series, [f"{dose}%" for dose in DOSES],
-                "Errors in dialogues by erroneous trajectories in the training data",
-                "errors, % of calls")
+                "Errors in dialogues by erroneous trajectories in the training data", of)
     return made
 
 

@@ -6,7 +6,7 @@
     python evaluate.py --bench rotbench --level clean --model runs/ppo --out scores/ppo
     python evaluate.py --bench bfcl --predictions FILE --errors
     python evaluate.py --bench transcripts --predictions FILE       # whole dialogues: DE, CE, VA
-    python evaluate.py --bench tooleyes --tool-library ToolEyes/Tool_Library      # runs its tools
+    python evaluate.py --bench tooleyes --tool-library DIR      # runs its tools; most need API keys
     torchrun --nproc_per_node 8 evaluate.py --bench rotbench --model DIR --out DIR
     python evaluate.py --bench bfcl --server http://localhost:8000/v1 --served-model NAME --out DIR
     python evaluate.py --bench bfcl --export requests.jsonl --served-model NAME --template qwen2.5
@@ -15,8 +15,7 @@
 
 The benchmarks stand in one list, evaluation/benchmarks/. Those of kind "calls" are scored by TS, PI
 and CF (evaluation/scores.py), those of kind "dialogues" and "transcripts" by DE, CE and VA
-(evaluation/dialogue_scores.py), those of "answers" and "choices" by accuracy. The tools of ToolEyes
-need keys.
+(evaluation/dialogue_scores.py), those of "answers" and "choices" by accuracy.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -70,8 +69,8 @@ class Flags:
         0, "take the first N items of each group and level only; 0: all",
         group="benchmark", least=0)
     data: str = flag(
-        "", "directory of the benchmark's files (default: where evaluation/download.py puts them)",
-        group="files")
+        "", "the benchmark's files, a directory; own: a file of conversations (default: where "
+        "evaluation/download.py puts them, or data/)", group="files")
     tool_library: str = flag(
         "", "tooleyes: directory of tools, Category/Name/tool.py, which are executed",
         group="files")
@@ -98,12 +97,13 @@ class Flags:
         group="files")
     compare: tuple = flag(
         (), "finished evaluations, by their --out: print their paired differences, and with --out "
-        "draw their scores at each level", group="files")
+        "draw their scores at each level", group="files", metavar="DIR")
     execute: bool = flag(
         False, "humaneval: run the programs that the model wrote, in processes of their own",
         group="benchmark")
     unsafe: bool = flag(
-        False, "humaneval: also where the system grants no namespaces, with limits alone",
+        False, "humaneval: run them in no namespaces, with limits alone: they reach the network "
+        "and your files",
         group="benchmark", needs="execute")
     program_timeout: float = flag(
         10.0, "humaneval: seconds that a program may take", group="hardware", least=0.1,
@@ -138,7 +138,8 @@ class Flags:
         False, "name the values of a parameter's enum in the prompt's signatures",
         group="benchmark")
     compat: bool = flag(
-        False, "rotbench: scores.json has the figures by upstream's rules, bugs included",
+        False, "rotbench: scores.json and items.jsonl have the scores of the row compat, which "
+        "are upstream's, bugs included",
         group="benchmark")
     errors: bool = flag(
         False, "also print which errors were made, the paper's Table 1", group="benchmark")
@@ -209,6 +210,13 @@ def check_flags(flags, entry):
     if entry.kind == "choices" and texts:
         raise InputError(f"{texts}: a model must answer here: an answer to {flags.bench} is the "
                          "likeliest letter, no text")
+    given = changed(flags, "out", "errors", "esm", "limit", "level", "show", "data")
+    if flags.ask and given:
+        raise InputError(f"{given}: not for --ask, which prints one dialogue")
+    if entry.kind in ("answers", "choices", "transcripts") and flags.enums:
+        raise InputError(f"--enums: not for {flags.bench}, whose prompts have no signatures")
+    if entry.kind == "transcripts" and flags.data:
+        raise InputError("--data: not for transcripts, which --predictions names")
     check_server(flags, entry)
     own = set().union(*(other.own_flags for other in BENCHMARKS.values()))
     names = [field.name for field in fields(Flags) if field.name in own - set(entry.own_flags)]
@@ -226,11 +234,11 @@ def check_server(flags, entry):
         given = changed(flags, "served_model", "template", "raw_chat")
         if given:
             raise InputError(f"{given}: does nothing without --server or --export")
+        given = changed(flags, *unused_flags(flags), "max_new_tokens")
+        if flags.predictions and given:
+            raise InputError(f"{given}: for a model that answers, not for --predictions")
         return
-    own = ["dtype", "device", "batch_size", "enums"]
-    if not flags.errors:  # whose table cuts names into a model's tokens
-        own += ["model", "tokenizer"]
-    given = changed(flags, *own)
+    given = changed(flags, *unused_flags(flags), "enums")
     if given:
         raise InputError(f"{given}: for a model of ours, not for {flag_name(ways[0])}")
     if not flags.served_model:
@@ -248,6 +256,14 @@ def check_server(flags, entry):
         raise InputError(f"{given}: for answers, not for --export")
     if flags.server:
         serving.open_server(flags)  # a wrong address or key is told before anything is read
+
+
+def unused_flags(flags):
+    """Names of the flags of a model of ours, which do nothing where answers come from elsewhere."""
+    names = ["dtype", "device", "batch_size", "batch_tokens", "plan"]
+    if not flags.errors:  # whose table cuts names into a model's tokens
+        names += ["model", "tokenizer"]
+    return names
 
 
 def changed(flags, *names):
@@ -283,7 +299,7 @@ def evaluate_calls(flags, entry):
     rank, _ = processes()
     if rank:
         return  # one process scores
-    items = [judge(task, reply.text, call_format, reply.ended, flags.compat)
+    items = [judge(task, reply.text, call_format, reply.ended)
              for task, reply in zip(tasks, replies, strict=True)]
     result = summarise(items, entry)
     print(*report.score_table(result, flags.bench), sep="\n")
@@ -335,7 +351,7 @@ def evaluate_dialogues(flags, entry):
     for line in refusal_lines(refused, len(tasks)):
         print(line)
     if flags.out:
-        dialogue.write_dialogues(Path(flags.out), flags.bench, tasks, dialogues)
+        dialogue.write_dialogues(Path(flags.out), flags.bench, tasks, dialogues, refused)
 
 
 def evaluate_transcripts(flags, entry):

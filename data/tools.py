@@ -50,12 +50,12 @@ def read_tools(schemas, where="tools"):
         raise InputError(f"{where}: the tools must be a JSON list")
     tools = []
     for schema in schemas:
-        for one in _declarations(schema):
+        for one in declarations(schema):
             tools.append(one if isinstance(one, Tool) else read_tool(one, where))
     return tuple(tools)
 
 
-def _declarations(schema):
+def declarations(schema):
     """The schemas in an entry of a list of tools: itself, or Gemini's functionDeclarations."""
     for key in ("functionDeclarations", "function_declarations"):
         if isinstance(schema, dict) and isinstance(schema.get(key), list):

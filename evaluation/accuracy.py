@@ -17,7 +17,7 @@ def count_right(tasks, grades):
     """{"n", "right", "groups"}: the number of items, of right ones, and the same of each group."""
     counts = {"n": len(grades), "right": sum(grade.right for grade in grades), "groups": {}}
     for task, grade in zip(tasks, grades, strict=True):
-        if task.group:  # a benchmark without groups has one without a name
+        if task.group:  # group "": the benchmark has no groups
             part = counts["groups"].setdefault(task.group, {"n": 0, "right": 0})
             part["n"] += 1
             part["right"] += grade.right

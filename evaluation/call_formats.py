@@ -9,8 +9,8 @@ r"""The calls in what a model wrote, in every format in which models write calls
     xml        <function=search><parameter=query>x</parameter></function>
     deepseek   <｜tool▁call▁begin｜>function<｜tool▁sep｜>search, a line break and JSON
     mistral    [TOOL_CALLS]search[ARGS]{"query": "x"}
-    glm        search, a line break and {"query": "x"}; >>>search; functions.search:0; of offered
-               tools alone; <tool_call>search, <arg_key>query</arg_key><arg_value>x</arg_value>
+    glm        search, a line break and {"query": "x"}, also after >>> or functions., if search is
+               offered; <tool_call>search, <arg_key>query</arg_key><arg_value>x</arg_value>
 
 Any of them may stand in a ``` block and after a sentence. A text is read from left to right, and
 what begins like a call or a JSON value is decoded before anything in it is looked at: a mark inside
@@ -238,9 +238,14 @@ class _Scan:
             self.error = self.error or str(error)
             return after, kind not in ("call", "json")
         if group.calls:
-            self.groups.append(group)
+            calls = [self.as_offered(call) for call in group.calls]
+            self.groups.append(group._replace(calls=calls))
             self.source.left -= ATTEMPT
         return group.end, False
+
+    def as_offered(self, call):
+        """A call under the name of the offered tool that it means."""
+        return call._replace(name=_offered_name(call.name, self.source.offered))
 
     def at_label(self, found):
         """Remember a label, `Action:` and the like -> (where to go on, is_fresh)."""
@@ -414,8 +419,14 @@ def _python_call(scan, found):
 
 
 def _offered_name(name, offered):
-    """The offered tool that Gemini calls default_api.NAME and Llama NAME.call; else the name."""
-    for short in (name.removeprefix("default_api."), name.removesuffix(".call")):
+    """The offered tool that a name means; else the name.
+
+    Gemini writes default_api.NAME, OpenAI functions.NAME, Llama NAME.call, and ToolLLaMA, whose
+    prompt says so, Finish.
+    """
+    meant = (name.removeprefix("default_api."), name.removeprefix("functions."),
+             name.removesuffix(".call"), "finish" if name == "Finish" else name)
+    for short in meant:
         if name not in offered and short in offered:
             return short
     return name
@@ -528,11 +539,17 @@ def _is_schema(value):
 
 
 def _make_call(name, arguments):
-    """A Call of a name and its arguments, which may be a text of JSON. Raises ParseError."""
+    """A Call of a name and its arguments, which may be a text of JSON. Raises ParseError.
+
+    null, and an empty text, are no arguments: so some servers write the call of a tool without
+    parameters.
+    """
     if not isinstance(name, str) or not name.strip():
         raise ParseError("a call must have a name")
     if isinstance(arguments, str):
         arguments = _load(arguments) if arguments.strip() else {}
+    if arguments is None:
+        arguments = {}
     if not isinstance(arguments, dict):
         raise ParseError(f"{name}: the arguments must be a JSON object")
     return make_call(name.strip(), arguments)
@@ -553,6 +570,8 @@ def _read_react(scan, found):
     name = scan.text[after:min(found.start(), after + 300)].strip().split("\n")[0]
     place = BEFORE_VALUE.match(scan.text, found.end()).end()
     value, end = _json_at(scan.source, place)
+    if value is None:  # RoTBench's evaluator: no input is no call
+        raise ParseError(f"{name}: the input must be a JSON object")
     call = _make_call(name.strip("`*\"' "), value)
     if scan.thought is not None:
         scan.thoughts.append((scan.thought, start))
@@ -593,7 +612,7 @@ def _read_xml(scan, found):
 
     The text of a parameter is a value of the type that the tool's schema names.
     """
-    name = found["xml_name"].strip()
+    name = _offered_name(found["xml_name"].strip(), scan.source.offered)
     place = BEFORE_VALUE.match(scan.text, found.end()).end()
     if scan.text.startswith("{", place):
         value, end = _json_at(scan.source, place)
@@ -743,6 +762,7 @@ READERS = {
 UNREAD = re.compile(
     r"<[|｜][\w▁ ]{1,60}[|｜]>|<{1,2}/?[A-Za-z][\w:=\"'./ -]{0,80}>{1,2}|\[[A-Z][A-Z_]{2,30}\]"
     r"|^>>>|^```[a-z_]{2,20}", re.MULTILINE)
+BROKEN = "a broken or unfinished call"
 LAST = 20_000  # characters at the end of a text, where a call stands after long thoughts
 KNOWN = re.compile(r"^</?tool_?calls?>$|^<\|python_tag\|>$|^\[TOOL_CALLS\]$", re.IGNORECASE)
 
@@ -760,5 +780,5 @@ def unread_mark(text, tools=()):
         mark = (unknown or marks)[0].replace("</", "<")
         return re.sub(r"[= ].*(?=>)", "...", mark)
     if any(f"{tool.name}(" in answer for tool in read_tools(tools)):
-        return "a broken or unfinished call"
+        return BROKEN
     return "a JSON object" if re.search(r"^[ \t]*+\{\s*+[\"'}]", answer, re.MULTILINE) else ""

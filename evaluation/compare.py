@@ -29,8 +29,11 @@ class Run(NamedTuple):
 
 
 def read_run(folder):
-    """The Run of a folder. Raises InputError naming the file and the line."""
+    """The Run of a folder. Raises InputError naming the folder, or the file and the line."""
     about = read_object(Path(folder, "scores.json"))
+    if "calls" in about:
+        raise InputError(f"--compare {folder}: holds dialogues; only evaluations of calls and of "
+                         "answers are compared")
     path = Path(folder, "items.jsonl")
     records = read_lines(path)
     measures = ("TS", "PI", "CF") if "rule" in about else ("right",)
@@ -61,9 +64,10 @@ def read_runs(folders):
 
 
 def comparison_table(runs):
-    """Lines: the scores of each run, and what each has more than the first, in points.
+    """Lines: the scores of each run, and the difference of each from the first.
 
-    A difference has its paired standard error. With several levels there are rows for each.
+    A difference is in percentage points and has its paired standard error. With several levels
+    there are rows for each.
     """
     first, *others = runs
     head = "".join(f"{measure:>28}" for measure in first.scores)
@@ -75,12 +79,12 @@ def comparison_table(runs):
                             for values in run.scores.values())
             yield f"  {run.name:<22}{len(places):>6}{cells}"
         for run in others:
-            cells = "".join(f"{difference_cell(run, first, measure, places):>28}"
+            cells = "".join(f"{paired_cell(run, first, measure, places):>28}"
                             for measure in run.scores)
             yield f"  {run.name:<22}  less {first.name}{cells}"
 
 
-def difference_cell(run, first, measure, places):
+def paired_cell(run, first, measure, places):
     """The paired difference of two runs in points, with its standard error."""
     ours = [run.scores[measure][i] for i in places]
     theirs = [first.scores[measure][i] for i in places]

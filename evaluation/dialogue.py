@@ -1,5 +1,4 @@
-"""A model talks to tools that answer until it calls `finish` or has had nine turns (TL-Training,
-4.1).
+"""A model talks to tools until it calls `finish` or has had nine turns (TL-Training, 4.1).
 
 What the model writes is read in any format (evaluation/call_formats.py) and executed, and the
 feedback is what its next turn sees. A turn that is no call gets an error as feedback and the
@@ -252,10 +251,10 @@ def make_transcripts(tasks, dialogues):
     return [make_transcript(dialogue, task.expected) for task, dialogue in pairs]
 
 
-def write_dialogues(folder, bench, tasks, dialogues):
+def write_dialogues(folder, bench, tasks, dialogues, refused):
     """Write scores.json, and dialogues.json in the raw trajectory format.
 
-    `--bench transcripts` reads the latter.
+    `--bench transcripts` reads the latter. refused: {id of a task: why a server refused to go on}.
     """
     transcripts = make_transcripts(tasks, dialogues)
     records = []
@@ -266,4 +265,7 @@ def write_dialogues(folder, bench, tasks, dialogues):
         records.append({"id": task.id, "conversations": messages, "expected": task.expected,
                         **counts})
     write_json(Path(folder, "dialogues.json"), records)
-    write_json(Path(folder, "scores.json"), {**count_faults(transcripts), "bench": bench})
+    scores = {**count_faults(transcripts), "bench": bench}
+    if refused:
+        scores["refused"] = refused
+    write_json(Path(folder, "scores.json"), scores)

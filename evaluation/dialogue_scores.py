@@ -24,6 +24,8 @@ from data.tools import Tool
 from data.trajectories import read_item, read_items, read_unpaired
 from data.turns import Conversation, order_feedback
 from evaluation import call_formats
+from evaluation.intervals import percent
+from evaluation.tasks import plain_text
 from plumbing.files import InputError, parse_json
 
 MAX_TURNS = 9  # ToolEyes' own loop ends after that many
@@ -124,20 +126,35 @@ def read_call(text, tools):
     Trajectories have `name`, a newline and JSON. In the others the first call is taken. Raises
     ParseError.
 
-    A text may go on with what the model expects to come back:
+    A text may go on with what the model expects to come back, and begin with a sentence or a mark:
 
     >>> read_call('get_time(city="Oslo")\\n{"time": "12:00"}', ()).name
     'get_time'
+    >>> read_call('I look it up.\\n{"name": "get_time", "arguments": {"city": "Oslo"}}', ()).name
+    'get_time'
     """
+    recorded = _recorded_call(text)
+    if recorded and recorded.name in {tool.name for tool in tools}:
+        return recorded
+    try:
+        return call_formats.read_calls(text, tools)[0]
+    except ParseError:
+        if recorded is None:
+            raise
+        return recorded  # of a tool that is not offered
+
+
+def _recorded_call(text):
+    """The Call of a text that is `name`, a newline and a JSON object; None for another text."""
     name, _, rest = text.partition("\n")
-    if name.strip() and "(" not in name:
-        try:
-            arguments = parse_json(rest, "arguments")
-        except InputError:
-            arguments = None
-        if isinstance(arguments, dict):
-            return make_call(name.strip(), arguments)
-    return call_formats.read_calls(text, tools)[0]
+    name = name.strip()
+    if not name or "(" in name:
+        return None
+    try:
+        arguments = parse_json(rest, "arguments")
+    except InputError:
+        return None
+    return make_call(name, arguments) if isinstance(arguments, dict) else None
 
 
 # -------------------------------------------------------------------------------------------- rules
@@ -166,10 +183,14 @@ def find_fault(step, tools):
 
 
 def final_answer(transcript):
-    """The text that `finish` gives as the answer within nine turns; "" without one."""
+    """The text that `finish` gives as the answer within nine turns; "" without one.
+
+    ToolLLaMA calls it final_answer.
+    """
     for step in transcript.steps[:MAX_TURNS]:
         if step.call is not None and step.call.name == "finish":
-            answer = step.call.arguments.get("answer")
+            arguments = step.call.arguments
+            answer = arguments.get("answer", arguments.get("final_answer"))
             return "" if answer is None else str(answer).strip()
     return ""
 
@@ -200,12 +221,6 @@ def holds(text, expected):
     minus = r"(?<!(?<!\w)-)" if expected[:1].isdigit() else ""
     pattern = rf"(?<!\w)(?<!\d\.){minus}{re.escape(expected)}(?!\w|\.\d)"
     return bool(re.search(pattern, text))
-
-
-def plain_text(text):
-    """A text in one case, without spare white space, thousands commas and trailing zeros."""
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", " ".join(text.casefold().split()))
-    return re.sub(r"(?<=\d)(?:\.0+|(\.\d*[1-9])0+)(?!\d)", r"\1", text)
 
 
 # ------------------------------------------------------------------------------------------- counts
@@ -247,11 +262,6 @@ def fault_table(transcripts):
 def _fault_row(name, part, whole, unit=""):
     of_what = f"  of {whole} {unit}" if unit else ""
     return f"{name:<32}{part:>6}{percent(part, whole):>9}{of_what}"
-
-
-def percent(part, whole):
-    """`part` of `whole` in percent, as a text."""
-    return f"{100 * part / whole:.2f}%" if whole else "-"
 
 
 # ---------------------------------------------------------------------- the authors' released rules

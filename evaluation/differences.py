@@ -34,24 +34,27 @@ class Estimate(NamedTuple):
 def estimate(values):
     """The mean of values (S, I) with its error over seeds and items -> Estimate.
 
-    One seed tells nothing about seeds: then the error is that over items alone.
+    One seed tells nothing about seeds: then the error is that over items alone. One item tells
+    nothing about items: then there is no error, nan.
     """
     values = np.asarray(values, dtype=np.float64)
     S, I = values.shape  # noqa: E741 (the letter of the formula)
     mean = values.mean()
     seed_means = values.mean(1, keepdims=True)  # (S, 1)
     item_means = values.mean(0, keepdims=True)  # (1, I)
-    ms_items = S * item_means.var(ddof=1) if I > 1 else math.nan
+    if I == 1:
+        return Estimate(float(mean), math.nan, math.nan, math.nan, S, I)
+    ms_items = S * item_means.var(ddof=1)
     if S == 1:
         variance = ms_items / I
         freedom = I - 1
     else:
         rest = values - seed_means - item_means + mean  # (S, I)
-        ms_rest = (rest ** 2).sum() / ((S - 1) * (I - 1)) if I > 1 else math.nan
+        ms_rest = (rest ** 2).sum() / ((S - 1) * (I - 1))
         ms_seeds = I * seed_means.var(ddof=1)
         variance, freedom = _crossed_variance(ms_seeds, ms_items, ms_rest, S, I)
     error = math.sqrt(variance)
-    width = student_quantile(freedom) * error if freedom > 0 else math.nan
+    width = student_quantile(freedom) * error
     return Estimate(float(mean), error, float(mean - width), float(mean + width), S, I)
 
 

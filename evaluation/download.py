@@ -71,17 +71,17 @@ def _download(url, part):
         try:
             return _transfer(url, part)
         except HTTPError as error:
-            reason = f"HTTP {error.code} {error.reason}"
+            why = f"HTTP {error.code} {error.reason}"
             if error.code == 416:
                 # Nothing lies beyond what is here: an earlier run ended before its check.
                 part.unlink(missing_ok=True)
             elif error.code < 500 and error.code != 429:  # a refusal, not a hiccup
-                raise InputError(f"{url}: {reason}") from None
+                raise InputError(f"{url}: {why}") from None
         except BROKEN as error:
-            reason = getattr(error, "reason", None) or error or type(error).__name__
+            why = getattr(error, "reason", None) or error or type(error).__name__
         except ValueError as error:  # not an address
             raise InputError(f"{url}: {error}") from None
-    raise InputError(f"{url}: {reason} (gave up after {TRIES} tries)")
+    raise InputError(f"{url}: {why} (gave up after {TRIES} tries)")
 
 
 def _transfer(url, part):

@@ -15,8 +15,8 @@ def wilson(k, n):
     """The 95% interval (low, high) of a share of which k of n items were seen (Wilson, 1927).
 
     These are the shares p that lie within Z standard deviations of the share that was seen:
-    |k / n - p| <= Z sqrt(p (1 - p) / n). Other than k / n +- 1.96 standard errors it is right for
-    few items and stays within 0 and 1. Of no items nothing is known: (0, 1).
+    |k / n - p| <= Z sqrt(p (1 - p) / n). Unlike k / n +- 1.96 standard errors it also holds for few
+    items, and it stays within 0 and 1. Of no items nothing is known: (0, 1).
 
     >>> [round(end, 4) for end in wilson(0, 10)]
     [0.0, 0.2775]
@@ -48,6 +48,11 @@ def paired_difference(ours, theirs):
         return Difference(mean, None)
     variance = sum((d - mean) ** 2 for d in differences) / (n - 1)
     return Difference(mean, math.sqrt(variance / n))
+
+
+def percent(part, whole):
+    """`part` of `whole` in percent, as a text."""
+    return f"{100 * part / whole:.2f}%" if whole else "-"
 
 
 def share_cell(k, n):

@@ -105,11 +105,7 @@ def _message_text(message):
     """
     if not isinstance(message, dict):
         raise Unreadable("a message that is no object")
-    content = message.get("content")
-    if content is None:
-        content = ""
-    if not isinstance(content, str):
-        raise Unreadable("a content that is no text")
+    content = _content_text(message.get("content"))
     calls = message.get("tool_calls") or []
     if message.get("function_call"):
         calls = [{"function": message["function_call"]}]
@@ -127,6 +123,21 @@ def _message_text(message):
     if content:
         lines[0] = {"content": content, **lines[0]}
     return "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+
+
+def _content_text(content):
+    """A message's content as a text: null is none, and of a list of parts the texts count.
+
+    Parts are the API's other form; some servers put what a model thought in one of another type.
+    """
+    if content is None:
+        return ""
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        texts = [part.get("text") for part in content if part.get("type") == "text"]
+        content = "".join(texts) if all(isinstance(text, str) for text in texts) else None
+    if not isinstance(content, str):
+        raise Unreadable("a content that is no text")
+    return content
 
 
 def is_batch(records):

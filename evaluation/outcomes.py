@@ -13,9 +13,9 @@ import string
 from itertools import pairwise
 
 from evaluation.dialogue_scores import find_fault, read_transcripts
-from evaluation.tasks import gold_names
+from evaluation.tasks import gold_names, read_lines, read_list
 from losses import common_prefix
-from plumbing.files import InputError, parse_json, read_json, read_text
+from plumbing.files import InputError
 
 LETTERS = string.digits + string.ascii_letters
 
@@ -51,9 +51,8 @@ def unpack(column, where):
 def call_outcomes(folder, tasks, tokenizer):
     """The table of an evaluation of single calls, whose `--out` is `folder`. Raises InputError."""
     path = folder / "items.jsonl"
-    lines = read_text(path).rstrip("\n").split("\n")
-    records = [parse_json(line, f"{path}: line {i}") for i, line in enumerate(lines, 1)]
-    _must_match(path, [record["id"] for record in records], [task.id for task in tasks])
+    records = read_lines(path)
+    _must_match(path, records, tasks)
     table = {"group": [task.group for task in tasks]}
     for name in ("TS", "PI", "CF"):
         table[name] = [record[name] for record in records]
@@ -67,8 +66,8 @@ def call_outcomes(folder, tasks, tokenizer):
 def dialogue_outcomes(folder, tasks):
     """The table of an evaluation of dialogues, whose `--out` is `folder`. Raises InputError."""
     path = folder / "dialogues.json"
-    records = read_json(path)
-    _must_match(path, [record["id"] for record in records], [task.id for task in tasks])
+    records = read_list(path)
+    _must_match(path, records, tasks)
     names = ("calls", "DE", "CE", "VA", "VA_paper")
     table = {}
     for name in names:
@@ -82,8 +81,10 @@ def dialogue_outcomes(folder, tasks):
     return table
 
 
-def _must_match(path, ids, expected):
-    if ids != expected:
+def _must_match(path, records, tasks):
+    """Raises InputError unless each record has the id of the task at its place."""
+    ids = [record.get("id") if isinstance(record, dict) else None for record in records]
+    if ids != [task.id for task in tasks]:
         raise InputError(f"{path}: is not about the items that are asked for; remove its folder")
 
 

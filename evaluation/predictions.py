@@ -111,21 +111,21 @@ def _places_by_id(records, names):
     places = {}
     for i in with_id if names else ():
         record = records[i]
-        bearers = items[record.id]
+        bearers = items.get(record.id, ())
+        if not bearers:
+            raise InputError(f"{record.where}: the id {record.id!r:.60} is of no item")
         if record.index is not None:
-            if bearers and record.index not in bearers:
+            if record.index not in bearers:
                 raise InputError(f"{record.where}: index {record.index}, but the id "
                                  f"{record.id!r:.60} is of item {bearers[0]}")
         elif in_order:
             places[i] = i
         elif len(bearers) == 1:
             places[i] = bearers[0]
-        elif bearers:
+        else:
             raise InputError(f"{record.where}: the id {record.id!r:.60} is of several items, "
                              f"{bearers[0]} and {bearers[1]}, and the records are not in their "
                              "order; give each an index")
-        else:
-            raise InputError(f"{record.where}: the id {record.id!r:.60} is of no item")
     return places
 
 
@@ -216,7 +216,7 @@ def identity(flags, folder, prompts):
 
 
 def run_identity(flags):
-    """The part of it that holds for every way to make answers."""
+    """What answers depend on, whoever makes them: a model of ours or a server."""
     return {"bench": flags.bench, "level": flags.level, "turn": flags.turn, "limit": flags.limit,
             "tool_library": tree_hash(flags.tool_library), "tool_timeout": flags.tool_timeout,
             "tool_env": flags.tool_env, "max_new_tokens": flags.max_new_tokens}
@@ -238,10 +238,11 @@ def _is_answer(value):
     """Whether it is a reply, [text, ended], or the turns of a dialogue, [[role, text], ...]."""
     if not isinstance(value, list):
         return False
-    return _has_types(value, (str, bool)) or (bool(value) and all(map(_is_turn, value)))
+    return _has_types(value, (str, bool)) or (bool(value) and all(map(is_turn, value)))
 
 
-def _is_turn(value):
+def is_turn(value):
+    """Whether it is a turn of a dialogue as it is kept, [role, text]."""
     return isinstance(value, list) and _has_types(value, (str, str))
 
 

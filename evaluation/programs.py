@@ -3,9 +3,9 @@
 A program is written to a file and run by a new interpreter (run_program.py): nothing of it is
 evaluated here. It has an empty environment, an empty folder, which is removed with all that it left
 there, no input, and its output goes nowhere. It is stopped after some seconds, and has little
-memory, few processes and small files. Where the system grants namespaces it also has no network,
-sees no process and no file of anybody's but Python's own, and nothing of it is left when it ends. A
-program that root starts runs as nobody.
+memory, few processes and small files. In namespaces, which --unsafe does without, it also has no
+network, sees no process and no file of anybody's but Python's own, and nothing of it is left when
+it ends. A program that root starts runs as nobody.
 
 A program that sets out to cheat can do so: its tests run in its own process.
 """

@@ -4,11 +4,10 @@ import json
 import re
 from collections import Counter
 
-from evaluation.call_formats import unread_mark
-from evaluation.dialogue_scores import percent, plain_text
-from evaluation.intervals import share_cell
+from evaluation.call_formats import BROKEN, unread_mark
+from evaluation.intervals import percent, share_cell
 from evaluation.scores import Score, best_esm, closest_gold, mean_esm, wrong_parameters
-from evaluation.tasks import gold_names, knowable
+from evaluation.tasks import gold_names, knowable, plain_text
 from plumbing.files import replacing, write_json
 from reward import ErrorType, Esm
 from tokenizer import render
@@ -37,7 +36,7 @@ def score_table(result, bench):
         for level, part in counts.get("levels", {}).items():
             yield _score_row(f"level {level}, {way}" if many else f"level {level}", part)
     for group, part in result["default"]["groups"].items():
-        if group:  # a benchmark without groups has one without a name
+        if group:  # group "": the benchmark has no groups
             yield _score_row(group, part)
 
 
@@ -66,7 +65,8 @@ def bound_lines(tasks, items):
     for mark, n in marks.most_common():
         if mark:
             hold = "prediction holds" if n == 1 else "predictions hold"
-            yield f"  {n} {hold} {mark}, a form that is not read"
+            hint = "" if mark == BROKEN else ", a form that is not read"
+            yield f"  {n} {hold} {mark}{hint}"
 
 
 def esm_table(items):
@@ -78,7 +78,7 @@ def esm_table(items):
     yield f"{'ESM (TTPA), mean in %':<30}{'n':>6}{head}"
     groups = {"all": items}
     for item in items:
-        if item.task.group:  # a benchmark without groups has one without a name
+        if item.task.group:  # group "": the benchmark has no groups
             groups.setdefault(item.task.group, []).append(item)
     for title, part in groups.items():
         means, n = mean_esm(part)
@@ -95,7 +95,7 @@ def stop_lines(counts):
                f"({percent(counts['refused'], n)})")
     if counts["none_fits"]:
         n = counts["none_fits"]
-        yield (f"  calls although no tool fits: {counts['called']} of {n} "
+        yield (f"  does not stop although no tool fits: {counts['called']} of {n} "
                f"({percent(counts['called'], n)})")
 
 

@@ -4,8 +4,9 @@
 
 It runs FOLDER/program.py and writes to stdout "passed", or why not. "shut": in namespaces of its
 own, see `shut_in`; what the system refuses is written as "refused: ...". "open": with the limits of
-`set_limits` alone. Three processes: this one; a supervisor, which stops the program after so many
-seconds and ends all that it started; and the program.
+`set_limits` alone. Shut in, there are three processes: this one; a supervisor, the first process of
+the new namespaces, which stops the program after so many seconds and ends all that it started; and
+the program. Open, this process is the supervisor.
 """
 
 import ctypes

@@ -24,36 +24,44 @@ class Score(NamedTuple):
 class Item(NamedTuple):
     task: Task
     prediction: str
-    calls: list[Call]  # none for a prediction that could not be read
+    calls: list[Call]         # none for a prediction that could not be read
+    strict_calls: list[Call]  # those that RoTBench's own evaluator reads in ReAct
     errors: tuple[ErrorType, ...]
-    reward: float | None = None  # of embedded items, which have one gold that is offered
+    reward: float | None = None  # of items with one gold: embedded, own
 
     @property
     def call(self):
         """The first call, or None."""
         return self.calls[0] if self.calls else None
 
+    @property
+    def strict_call(self):
+        """The first call that RoTBench's own evaluator reads, or None."""
+        return self.strict_calls[0] if self.strict_calls else None
 
-def judge(task, text, call_format="auto", ended=True, compat=False):
+
+def judge(task, text, call_format="auto", ended=True):
     """Read one prediction and name its errors -> Item.
 
-    The reward is that of the text; where the text is not in the format of this project, that of its
-    first call. An answer that was cut off (not `ended`) earns what no call does. compat: read ReAct
-    as RoTBench's own evaluator does.
+    With the format "call", which models of this project write, the reward is that of the whole
+    text; with every other one, "auto" too, that of its first call. An answer that was cut off (not
+    `ended`) earns what no call does. The reward is stricter than CF in two ways: true is not 1, and
+    a tool that is not offered earns -2 though the gold calls it.
     """
     found = find_calls(text, task.tools, call_format)
     calls = found.calls
-    is_read = call_format in ("auto", "react")
-    if compat and is_read and (found.form == "react" or not calls):
-        calls = _read_strictly(found.answer)
+    strict = calls
+    if call_format in ("auto", "react") and (found.form == "react" or not calls):
+        strict = _read_strictly(found.answer)
     first = calls[0] if calls else None
     earned = None
     if task.gold_kind == "one":
-        rewarded = found.answer if found.form == "call" else first
+        gold = task.golds[0]
+        rewarded = found.answer if call_format == "call" else first
         if rewarded is None or not ended:
             rewarded = ""
-        earned = reward(rewarded, task.golds[0], task.tools)
-    return Item(task, text, calls, name_errors(first, task), earned)
+        earned = reward(rewarded, gold, task.tools, name_only=gold.name in task.free_text)
+    return Item(task, text, calls, strict, name_errors(first, task), earned)
 
 
 def _read_strictly(text):
@@ -101,9 +109,10 @@ def score_all(calls, task):
 def _all_paired(calls, task, measure):
     """Whether every call has a gold of its own by one of the measures TS, PI and CF.
 
-    Taking the first gold that fits is enough: golds that fit the same call are alike.
+    Taking the first gold that fits is enough: golds that fit the same call are alike, but for those
+    with the wildcard "None", which come last.
     """
-    left = list(task.golds)
+    left = sorted(task.golds, key=lambda gold: "None" in gold.arguments.values())
     for call in calls:
         gold = _first_that_fits(call, left, task, measure)
         if gold is None:
@@ -129,6 +138,16 @@ def first_only(task):
 def same_tool(call, name, task):
     """The call's tool is `name`; "finish" means the finishing tool, though noise renamed it."""
     return call.name == name or (call.name == "finish" and name == task.finish)
+
+
+def tool_meant(call, task):
+    """The name of the tool that a call means: "finish" is the finishing tool, though noise renamed
+    it, unless another tool bears that name.
+    """
+    is_offered = any(tool.name == "finish" for tool in task.tools)
+    if call.name == "finish" and task.finish and not is_offered:
+        return task.finish
+    return call.name
 
 
 def _right_tool(call, task):
@@ -219,9 +238,8 @@ def closest_gold(call, task):
 
 def errors_against(gold, call, task):
     """The reward's ErrorTypes of a call, whose "finish" means the finishing tool under any name."""
-    if same_tool(call, gold.name, task):
-        call = call._replace(name=gold.name)
-    return classify(call, gold, task.tools)
+    name = gold.name if same_tool(call, gold.name, task) else tool_meant(call, task)
+    return classify(call._replace(name=name), gold, task.tools)
 
 
 # --------------------------------------------------------------------- TTPA's fine-grained score
@@ -268,8 +286,8 @@ def all_golds(item):
 
 
 def upstream_rules(item):
-    """RoTBench's own way."""
-    return score_upstream(item.call, item.task)
+    """RoTBench's own way, to read and to score."""
+    return score_upstream(item.strict_call, item.task)
 
 
 # ------------------------------------------------------------------------------------------- counts
@@ -292,8 +310,8 @@ def count_scores(items, scorer):
 def summarise(items, entry):
     """All counts of a benchmark, whose entry is given, by every way to score.
 
-    {way: {"n", "TS", "PI", "CF", "reward" (embedded), "groups", "levels" (with noise)}}, where
-    groups and levels are {name: the same counts}.
+    {way: {"n", "TS", "PI", "CF", "reward" (of items with one gold), "groups", "levels" (with
+    noise)}}, where groups and levels are {name: the same counts}.
     """
     groups = [item.task.group for item in items]
     levels = [item.task.id.partition("/")[0] for item in items]
@@ -319,15 +337,16 @@ def count_stops(items):
 
     {"one_fits": number of items, "refused": those answered by a tool of STOPS, "none_fits": number
     of items, "called": those not answered by one}. An answer that holds no call is no stop. Only
-    items that offer such a tool count.
+    items that offer such a tool and have a gold count.
     """
     counts = dict.fromkeys(("one_fits", "refused", "none_fits", "called"), 0)
     for item in items:
         stops = item.task.free_text or STOPS
-        if not any(tool.name in stops for tool in item.task.tools):
+        right = gold_names(item.task)
+        if not right or not any(tool.name in stops for tool in item.task.tools):
             continue
-        stopped = item.call is not None and item.call.name in stops
-        if stops.issuperset(gold_names(item.task)):
+        stopped = item.call is not None and tool_meant(item.call, item.task) in stops
+        if stops.issuperset(right):
             counts["none_fits"] += 1
             counts["called"] += not stopped
         else:

@@ -17,7 +17,7 @@ from evaluation.openai_format import (
     must_have_answer,
     read_response,
 )
-from evaluation.predictions import run_identity
+from evaluation.predictions import is_turn, run_identity
 from plumbing.answers import NoAnswer, answer_all
 from plumbing.client import Refused, Server
 from plumbing.files import InputError
@@ -154,9 +154,6 @@ def hold_dialogues(flags, tasks, execute):
 
 def _is_dialogue(value):
     """Whether it holds the turns of a dialogue to keep."""
-    return isinstance(value, list) and bool(value) and all(map(_is_turn, value))
-
-
-def _is_turn(value):
-    is_turn = isinstance(value, list) and tuple(map(type, value)) == (str, str)
-    return is_turn and value[0] != REFUSED
+    if not isinstance(value, list) or not value:
+        return False
+    return all(is_turn(turn) and turn[0] != REFUSED for turn in value)

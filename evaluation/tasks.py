@@ -5,6 +5,7 @@ missing, golds that may not parse, and what a model can know of a gold from its 
 """
 
 import json
+import re
 from collections import Counter
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ class MissingFile(InputError):
 
 # -------------------------------------------------------------------------------------------- files
 
-def read_records(path):
+def read_list(path):
     """The records of a JSON file, a list that is not empty. Raises InputError naming the file."""
     _must_exist(path)
     records = read_json(path)
@@ -139,6 +140,14 @@ def first_of_groups(tasks, limit):
         if not limit or seen[task.group] <= limit:
             kept.append(task)
     return kept
+
+
+# ------------------------------------------------------------------------------------------- texts
+
+def plain_text(text):
+    """A text in one case, without spare white space, thousands commas and trailing zeros."""
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", " ".join(text.casefold().split()))
+    return re.sub(r"(?<=\d)(?:\.0+|(\.\d*[1-9])0+)(?!\d)", r"\1", text)
 
 
 # ------------------------------------------------------------ what a model can know from its prompt

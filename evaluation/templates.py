@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from data.tools import signature
+from data.tools import declarations, signature
 from evaluation.call_formats import find_calls
 from plumbing.files import InputError, parse_json
 from tokenizer import render
@@ -142,7 +142,9 @@ def read_schemas(tools, turns):
     What a file says of a tool is kept, but for names of types that JSON Schema does not have; and
     parameters in another form than OpenAI's are written anew.
     """
-    written = parse_json(turns[0].content, "tools")
+    written = []
+    for entry in parse_json(turns[0].content, "tools"):
+        written += declarations(entry)
     return [_openai_schema(schema, tool) for schema, tool in zip(written, tools, strict=True)]
 
 
@@ -181,6 +183,7 @@ def with_json_types(schema):
     kind = schema.get("type")
     if not isinstance(kind, str):  # a parameter may be named "type"
         return converted
+    kind = kind.lower() if kind.isupper() else kind  # Gemini's STRING
     listed = re.match(r"Array\[(\w+)", kind)  # ToolAlpaca's simulated APIs
     if listed:
         inner = listed[1].lower()
@@ -264,7 +267,7 @@ def qwen2(tools, turns):
     text = _chatml("system", "You are a helpful assistant.")
     before = None  # the turn before
     for turn in turns[1:]:
-        answers = before is not None and before.role == "assistant" and _call_of(before, tools)
+        answers = before is not None and before.role == "assistant" and _awaits_user(before, tools)
         if turn.role == "assistant":
             thought = "Thought: " if text.endswith("<|im_start|>assistant\n") else ""
             text += f"{thought}{_react_call(turn)}" if turn.name else turn.content
@@ -284,7 +287,7 @@ def _list_parameters(parameters):
     required = parameters.get("required") or ()
     listed = []
     for name, schema in (parameters.get("properties") or {}).items():
-        listed.append({"name": name, **schema, "required": name in required})
+        listed.append({"name": name, **(schema or {}), "required": name in required})
     return listed
 
 
@@ -340,29 +343,41 @@ def gpt(tools, turns):
     """OpenAI's messages: a call is a tool_call, and what comes back is its result.
 
     A text without a call is answered by the user: the API takes results of calls alone. What the
-    user answers to a call, `ask_to_user`, is its result.
+    user answers to a call, `ask_to_user`, is its result. `finish` has none that the user gives: its
+    result is empty, and what the user says next is a message of its own.
     """
     messages = []
-    waiting = []  # ids of calls without a result
+    waiting = []  # (id, whether the user answers) of calls without a result
     for place, turn in enumerate(turns[1:]):
         if turn.role == "assistant":
             call = _call_of(turn, tools)
             if call is None:
                 messages.append({"role": "assistant", "content": turn.content})
                 continue
-            waiting.append(f"call_{place}")
+            id = f"call_{place}"
+            waiting.append((id, _awaits_user(turn, tools)))
             function = {"name": call[0], "arguments": to_json(call[1])}
-            called = {"id": waiting[-1], "type": "function", "function": function}
+            called = {"id": id, "type": "function", "function": function}
             if messages and messages[-1].get("tool_calls"):  # calls in a row are made at once
                 messages[-1]["tool_calls"].append(called)
             else:
                 messages.append({"role": "assistant", "content": None, "tool_calls": [called]})
         elif waiting:
-            messages.append({"role": "tool", "tool_call_id": waiting.pop(0),
-                             "content": turn.content})
+            id, user_answers = waiting.pop(0)
+            is_result = turn.role == "function" or user_answers
+            content = turn.content if is_result else ""
+            messages.append({"role": "tool", "tool_call_id": id, "content": content})
+            if not is_result:
+                messages.append({"role": "user", "content": turn.content})
         else:
             messages.append({"role": "user", "content": turn.content})
     return messages
+
+
+def _awaits_user(turn, tools):
+    """Whether a turn calls a tool to which the user's next words may be the answer."""
+    call = _call_of(turn, tools)
+    return call is not None and call[0].casefold() != "finish"
 
 
 def _call_of(turn, tools):

@@ -3,7 +3,8 @@
 A request has a deadline and is tried again, after a growing pause, when the server is busy (429) or
 broken (5xx), cuts the connection, is too slow, or answers what cannot be read. What fails for good
 ends in one of three exceptions: Refused, of one request; NoAnswer, of one request for now; and
-InputError, of all of them. No text of theirs holds the key, nor does an answer.
+InputError, of all of them. No text of theirs holds the key, nor does an answer, unless the key is
+shorter than SECRET.
 
 Standard library only. A request has a connection of its own. Left out: proxies and redirects, which
 would carry the key to another place.
@@ -223,6 +224,7 @@ def _read_address(url):
         parts = urlsplit(url)
         is_right = parts.scheme in ("http", "https") and bool(parts.hostname)
         is_right = is_right and (parts.port is None or parts.port > 0)
+        (parts.hostname or "").encode("idna")  # as a connection does: empty or too long a label
     except ValueError:
         is_right = False
     if is_right:

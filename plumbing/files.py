@@ -248,7 +248,10 @@ def _make_folders(path):
 
 
 def refuse_full(folder, needed, what):
-    """Raises InputError unless `needed` bytes are free where a folder lies; what: needs them."""
+    """Raises InputError unless `needed` bytes are free where a folder lies.
+
+    what: the thing that needs them, for the message.
+    """
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:

@@ -80,7 +80,7 @@ def fail(message):
 # ---------------------------------------------------------------------------------- declaring flags
 
 def flag(default, help, least=None, choices=None, on_resume="run", most=LARGEST, needs="",
-         group=""):
+         group="", metavar="WORD"):
     """A dataclass field that is a command-line flag.
 
     help: what the flag means, for --help, which adds the default.
@@ -91,6 +91,7 @@ def flag(default, help, least=None, choices=None, on_resume="run", most=LARGEST,
     needs: name of a field; giving this flag is refused where that field is off or empty.
     group: heading in --help under which the flag stands: files, method, optimisation, hardware or
         run in the training scripts; "" is argparse's own heading.
+    metavar: of a tuple, what --help calls each of its words.
     """
     metadata = {
         "help": help,
@@ -100,6 +101,7 @@ def flag(default, help, least=None, choices=None, on_resume="run", most=LARGEST,
         "most": most,
         "needs": needs,
         "group": group,
+        "metavar": metavar,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -163,7 +165,7 @@ def add_flag(group, field, help):
     if field.type is bool:
         group.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=help)
     elif field.type is tuple:
-        group.add_argument(name, nargs="+", metavar="DIR", help=help)
+        group.add_argument(name, nargs="+", metavar=field.metadata["metavar"], help=help)
     elif choices:
         group.add_argument(name, type=field.type, choices=choices, help=help)
     else:
@@ -183,8 +185,8 @@ def help_text(field, presets):
         shown = ", ".join(f"{name} {value}" for name, value in defaults.items())
     text = field.metadata["help"]
     if shown:
-        text += f" (default: {shown})".replace("%", "%%")  # argparse formats the text with %
-    return text
+        text += f" (default: {shown})"
+    return text.replace("%", "%%")  # argparse formats the text with %
 
 
 def check_value(field, value):

@@ -74,7 +74,8 @@ def run_stages(stages, out, jobs, device, processes=1):
         for job in [job for job in running if job.process.poll() is not None]:
             running.remove(job)
             clock.add(job)
-            if job.process.returncode and not stop.number:
+            has_failed = job.process.returncode or not is_finished(job.stage, out)
+            if has_failed and not stop.number:
                 _end_all(running)
                 _refuse(job)
         if stop.number:
@@ -129,8 +130,10 @@ def _end_all(running):
 
 def _refuse(job):
     """Raises InputError about a command that failed, with the last line that it printed."""
+    code = job.process.returncode
+    what = f"status {code}" if code else f"ended without {job.stage.result}"
     lines = [line for line in job.log.read_text(errors="replace").split("\n") if line.strip()]
-    raise InputError(f"{job.stage.name}: status {job.process.returncode}: {lines[-1][:300]} "
+    raise InputError(f"{job.stage.name}: {what}: {lines[-1][:300]} "
                      f"(all that it printed: {job.log})")
 
 

@@ -21,7 +21,9 @@ from evaluation.benchmarks import BENCHMARKS, read_tasks
 from evaluation.predictions import read_predictions
 from evaluation.report import bound_lines, error_table, score_table
 from evaluation.scores import (
+    any_gold,
     best_esm,
+    count_stops,
     first_only,
     judge,
     mean_esm,
@@ -30,6 +32,7 @@ from evaluation.scores import (
     score_all,
     score_upstream,
     summarise,
+    upstream_rules,
 )
 from evaluation.tasks import LEVELS, Task, gold_names
 from plumbing.files import InputError
@@ -146,6 +149,21 @@ def test_a_renamed_finish_is_known_by_position_and_a_renamed_question_is_not():
     assert mark('ask_to_user(question="x")', gold("resu_ot_ksa", question="y"), **renamed) == "000"
 
 
+def test_a_renamed_finish_stops_and_is_an_offered_tool():
+    """It counted as a call although no tool fits, and as a tool that is not offered."""
+    free = frozenset({"ask_to_user", "finX"})
+    noisy = task(finish="finX", free_text=free)._replace(
+        tools=(*TOOLS[:-1], tool("finX", ["answer"])))
+    golds = (gold("finX", answer="x"), gold("ping"))
+    items = [judge(noisy._replace(golds=(one,)), 'finish(answer="y")') for one in golds]
+    assert [item.errors for item in items] == [(), (ErrorType.WRONG_TOOL,)]
+    without_gold = judge(noisy, "ping()")
+    assert count_stops([*items, without_gold]) == {
+        "one_fits": 1, "refused": 1, "none_fits": 1, "called": 0}
+    real_one = task(gold("ping"), finish="finX")  # noise gave a real tool the name "finish"
+    assert judge(real_one, 'finish(answer="y")').errors == (ErrorType.WRONG_TOOL,)
+
+
 def test_a_real_tool_that_noise_named_finish_is_not_free():
     noise = {"finish": "foo", "free_text": frozenset()}
     assert mark('finish(a="1")', gold("finish", a="2"), **noise) == "110"
@@ -186,6 +204,14 @@ def test_first_only_counts_the_first_step():
 def test_all_calls_in_any_order_and_no_more(text, expected):
     parallel = task(gold("bar", a=1), gold("bar", a=2), gold("ping"), gold_kind="calls")
     assert score_all(judge(parallel, text).calls, parallel) == expected
+
+
+@pytest.mark.parametrize("values", [(1, 2), (2, 1)])
+def test_a_gold_that_takes_any_value_leaves_the_others_their_calls(values):
+    """The first call took it, and the second found no gold, in one of the two orders."""
+    parallel = task(gold("bar", a="None"), gold("bar", a=1), gold_kind="calls")
+    calls = [gold("bar", a=value) for value in values]
+    assert score_all(calls, parallel) == (1, 1, 1)
 
 
 # ---- named errors ----
@@ -375,25 +401,41 @@ def test_rotbench_own_evaluator_item_by_item(name):
     texts = read_predictions(folder / "clean" / f"{name}.json", len(tasks))
     # a call is read as one unless the form is named
     for form in ("react",) if name == "call_string" else ("react", "auto"):
-        judged = [judge(one, text, form, compat=True)
-                  for one, text in zip(tasks, texts, strict=True)]
-        assert [list(score(one.call, one.task)) for one in judged] == expected["corrected_items"]
+        judged = [judge(one, text, form) for one, text in zip(tasks, texts, strict=True)]
+        assert [list(score(one.strict_call, one.task))
+                for one in judged] == expected["corrected_items"]
         for one, official in zip(judged, expected["items"], strict=True):
             if name in CRASHES:
                 assert official[2] == f"CRASH:{CRASHES[name]}"
             else:
-                assert list(score_upstream(one.call, one.task)) == official
+                assert list(upstream_rules(one)) == official
 
 
-@pytest.mark.parametrize("name, right", [("single_quoted_dict", 105), ("trailing_text", 105),
-                                         ("truncated_json", 0), ("gold_first", 105)])
-def test_react_is_read_strictly_with_compat_alone(name, right):
-    """Single quotes and an observation after the input had no call on any benchmark."""
+@pytest.mark.parametrize("name, right, official", [
+    ("single_quoted_dict", 105, 0), ("trailing_text", 105, 0), ("truncated_json", 0, 0),
+    ("gold_first", 105, 97)])
+def test_react_is_read_strictly_in_the_row_compat_alone(name, right, official):
+    """Single quotes and an observation after the input had no call on any benchmark.
+
+    Then the flag --compat decided how both rows were read: the row compat had 97 for 0 without it,
+    and the row default 0 for 105 with it.
+    """
     tasks = read_tasks("rotbench", real("benchmarks/rotbench"))
     path = real("benchmarks/rotbench_reference") / "clean" / f"{name}.json"
     texts = read_predictions(path, len(tasks))
     judged = [judge(one, text) for one, text in zip(tasks, texts, strict=True)]
-    assert sum(score(one.call, one.task).CF for one in judged) == right
+    assert sum(any_gold(one).CF for one in judged) == right
+    assert sum(upstream_rules(one).CF for one in judged) == official
+
+
+def test_each_row_of_rotbench_has_its_own_reading():
+    react = 'Action: foo\nAction Input: {"a": "1", "b": "x"}'
+    one = task(gold("foo", a="1", b="x"))
+    for text, official in ((react, (1, 1, 1)), (f"{react}\nObservation: done", (0, 0, 0)),
+                           ('foo(a="1", b="x")', (1, 1, 1))):
+        item = judge(one, text)
+        assert any_gold(item) == (1, 1, 1)
+        assert upstream_rules(item) == official
 
 
 @pytest.mark.parametrize("call, level, expected", [  # counted by upstream's evaluator
@@ -457,8 +499,10 @@ def folder(tmp_path_factory):
 
 
 def run(folder, *arguments):
-    main(["--bench", "rotbench", "--data", str(folder), "--level", "clean", "--max-new-tokens", "6",
-          "--batch-size", "2", "--device", "cpu", *map(str, arguments)])
+    of_a_model = ["--max-new-tokens", "6", "--batch-size", "2", "--device", "cpu"]
+    flags = [] if "--predictions" in arguments else of_a_model
+    main(["--bench", "rotbench", "--data", str(folder), "--level", "clean", *flags,
+          *map(str, arguments)])
 
 
 def test_a_model_is_evaluated_and_a_killed_run_goes_on_to_the_same_scores(folder, tmp_path, capsys):
@@ -605,7 +649,9 @@ def heldout(folder, counts=(3, 2)):
 
 
 def embedded(folder, *arguments):
-    main(["--data", str(folder), "--device", "cpu", "--max-new-tokens", "4", *map(str, arguments)])
+    of_a_model = ["--device", "cpu", "--max-new-tokens", "4"]
+    flags = [] if "--predictions" in arguments else of_a_model
+    main(["--data", str(folder), *flags, *map(str, arguments)])
 
 
 def test_embedded_items_are_scored_and_rewarded_by_group(tmp_path, capsys):
@@ -616,7 +662,8 @@ def test_embedded_items_are_scored_and_rewarded_by_group(tmp_path, capsys):
     texts = ['foo(a="1", b="x")', 'foo(a="1", b="y")', 'foo(a="1", c="x")', 'bar(a=1)',
              'foo(a="1", b="x") ok']
     write_predictions(tmp_path / "p", texts)
-    embedded(heldout(tmp_path), "--predictions", tmp_path / "p", "--out", tmp_path / "out")
+    embedded(heldout(tmp_path), "--predictions", tmp_path / "p", "--format", "call",
+             "--out", tmp_path / "out")
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert (scores["bench"], scores["rule"]) == ("embedded", "default")
     assert list(scores["rules"]) == ["default"]
@@ -654,6 +701,25 @@ def test_another_form_than_calls_is_rewarded_for_what_it_calls(tmp_path, argumen
                  f"Action: foo\nAction Input: {written}"):
         assert judge(one, text).reward == earned
         assert judge(one, text, "call").reward == -2  # what a model of this project may not write
+
+
+@pytest.mark.parametrize("text, call_format, earned", [
+    ('foo(a="1", b="x")', "json", -2),  # no call of that format, and earned 1
+    ('foo(a="1", b="x") ok', "call", -2), ('foo(a="1", b="x") ok', "auto", 1),
+    ('```python\nfoo(a="1", b="x")\n```', "auto", 1), ('[foo(a="1", b="x")]', "auto", 1),
+    ('```tool_code\nprint(foo(a="1", b="x"))\n```', "auto", 1),
+    ('Call: foo(a="1", b="x")<bot_end>', "auto", 1)])
+def test_only_the_format_of_this_project_is_rewarded_as_a_whole_text(text, call_format, earned):
+    """Of two right models that one had -2 which wrote Python, that one 1 which wrote JSON."""
+    one = task(gold("foo", a="1", b="x"), gold_kind="one")
+    assert judge(one, text, call_format).reward == earned
+
+
+def test_prose_is_no_part_of_the_reward_where_it_is_no_part_of_cf():
+    """The answer in other words had CF 1, no error, and -0.25."""
+    one = task(gold("finish", answer="It is 5 degrees."), gold_kind="one")
+    item = judge(one, 'finish(answer="5 degrees.")', "call")
+    assert (any_gold(item), item.errors, item.reward) == ((1, 1, 1), (), 1)
 
 
 def test_embedded_levels_limits_and_an_interrupted_run(folder, tmp_path):

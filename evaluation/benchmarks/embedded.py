@@ -9,7 +9,7 @@ from data.calls import ParseError, parse_call
 from data.trajectories import read_item
 from evaluation.benchmarks.entry import DATA, Benchmark
 from evaluation.scores import any_gold
-from evaluation.tasks import LEVELS, Task, check_level, get_field, read_records
+from evaluation.tasks import LEVELS, Task, check_level, get_field, read_list
 from plumbing.files import InputError
 
 
@@ -18,7 +18,7 @@ def read_embedded(folder, level="clean"):
     check_level(level)
     path = folder / f"heldout_{'single' if level == 'clean' else level}.json"
     tasks = []
-    for i, record in enumerate(read_records(path)):
+    for i, record in enumerate(read_list(path)):
         where = f"{path}: item {i}"
         conversation = read_item(record, where)
         gold = _read_gold(get_field(record, "gold", str, where), conversation.tools, where)

@@ -16,8 +16,10 @@ from plumbing.files import InputError, kind_of
 EXAMPLES = 8
 TRAINING = ("train.jsonl", "train_first8.jsonl")  # the whole split, or as much as is needed
 AFTER_MARKS = re.compile(r"#### (-?[0-9.,]+)")    # as in the authors' code
-AFTER_A = re.compile(r"A: (-?[0-9.,]+)")          # how the authors' released solutions end
-NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+# how the authors' released solutions end, a line of their own
+AFTER_A = re.compile(r"^A: (-?[0-9.,]+)", re.MULTILINE)
+# a minus sign after a letter, a digit or a bracket is a hyphen, or subtracts: 10-4, (3+7)-4
+NUMBER = re.compile(r"(?:(?<![\w)])-)?\d[\d,]*(?:\.\d+)?")
 
 
 def read_gsm8k(folder):
@@ -54,8 +56,8 @@ def ask(question):
 def find_number(text):
     """The number that an answer gives, without commas; "" where there is none.
 
-    It is the first after `####`, else the first after `A:`, else the last of all. A model that goes
-    on with another question has answered before it.
+    It is the first after `####`, else the first after `A:`, else the last of all, where $18.00 is
+    18. A model that goes on with another question has answered before it.
 
     >>> find_number("6 * 3 = 18\\n#### 1,018"), find_number("so 3 + 4 = 7, which is 7.")
     ('1018', '7')
@@ -65,7 +67,7 @@ def find_number(text):
     if found:
         return found[1].replace(",", "")
     numbers = NUMBER.findall(answer)
-    return numbers[-1].replace(",", "") if numbers else ""
+    return re.sub(r"\.0+$", "", numbers[-1].replace(",", "")) if numbers else ""
 
 
 def grade(flags, tasks, texts):

@@ -17,7 +17,8 @@ from plumbing.files import InputError, kind_of, parse_json, read_bytes
 
 # What ends the function that a model completes, as in the paper: it may go on with other code.
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
-FENCED = re.compile(r"```(?:python|py)?\s*\n(.*?)(?:```|\Z)", re.DOTALL)
+FENCED = re.compile(r"```[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
+INDENTED = re.compile(r"^[ \t]+\S", re.MULTILINE)
 
 
 def read_humaneval(folder):
@@ -44,16 +45,21 @@ def read_humaneval(folder):
 def make_program(task, text):
     """The program that tests an answer: the prompt, what goes on from it, and the tests.
 
-    The answer goes on with the function's body, or is a whole function in a fence of Markdown, as
-    chats answer.
+    The answer goes on with the function's body, or has the whole function or its body in a fence of
+    Markdown, as chats answer.
     """
     prompt = task.turns[-1].content
     name = task.expected.rpartition("\ncheck(")[2].removesuffix(")")
-    definition = f"def {name}("
-    for code in FENCED.findall(text):
-        if definition in code:
-            before = prompt[:prompt.rindex(definition)]  # imports and helpers
-            return f"{before}\n{code}\n{task.expected}"
+    definition = re.compile(rf"^def\s+{re.escape(name)}\s*\(", re.MULTILINE)
+    blocks = list(FENCED.finditer(text))
+    for block in blocks:
+        if definition.search(block[1]):
+            before = prompt[:prompt.rindex(f"def {name}(")]  # imports and helpers
+            return f"{before}\n{block[1]}\n{task.expected}"
+    if blocks and not INDENTED.search(text[:blocks[0].start()]):  # else the body stands before it
+        lines = [line for line in blocks[0][1].split("\n") if line.strip()]
+        if lines and INDENTED.match(lines[0]):
+            text = blocks[0][1]
     ends = [text.find(stop) for stop in STOPS if stop in text]
     body = text[:min(ends)] if ends else text
     return f"{prompt}{body}\n{task.expected}"

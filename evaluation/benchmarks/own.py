@@ -36,4 +36,7 @@ def read_own(folder):
     return tasks
 
 
-BENCHMARK = Benchmark(name="own", kind="calls", read=read_own, scorers={"default": any_gold})
+BENCHMARK = Benchmark(
+    name="own", kind="calls", read=read_own, scorers={"default": any_gold},
+    needs={"data": "name the file of your conversations"},
+)

@@ -18,7 +18,7 @@ from evaluation.tasks import (
     get_field,
     make_conversation,
     read_json_golds,
-    read_records,
+    read_list,
 )
 from plumbing.files import InputError, parse_json
 
@@ -32,7 +32,7 @@ def read_rotbench(folder, level="clean", turn="first"):
         raise InputError(f"turn {turn}: must be first or third")
     path = folder / f"{turn.capitalize()}_Turn" / f"{level}.json"
     tasks = []
-    for i, record in enumerate(read_records(path)):
+    for i, record in enumerate(read_list(path)):
         where = f"{path}: item {i}"
         messages = get_field(record, "conversations", list, where) or [None]
         answer = messages[-1]

@@ -8,7 +8,7 @@ import re
 
 from evaluation.benchmarks.entry import Benchmark, Source
 from evaluation.scores import any_gold, first_gold
-from evaluation.tasks import Task, get_field, make_conversation, read_json_golds, read_records
+from evaluation.tasks import Task, get_field, make_conversation, read_json_golds, read_list
 from plumbing.files import InputError, kind_of, parse_json
 
 
@@ -19,7 +19,7 @@ def read_toolalpaca(folder):
     if kind_of(simulated) == "file" and not kind_of(path):
         path = simulated
     tasks = []
-    for i, api in enumerate(read_records(path)):
+    for i, api in enumerate(read_list(path)):
         tasks += _read_api(api, f"{path}: API {i}")
     return tasks
 

@@ -2,7 +2,7 @@
 
 from data.trajectories import read_item
 from evaluation.benchmarks.entry import DATA, Benchmark
-from evaluation.tasks import Task, get_field, read_records
+from evaluation.tasks import Task, get_field, read_list
 from plumbing.files import InputError
 from toolbox import execute
 
@@ -11,7 +11,7 @@ def read_toolbox(folder):
     """The Tasks, with the value that the final answer must hold. Raises InputError."""
     path = folder / "heldout_multi.json"
     tasks = []
-    for i, record in enumerate(read_records(path)):
+    for i, record in enumerate(read_list(path)):
         where = f"{path}: item {i}"
         conversation = read_item(record, where)
         expected = get_field(record, "expected", str, where)

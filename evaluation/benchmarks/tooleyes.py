@@ -7,7 +7,7 @@ queries for them come with --queries.
 from evaluation import tool_library
 from evaluation.benchmarks.entry import Benchmark, Source
 from evaluation.benchmarks.rotbench import finishing_tool, free_text_tools, read_dialogue
-from evaluation.tasks import Task, get_field, read_records
+from evaluation.tasks import Task, get_field, read_list
 
 
 def read_tooleyes(folder):
@@ -17,7 +17,7 @@ def read_tooleyes(folder):
     """
     path = folder / "scenario_data_zero_processed.json"
     tasks = []
-    for i, record in enumerate(read_records(path)):
+    for i, record in enumerate(read_list(path)):
         where = f"{path}: item {i}"
         messages = get_field(record, "conversations", list, where)
         conversation = read_dialogue(messages, where)
@@ -41,7 +41,7 @@ def serve(flags, tasks):
 
 BENCHMARK = Benchmark(
     name="tooleyes", kind="dialogues", read=read_tooleyes, serve=serve,
-    flags=("tool_library", "queries", "tool_env"),
+    flags=("tool_library", "queries", "tool_env", "tool_timeout"),
     needs={"tool_library": "name the directory that holds the tools, Category/Name/tool.py"},
     source=Source("Junjie-Ye/ToolEyes", "c818fcebe017951570a25e552a7984e40093fd52", "Test_Data", {
         "scenario_data_zero_processed.json":

@@ -183,6 +183,27 @@ def test_a_call_of_glm_without_parameters_and_what_is_none():
     assert plain(f"<tool_call>look_up\n{pair}</tool_call>") == [("look_up", {"city": "Oslo"})]
 
 
+@pytest.mark.parametrize("text", [
+    'functions.get_weather(city="Oslo", days=2)', JSON.replace("get_w", "functions.get_w"),
+    f"<tool_call>{JSON.replace('get_w', 'functions.get_w')}</tool_call>",
+    JSON.replace("get_w", "default_api.get_w"),
+    'Action: functions.get_weather\nAction Input: {"city": "Oslo", "days": 2}',
+    "<function=functions.get_weather><parameter=city>Oslo</parameter><parameter=days>2</parameter>"
+    "</function>", '[TOOL_CALLS]functions.get_weather[ARGS]{"city": "Oslo", "days": 2}'])
+def test_a_prefix_of_an_api_is_no_part_of_a_name(text):
+    """It was taken off in Python's form alone; elsewhere the tool was not offered."""
+    is_read(text)
+    assert plain("functions.other(a=1)") == [("functions.other", {"a": 1})]
+
+
+@pytest.mark.parametrize("text", [
+    '{"name": "finish", "arguments": null}', '{"name": "finish", "parameters": null}',
+    '<tool_call>{"name": "finish", "arguments": "null"}</tool_call>'])
+def test_null_is_no_arguments_as_in_a_server_s_tool_calls(text):
+    assert plain(text) == [("finish", {})]
+    assert plain("Action: finish\nAction Input: null") == []  # as RoTBench's evaluator has it
+
+
 def test_cohere_s_tool_for_no_tool_is_no_call():
     direct = '[{"tool_name": "directly_answer", "parameters": {}}]'
     assert plain(f"Action: ```json\n{direct}\n```") == []
@@ -339,10 +360,13 @@ def test_the_mark_of_a_form_that_is_not_read(text, mark):
 def test_the_summary_names_what_is_not_read():
     [task, *_] = read_tasks("embedded", None)
     kimi = "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_end|>"
-    items = [judge(task, text) for text in [kimi] * 10 + ["No.", "<arg_key>a", CALL]]
+    broken = f"{task.tools[0].name}(a='b"
+    texts = [*[kimi] * 10, broken, "No.", "<arg_key>a", CALL]
+    items = [judge(task, text) for text in texts]
     assert list(bound_lines([task], items))[1:] == [
-        "  predictions without a call that can be read: 12 of 13",
+        "  predictions without a call that can be read: 13 of 14",
         "  10 predictions hold <|tool_calls_section_begin|>, a form that is not read",
+        "  1 prediction holds a broken or unfinished call",
         "  1 prediction holds <arg_key>, a form that is not read"]
 
 

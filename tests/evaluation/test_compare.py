@@ -9,6 +9,8 @@ import pytest
 import evaluate
 from evaluation.compare import FIGURE, comparison_table, noise_figure, read_runs
 from evaluation.intervals import wilson
+from evaluation.outcomes import call_outcomes, dialogue_outcomes
+from evaluation.tasks import Task
 from plumbing.files import InputError
 from tests.conftest import assert_one_line_error
 from tests.evaluation.test_plot import SVG, marks_of
@@ -88,6 +90,26 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path, scores, about, words
     write_run(tmp_path / "b", scores, **about)
     with pytest.raises(InputError, match=words):
         read_runs([tmp_path / "a", tmp_path / "b"])
+
+
+def test_dialogues_are_not_compared(tmp_path):
+    (tmp_path / "scores.json").write_text('{"bench": "toolbox", "calls": 9, "DE": 0}')
+    with pytest.raises(InputError, match=f"--compare {tmp_path}: holds dialogues"):
+        read_runs([tmp_path, tmp_path])
+
+
+@pytest.mark.parametrize("file, text", [
+    ("items.jsonl", '{"x": 1}'), ("items.jsonl", "[]"), ("items.jsonl", '{"id": "b"}'),
+    ("dialogues.json", '[{"x": 1}]'), ("dialogues.json", "[]"), ("dialogues.json", "[1]")])
+def test_a_folder_that_is_about_other_items_has_no_outcomes(tmp_path, file, text):
+    """It was a KeyError or an IndexError."""
+    (tmp_path / file).write_text(text)
+    tasks = [Task("a", (), (), ())]
+    with pytest.raises(InputError, match=file):
+        if file == "items.jsonl":
+            call_outcomes(tmp_path, tasks, None)
+        else:
+            dialogue_outcomes(tmp_path, tasks)
 
 
 def test_accuracies_are_compared_as_well(tmp_path):

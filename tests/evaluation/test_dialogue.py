@@ -89,6 +89,15 @@ def test_a_dialogue_goes_on_until_finish_and_the_model_sees_every_feedback():
         "calls": 2, "DE": 0, "CE": 0, "queries": 1, "VA": 1, "kinds": 0}
 
 
+def test_toolllama_finishes_as_its_prompt_says():
+    """`Finish` was not defined: an unknown tool, nine turns, no answer."""
+    held, turns = talk('Thought: So.\nAction: Finish\nAction Input: {"return_type": '
+                       '"give_answer", "final_answer": "It is Nairobi."}')
+    assert len(turns) == 1
+    transcript = make_transcript(held, "Nairobi")
+    assert transcript.steps[0].call.name == "finish" and is_right(transcript)
+
+
 def test_all_dialogues_that_still_run_are_answered_together():
     """Each is told its own turn number, finishes at its own, and no finished one is asked again."""
     ends = [3, 1, 20, 2, 9]

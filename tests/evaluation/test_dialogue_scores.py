@@ -5,6 +5,7 @@ import json
 import pytest
 
 import evaluate
+from data.tools import read_tools
 from data.trajectories import read as read_trajectories
 from evaluation.benchmarks import read_tasks
 from evaluation.dialogue_scores import (
@@ -100,6 +101,19 @@ def test_a_call_counts_once_and_the_first_rule_that_fits_names_it(tmp_path):
 def test_a_call_is_read_in_every_form_whatever_follows(text, name, arguments):
     """A call and JSON after it, which a model that goes on invents, was taken for a tool's name."""
     assert read_call(text, ())[:2] == (name, arguments)
+
+
+CALL = '{"name": "find", "arguments": {"page": 2}}'
+
+
+@pytest.mark.parametrize("text", [
+    f"I will look it up.\n{CALL}", f"<tool_call>\n{CALL}", f"[TOOL_CALLS]\n{CALL}",
+    f"<|python_tag|>\n{CALL}", f"Action:\n{CALL}", '<function=find>\n{"page": 2}',
+    '>>>find\n{"page": 2}', 'functions.find:0\n{"page": 2}'])
+def test_a_line_before_a_call_is_no_name_of_a_tool(text):
+    """It was: the turn counted as a call of an unknown tool, and `finish` did not end anything."""
+    assert read_call(text, read_tools(TOOLS))[:2] == ("find", {"page": 2})
+    assert read_call('nosuch\n{"page": 2}', read_tools(TOOLS))[:2] == ("nosuch", {"page": 2})
 
 
 @pytest.mark.parametrize("value", ['"\\ud83d"', "1e999", "NaN"])

@@ -67,6 +67,14 @@ def test_rows_that_are_equal_have_no_difference_and_no_error():
     assert estimate(np.zeros((5, 20)))[:4] == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_one_item_has_a_mean_and_no_error(seeds):
+    """Several seeds of it divided by zero."""
+    found = estimate(np.full((seeds, 1), 0.5))
+    assert (found.mean, found.seeds, found.items) == (0.5, seeds, 1)
+    assert np.isnan([found.error, found.low, found.high]).all()
+
+
 @pytest.mark.parametrize("freedom, quantile", [
     (1, 12.7062), (2, 4.3027), (3, 3.1824), (4, 2.7764), (10, 2.2281), (120, 1.9799)])
 def test_quantiles_of_the_printed_tables(freedom, quantile):

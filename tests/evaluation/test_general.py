@@ -152,7 +152,8 @@ def test_letters_are_those_of_whole_forward_passes(mmlu, lettered):
 
 
 def run_bench(bench, folder, *flags):
-    evaluate.main(["--bench", bench, "--data", str(folder), "--device", "cpu", *map(str, flags)])
+    device = [] if "--predictions" in flags else ["--device", "cpu"]
+    evaluate.main(["--bench", bench, "--data", str(folder), *device, *map(str, flags)])
 
 
 def test_a_model_chooses_letters_and_goes_on_after_a_kill(mmlu, lettered, tmp_path, capsys):
@@ -227,7 +228,8 @@ def test_released_solutions_of_gsm8k_are_judged_as_they_were_upstream(name):
     ("so 3 * 4 = 12\n#### 12", "12"), ("#### -1,234", "-1234"), ("#### 5\n#### 6", "5"),
     ("A: 7", "7"), ("A: 7\n#### 8", "8"), ("first 1, then 2.5.", "2.5"), ("costs $1,000.", "1000"),
     ("is -3", "-3"), ("none", ""), ("", ""), ("It is 4.\n\nQuestion: And 5?\nAnswer: 6", "4"),
-    ("#### $5", "5"),
+    ("#### $5", "5"), ("The answer is $18.00.", "18"), ("10-4", "4"), ("(3+7)-4", "4"),
+    ("Part A: 5 apples. Part B: 13 apples. In total 18 apples.", "18"), ("so\nA: 7\n8", "7"),
 ])
 def test_the_number_of_an_answer(text, number):
     assert find_number(text) == number
@@ -354,6 +356,19 @@ def test_a_whole_function_in_a_fence_replaces_the_prompt_s(humaneval):
     assert make_program(task, answer) == (
         "from typing import List\n\ndef half(x):\n    return x / 2\n\n\n\n"
         "def double(x):\n    return half(x) * 4\n\n" + task.expected)
+
+
+@pytest.mark.parametrize("answer, holds", [
+    ("```python3\ndef double(x):\n    return x + x\n```", "def double(x):\n    return x + x"),
+    ("```Python\ndef double (x):\n    return x + x\n```", "def double (x):\n    return x + x"),
+    ("The body:\n```python\n    return x + x\n```\nDone.", PROBLEM["prompt"] + "    return x + x"),
+    ("    return x + x\n\nprint(1)\n```\n    1\n```", PROBLEM["prompt"] + "    return x + x"),
+])
+def test_fences_of_any_name_hold_a_function_or_its_body(humaneval, answer, holds):
+    task = read_tasks("humaneval", humaneval)[0]
+    program = make_program(task, answer)
+    compile(program, "program", "exec")
+    assert holds in program and "Done" not in program and "print" not in program
 
 
 def test_programs_run_with_execute_alone(humaneval, tmp_path, capsys, run_main):

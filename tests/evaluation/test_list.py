@@ -64,7 +64,7 @@ def test_every_hint_is_a_command_that_runs(remedy):
 def test_a_flag_for_some_benchmarks_is_refused_by_all_others():
     values = {"level": "heavy", "turn": "third", "compat": None, "released": None, "show": "1",
               "format": "json", "errors": None, "tool_library": "x", "queries": "x",
-              "execute": None}
+              "tool_timeout": "5", "execute": None}
     for name, value in values.items():
         assert any(name in entry.own_flags for entry in ENTRIES)
         others = [entry.name for entry in ENTRIES if name not in entry.own_flags]
@@ -77,10 +77,32 @@ def test_a_flag_for_some_benchmarks_is_refused_by_all_others():
                 argv += ["--predictions", "x"]
             if bench == "tooleyes":
                 argv += ["--tool-library", "x"]
+            if bench == "own":
+                argv += ["--data", "x"]
             with pytest.raises(InputError) as caught:
                 evaluate.main(argv)
             refused = f"{flag_name(name)}: not for {bench}"
             assert str(caught.value) == refused or "a model must answer" in str(caught.value)
+
+
+SERVER = "--server http://localhost:9/v1 --served-model m"
+
+
+@pytest.mark.parametrize("flags, named", [
+    ("--bench rotbench --tool-timeout 5", "--tool-timeout"),
+    (f"--bench bfcl {SERVER} --batch-tokens 5", "--batch-tokens"),
+    (f"--bench bfcl {SERVER} --plan", "--plan"), ("--bench bfcl --predictions F --plan", "--plan"),
+    ("--predictions F --dtype bf16 --batch-size 3 --max-new-tokens 5 --model X",
+     "--dtype, --batch-size, --model, --max-new-tokens"),
+    ("--ask Q --errors --esm --limit 3 --level heavy --out DIR",
+     "--out, --errors, --esm, --limit, --level"),
+    ("--bench gsm8k --enums", "--enums"), ("--bench mmlu --enums", "--enums"),
+    ("--bench transcripts --predictions F --data m", "--data")])
+def test_a_flag_that_does_nothing_is_refused(flags, named, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"^{named}: "):
+        evaluate.main(flags.split())
+    assert not list(tmp_path.iterdir()), "an empty folder was left"
 
 
 def test_the_example_of_contributing_is_a_benchmark(tmp_path):

@@ -71,6 +71,9 @@ def test_ids_tell_items_and_their_conversations_apart():
 @pytest.mark.parametrize("body, text, ended", [
     (completion("f()"), "f()", True), (completion("f(", "length"), "f(", False),
     (chat("I ask."), "I ask.", True), (chat(None), "", True), (chat("", (), "length"), "", False),
+    # Mistral's models that reason
+    (chat([{"type": "thinking", "thinking": [{"type": "text", "text": "g()"}]},
+           {"type": "text", "text": "f("}, {"type": "text", "text": "a=1)"}]), "f(a=1)", True),
 ])
 def test_texts_of_responses(body, text, ended):
     assert read_response(body) == (text, ended, "")
@@ -100,6 +103,7 @@ def test_a_broken_call_leaves_those_before_it():
     {}, {"choices": []}, {"choices": [1]}, {"choices": {}}, {"choices": [{}]},
     {"choices": [{"text": 1}]}, {"choices": [{"message": None}]},
     {"choices": [{"message": {"content": [1]}}]},
+    {"choices": [{"message": {"content": [{"type": "text"}]}}]},
     {"choices": [{"message": {"tool_calls": "f"}}]},
     {"choices": [{"message": {"tool_calls": [{"function": {"arguments": "{}"}}]}}]}])
 def test_what_is_no_response_is_never_an_answer(body):

@@ -124,6 +124,8 @@ def test_ids_that_several_items_bear_need_the_order_or_an_index(tmp_path):
 @pytest.mark.parametrize("records, message", [
     ([{"id": "simple_1", "index": 0, "result": ""}], "index 0, but the id 'simple_1' is of item 1"),
     ([{"id": "other_0", "result": ""}], "line 1: the id 'other_0' is of no item"),
+    # items.jsonl of another level, whose places are items here, too
+    ([{"index": 0, "id": "slight/0", "prediction": ""}], "line 1: the id 'slight/0' is of no item"),
     ([{"id": "simple_0", "result": ""}, {"result": ""}], "line 2: index is missing"),
     ([{"id": "simple_0", "result": ""}] * 2, "line 2: a second prediction for item 0"),
     ([{"id": "simple_0", "result": ""}], "1 predictions for 3 items; none for 1, 2"),
@@ -201,7 +203,6 @@ def test_several_calls(text):
     ("json", "{"), ("json", "[1]"), ("json", '{"name": 1, "arguments": {}}'),
     ("json", '{"name": "foo", "arguments": [1]}'),
     ("json", '{"name": "foo", "arguments": {"a": NaN}}'),
-    ("json", '{"name": "foo", "arguments": null}'),
     ("json", '{"name": "foo", "arguments": {"a": ' + "9" * 5000 + "}}"), ("json", "[" * 100_000),
     ("json", '{"name": "foo", "arguments": {"a": ' + "[" * 500 + "]" * 500 + "}}"),
     ("json", '{"name": "foo", "data": {"a": 1}}'),

@@ -205,6 +205,7 @@ def test_a_dialogue_that_the_server_refuses_to_go_on_with_is_named(ask_server, t
     assert "counted as no prediction: 2 of 2" in done.stdout and "HTTP 400: too long" in done.stdout
     for dialogue in json.loads((tmp_path / "dialogues.json").read_text()):
         assert dialogue["conversations"][-1] == {"role": "assistant", "content": ""}
+        assert scores_in(tmp_path)["refused"][dialogue["id"]] == "HTTP 400: too long"
 
 
 def test_a_question_is_answered_by_a_server(run_main):

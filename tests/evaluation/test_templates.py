@@ -24,6 +24,7 @@ ADVICE = {"name": "random_advice", "description": "Returns a random advice slip 
 ODD_ADVICE = {**ADVICE, "parameters": {"type": "object", "properties": {}}, "required": []}
 TABLES = {"toolllama2": 6, "nexusraven2": 7, "chatglm4": 8, "qwen2": 9, "llama3.1": 10,
           "qwen2.5": 11, "gpt": 12, "tl-codellama2": 13}
+READ_SCHEMAS = ("toolllama2", "chatglm4", "qwen2", "llama3.1", "qwen2.5")  # and gpt's request
 # What typesetting did to the tables, white space left out: (as printed, as it was).
 REPAIRS = {
     "toolllama2": [("sayIgiveupandrestart:", 'say"Igiveupandrestart".'),
@@ -166,6 +167,18 @@ def test_every_result_follows_a_call_as_the_api_demands():
     assert len(set(ids)) == 3
 
 
+def test_what_the_user_says_after_finish_is_no_result_of_it():
+    """The user's next question was sent as the tool's result."""
+    finish = make_call_turn("finish", {"answer": "wet"}, "test")
+    made = messages(finish, Turn("user", "And snow?"))
+    id = made[0]["tool_calls"][0]["id"]
+    assert made[1:] == [{"role": "tool", "tool_call_id": id, "content": ""},
+                        {"role": "user", "content": "And snow?"}]
+    text = after_question("qwen2", finish, Turn("user", "And snow?"))
+    assert text.endswith("<|im_end|>\n<|im_start|>user\nQuestion: And snow?<|im_end|>\n"
+                         "<|im_start|>assistant\n")
+
+
 def test_calls_in_a_row_are_one_message():
     made = messages(CALL, CALL, Turn("function", "1"), Turn("function", "2"))
     assert [call["id"] for call in made[0]["tool_calls"]] == [
@@ -187,6 +200,21 @@ def test_schemas_keep_what_the_file_says_and_have_types_of_json_schema():
                 "type": {"type": "number", "enum": [1.5], "default": 2},
                 "pair": {"type": "array", "items": {"type": "object"}},
                 "many": {"type": "array", "items": {"type": "string"}}}}}}
+
+
+@pytest.mark.parametrize("name", ["gpt", *READ_SCHEMAS])
+def test_gemini_s_declarations_are_a_schema_each_in_every_template(name):
+    """Two tools in one entry were a traceback, and STRING is no type of OpenAI's API."""
+    bare = {"name": "f", "description": "d", "parameters": {
+        "type": "OBJECT", "properties": {"a": {"type": "STRING"}, "b": None}, "required": ["a"]}}
+    shown = make_conversation([{"functionDeclarations": [bare, {**bare, "name": "g"}]}],
+                              [{"role": "user", "content": "Rain?"}], "test")
+    schemas = [one["function"] for one in read_schemas(shown.tools, shown.turns)]
+    assert [one["name"] for one in schemas] == ["f", "g"]
+    assert schemas[0]["parameters"] == {
+        "type": "object", "properties": {"a": {"type": "string"}, "b": None}, "required": ["a"]}
+    text = str(TEMPLATES[name].render(shown.tools, shown.turns))
+    assert "Rain?" in text and "STRING" not in text
 
 
 @pytest.mark.parametrize("written", [

@@ -185,7 +185,8 @@ def test_a_key_in_place_of_its_variable_is_not_repeated():
 @pytest.mark.parametrize("url", [
     "", "localhost:8000", "ftp://host/v1", "http://", "http://host:port/v1", "http://host:0/v1",
     "http://host:99999/v1", "http://[::1/v1", "http://ho st/v1", "http://host/v 1",
-    "http://höst/v1", "http://host/v1\r\nX: y", "http://user:hunter2@host/v1",
+    "http://höst/v1", "http://localhost..:8000/v1", "http://a..b/v1", f"http://{'x' * 70}.org/v1",
+    "http://host/v1\r\nX: y", "http://user:hunter2@host/v1",
     "http://user@host/v1", "http://user:hunter2/v1", "http://host:hunter2@/v1",
     "http://host/v1?key=hunter2", "http://host/v1#hunter2", "http://host/v1/chat/completions"])
 def test_an_address_that_is_none_is_refused_without_its_password(url):

@@ -97,6 +97,15 @@ def test_a_command_that_fails_ends_all_with_its_last_line(tmp_path, command):
     assert ("long", "ends") not in events(tmp_path)  # it did not wait for the other one
 
 
+def test_a_command_that_ends_without_its_result_has_failed(tmp_path):
+    """Status 0 was taken for done: what needed it never ran, and nothing was said."""
+    script = tmp_path / "command.py"
+    script.write_text("print('nothing to do')\n")
+    stages = by_name(Stage("a", (str(script),), "result"), Stage("b", (str(script),), "x", "a"))
+    with pytest.raises(InputError, match="^a: ended without result: nothing to do"):
+        list(run_stages(stages, tmp_path, 1, "cpu"))
+
+
 def run_aside(stages, out):
     """A process that runs them, so that it can be killed."""
     process = multiprocessing.get_context("fork").Process(

@@ -79,7 +79,8 @@ PREFERENCES = ["preferences.py", "--model", "m", "--out", "run", "--num-prompts"
                "--batch-size", "2", "--max-new-tokens", "2", *CPU]
 DPO = ["dpo.py", "--model", "m", "--data", "preferences", "--out", "run", "--num-pairs", "0",
        "--batch-size", "2", *CPU]
-EVALUATE = ["evaluate.py", "--data", "bench", *CPU]
+SCORE = ["evaluate.py", "--data", "bench"]
+EVALUATE = [*SCORE, *CPU]
 ANSWER = [*EVALUATE, "--model", "m", "--max-new-tokens", "2", "--out", "answers"]
 
 
@@ -457,7 +458,7 @@ MESSAGES = [("conversations",), (*TURN, "from"), (*TURN, "value"), ("scenario",)
 CHAT = [*SFT[:3], "--data", "chat.json", *SFT[5:]]
 TAGGED = [*SFT[:3], "--data", "tagged.json", *SFT[5:]]
 PARALLEL = [*SFT[:3], "--data", "parallel.json", *SFT[5:]]
-BY_ID = [*EVALUATE, "--bench", "bfcl", "--predictions", "by_id.jsonl"]
+BY_ID = [*SCORE, "--bench", "bfcl", "--predictions", "by_id.jsonl"]
 TRANSCRIPTS = ["evaluate.py", "--bench", "transcripts", "--predictions", "raw.json"]
 LIBRARY = ["evaluate.py", "--bench", "tooleyes", "--tool-library", "library",
            "--queries", "queries.json", "--model", "m", "--max-new-tokens", "2", *CPU]
@@ -476,11 +477,11 @@ FORMATS = {
         ("rejected", ANY, "ids"), ("rejected", ANY, "text"), ("rejected", ANY, "ended")], DPO)],
     "benchmark files": [
         ("bench/heldout_single.json", [*CONVERSATION, ("gold",), ("tools",)],
-         [*EVALUATE, "--predictions", "predictions.jsonl"]),
+         [*SCORE, "--predictions", "predictions.jsonl"]),
         ("bench/heldout_multi.json", [*CONVERSATION, ("expected",)],
          ["-m evaluation.benchmarks", "toolbox", "--data", "bench"]),
         ("bench/First_Turn/clean.json", MESSAGES,
-         [*EVALUATE, "--bench", "rotbench", "--level", "clean",
+         [*SCORE, "--bench", "rotbench", "--level", "clean",
           "--predictions", "rotbench.json"]),
         ("bench/scenario_data_zero_processed.json", [*MESSAGES, ("path",)],
          ["-m evaluation.benchmarks", "tooleyes", "--data", "bench"]),
@@ -494,9 +495,9 @@ FORMATS = {
             ("Golden_Answers", 0, 0, "Action_Input"), ("Function_Description", "get_weather")],
          ["-m evaluation.benchmarks", "toolalpaca", "--data", "bench"])],
     "predictions": [("predictions.jsonl", [("index",), ("prediction",)],
-                     [*EVALUATE, "--predictions", "predictions.jsonl"]),
+                     [*SCORE, "--predictions", "predictions.jsonl"]),
                     ("rotbench.json", [("conversations",), ("conversations", 0, "value")],
-                     [*EVALUATE, "--predictions", "rotbench.json"])],
+                     [*SCORE, "--predictions", "rotbench.json"])],
     "chat files": [("chat.json", [
         ("messages",), ("messages", ANY, "role"), ("messages", 0, "content"),
         ("messages", 2, "content"), ("messages", 1, "tool_calls", ANY, "function", "name"),
@@ -954,7 +955,7 @@ FLAGS = {  # script: (valid command, wrong flags)
     "ppo.py": ([*PPO, "--data", "pairs.json"], WRONG_PPO),
     "preferences.py": ([*PREFERENCES, "--data", "pairs.json"], WRONG_PREFERENCES),
     "dpo.py": (DPO, WRONG_DPO),
-    "evaluate.py": ([*EVALUATE, "--predictions", "predictions.jsonl"], WRONG_EVALUATE),
+    "evaluate.py": ([*SCORE, "--predictions", "predictions.jsonl"], WRONG_EVALUATE),
 }
 GENERATES = ["--device meta", "--device abacus", "--max-new-tokens 1000000000", "--model absent",
              "--model raw.json", "--batch-size 0.5", "--max-new-tokens 99999999999999999999"]
@@ -987,7 +988,7 @@ READERS = (
     [*PREFERENCES, "--data"], [*PREFERENCES, "--data", "pairs.json", "--model"],
     [*DPO, "--data"], [*DPO, "--eval-data"], [*DPO, "--model"], [*DPO, "--tokenizer"],
     ["-m plumbing.unpickle"], ["-m toolbox.from_functions"],
-    [*EVALUATE, "--predictions"], ["evaluate.py", "--predictions", "predictions.jsonl", "--data"],
+    [*SCORE, "--predictions"], ["evaluate.py", "--predictions", "predictions.jsonl", "--data"],
     [*LIBRARY, "--queries"], [*LIBRARY, "--tool-library"],
     ["evaluate.py", "--bench", "transcripts", "--predictions"],
     ["-m evaluation.benchmarks", "rotbench", "--data"], ["-m data.feedback"], ["show.py"],
@@ -998,7 +999,7 @@ READERS = (
 WRITERS = (
     [*SFT, "--out"], [*PPO, "--data", "pairs.json", "--out"],
     [*PREFERENCES, "--data", "pairs.json", "--out"], [*DPO, "--out"],
-    [*EVALUATE, "--predictions", "predictions.jsonl", "--out"],
+    [*SCORE, "--predictions", "predictions.jsonl", "--out"],
     ["model.py", "--init", "m/config.json"], ["-m pretraining.pretrain", "--out"],
     ["-m toolbox.synthesize", "--out"],
     ["-m evaluation.download", "rotbench", "--base-url", "http://127.0.0.1:9", "--to"])
@@ -1144,7 +1145,7 @@ def tags_case(rng, kind, folder):
     write(folder / "tags.jsonl",
           _lines({"index": i, "prediction": rng.choice(forms)} for i in range(count)))
     command = ["evaluate.py", "--bench", "bfcl", "--data", "bench", "--predictions", "tags.jsonl",
-               "--out", "scores", *CPU]
+               "--out", "scores"]
     return Case(kind, f"the value {value!r}", command, (), count)
 
 
