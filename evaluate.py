@@ -97,7 +97,7 @@ class Flags:
         group="files")
     compare: tuple = flag(
         (), "finished evaluations, by their --out: print their paired differences, and with --out "
-        "draw their scores at each level", group="files", metavar="DIR")
+        "draw their scores at each level", group="files")
     execute: bool = flag(
         False, "humaneval: run the programs that the model wrote, in processes of their own",
         group="benchmark")

@@ -80,7 +80,7 @@ def fail(message):
 # ---------------------------------------------------------------------------------- declaring flags
 
 def flag(default, help, least=None, choices=None, on_resume="run", most=LARGEST, needs="",
-         group="", metavar="WORD"):
+         group=""):
     """A dataclass field that is a command-line flag.
 
     help: what the flag means, for --help, which adds the default.
@@ -91,7 +91,6 @@ def flag(default, help, least=None, choices=None, on_resume="run", most=LARGEST,
     needs: name of a field; giving this flag is refused where that field is off or empty.
     group: heading in --help under which the flag stands: files, method, optimisation, hardware or
         run in the training scripts; "" is argparse's own heading.
-    metavar: of a tuple, what --help calls each of its words.
     """
     metadata = {
         "help": help,
@@ -101,7 +100,6 @@ def flag(default, help, least=None, choices=None, on_resume="run", most=LARGEST,
         "most": most,
         "needs": needs,
         "group": group,
-        "metavar": metavar,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -165,7 +163,7 @@ def add_flag(group, field, help):
     if field.type is bool:
         group.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=help)
     elif field.type is tuple:
-        group.add_argument(name, nargs="+", metavar=field.metadata["metavar"], help=help)
+        group.add_argument(name, nargs="+", metavar="PATH", help=help)
     elif choices:
         group.add_argument(name, type=field.type, choices=choices, help=help)
     else:

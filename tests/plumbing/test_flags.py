@@ -52,7 +52,7 @@ def help_of(presets, capsys):
 def test_a_flag_of_several_words_is_a_list_and_has_no_default_to_show(capsys):
     @dataclass(frozen=True)
     class Several:
-        runs: tuple = flag((), "which, 50% of them", metavar="RUN")
+        runs: tuple = flag((), "which, 50% of them")
         n: int = flag(0, "how many")
 
     presets = {"": Several()}
@@ -64,7 +64,7 @@ def test_a_flag_of_several_words_is_a_list_and_has_no_default_to_show(capsys):
         parse_flags(presets, "", ["--help"])
     shown = capsys.readouterr().out
     assert "which, 50% of them\n" in shown and "how many (default: 0)" in shown
-    assert "--runs RUN [RUN ...]" in shown
+    assert "--runs PATH [PATH ...]" in shown
 
 
 def test_help_tells_the_default_and_where_presets_differ_that_of_each(capsys):
