@@ -74,7 +74,7 @@ ROWS = {  # the parts that train a row's model, in order -> its title
     "mae-errors60": "60% errors, MAE",
 }
 # of flags that change every outcome; another value stands among an outcome's inputs
-DEFAULTS = {"prompts": 0, "lora_rank": 0, "max_new_tokens": 96}
+DEFAULTS = {"lora_rank": 0, "max_new_tokens": 96}
 BENCHES = ("embedded", "no_tool", "toolbox")
 SCRIPTS = {"sft": sft, "ppo": ppo, "preferences": preferences, "dpo": dpo}
 RESULTS = {  # the file that a script writes last
@@ -247,7 +247,7 @@ def write_outcome(cell, stages, flags):
     write_json(file, {
         "row": row, "seed": seed, "inputs": inputs_of(stages, inputs(flags)),
         "commands": [typed(stage.command, flags.out) for stage in stages],
-        "made": {**machine(flags.device), "seconds": seconds},
+        "made": {**machine(flags.device), "processes": flags.processes, "seconds": seconds},
         "outcomes": tables})
 
 
@@ -266,7 +266,10 @@ def inputs(flags):
         "prompts": contents(flags.data or ROOT / "data" / "rl.json")[:16],
     }
     for name, script in SCRIPTS.items():
-        described[f"preset of {name}.py"] = digest(preset_values(script.PRESETS[flags.preset]))
+        values = preset_values(script.PRESETS[flags.preset])
+        if flags.prompts and "num_prompts" in values:
+            values["num_prompts"] = flags.prompts
+        described[f"preset of {name}.py"] = digest(values)
     for bench in flags.bench:
         tasks = [(task.id, task.turns, task.golds) for task in bench_tasks(bench, flags)]
         described[bench] = digest(tasks)
@@ -500,7 +503,7 @@ def read_flags():
     parser.add_argument("--bench", nargs="+", default=list(BENCHES), metavar="NAME",
                         choices=[name for name, entry in BENCHMARKS.items() if can_run(entry)])
     parser.add_argument("--items", type=int, default=0, help="of a benchmark's groups; 0: all")
-    parser.add_argument("--prompts", type=int, default=DEFAULTS["prompts"],
+    parser.add_argument("--prompts", type=int, default=0,
                         help="of stage 2 and of TTPA; 0: as many as the preset says")
     parser.add_argument("--max-new-tokens", type=int, default=DEFAULTS["max_new_tokens"],
                         help="longest answer evaluated")

@@ -415,6 +415,18 @@ def test_finished_stages_of_other_flags_are_not_taken_for_these(fakes, tmp_path,
     assert "holds answers for --lora-rank 4, not none" in (tmp_path / "lora.txt").read_text()
 
 
+def test_fewer_prompts_are_another_outcome_of_the_rows_that_have_prompts_alone(flags):
+    whole = ablation.inputs(flags)
+    flags.prompts = 50
+    fewer = ablation.inputs(flags)
+    rows = (("none", True), ("mae-pkt", True), ("irm", False), ("mae-pkt-ttpa", False))
+    for row, is_same in rows:
+        stages_of_row = ablation.stages_of(row, 0, flags)
+        recorded = ablation.inputs_of(stages_of_row, whole)
+        assert (recorded == ablation.inputs_of(stages_of_row, fewer)) == is_same
+        assert effects.fits(recorded, fewer) == is_same
+
+
 def test_wrong_flags_are_refused_in_one_line(run_main, tmp_path):
     for words in (["--rows", "mea"], ["--seeds", "-1"], ["--jobs", "0"], ["--bench", "own"],
                   ["--processes", "0"], ["--lora-rank", "-1"]):
