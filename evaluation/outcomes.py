@@ -73,12 +73,16 @@ def dialogue_outcomes(folder, tasks):
     for name in names:
         if name in records[0]:
             table[name] = [record[name] for record in records]
-    errors = [[bool(find_fault(step, transcript.tools)[0]) for step in transcript.steps]
-              for transcript in read_transcripts(path)]
+    errors = [_erroneous(transcript) for transcript in read_transcripts(path)]
     table["first_error"] = [int(any(each[:1])) for each in errors]
     table["retries"] = [sum(each[:-1]) for each in errors]
     table["failed_retries"] = [sum(map(all, pairwise(each))) for each in errors]
     return table
+
+
+def _erroneous(transcript):
+    """Whether each step is erroneous, in order."""
+    return [bool(find_fault(step, transcript.tools)[0]) for step in transcript.steps]
 
 
 def _must_match(path, records, tasks):
