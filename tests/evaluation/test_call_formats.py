@@ -51,8 +51,8 @@ def is_read(text):
     f'{{"role": "assistant", "function_call": {JSON}}}',
     """<functioncall> {"name": "get_weather", "arguments": '{"city": "Oslo", "days": 2}'}""",
     '<function=get_weather>{"city": "Oslo", "days": 2}</function>',
-    '<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n2\n</parameter>'
-    '\n</function>',
+    '<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n'
+    '<parameter=days>\n2\n</parameter>\n</function>',
     '<tool_call><function=get_weather><parameter=city>Oslo</parameter><parameter=days>2</parameter>'
     '</function></tool_call>',
     '<invoke name="get_weather"><parameter name="city">Oslo</parameter>'
