@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from plumbing.files import read_object
+from plumbing.files import read_object, write_json
 from plumbing.flags import Parser, cli
 
 ROOT = Path(__file__).resolve().parent
@@ -71,7 +71,7 @@ def train(out, stage, *arguments):
         run(f"{stage}.py", "--out", out / stage, *arguments)
     finally:
         seconds[stage] = seconds.get(stage, 0) + time.perf_counter() - started
-        file.write_text(json.dumps(seconds) + "\n")
+        write_json(file, seconds)
 
 
 def evaluate(out, stage, limits):

@@ -210,7 +210,7 @@ def check_flags(flags, entry):
     if entry.kind == "choices" and texts:
         raise InputError(f"{texts}: a model must answer here: an answer to {flags.bench} is the "
                          "likeliest letter, no text")
-    given = changed(flags, "out", "errors", "esm", "limit", "level", "show", "data")
+    given = changed(flags, "out", "errors", "esm", "limit", "level", "show", "data", "plan")
     if flags.ask and given:
         raise InputError(f"{given}: not for --ask, which prints one dialogue")
     if entry.kind in ("answers", "choices", "transcripts") and flags.enums:

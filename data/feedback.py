@@ -189,11 +189,12 @@ ERROR = (r"(non_field_)?err(ors?)?([ _-]?(message|msg|description|detail|type|re
          r"|exception")
 
 # An error that is measured: 0.02, 1e-05; 401.2 is a status.
-MEASURE = r"(?![45]\d\d\.)-?\d*\.\d+(e-?\d+)?|-?\d+e-\d+"
-# A member called an error holds one, unless its value says that there is none, or measures it.
+MEASURE = r"((?![45]\d\d\.)-?\d*\.\d+(e-?\d+)?|-?\d+e-\d+)"
+# A member called an error holds one, unless its value says that there is none, or measures it
+# (a list: each of several).
 ERROR_TEXT = Member(any_of(ERROR),
-                    any_of(rf"(?!(0|{MEASURE}|false|none|null|n/?a|no errors?|ok|success)$)"
-                           r"[\s\S]+"))
+                    any_of(rf"(?!(0|{MEASURE}( {MEASURE})*|false|none|null|n/?a|no errors?|ok"
+                           r"|success)$)[\s\S]+"))
 # A code of an error, but for the codes of success.
 ERROR_CODE = Member(any_of(r"err(or)?_?(code|no)"),
                     any_of(r"(?!(0+|200|none|null|ok|success)$).+"))

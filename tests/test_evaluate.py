@@ -784,6 +784,8 @@ def test_the_newest_run_is_the_default_and_the_embedded_model_the_last_resort(tm
     assert find_model(str(old), runs, tiny) == old
     with pytest.raises(InputError, match="--predictions: a model must answer"):
         main(["--ask", "Why?", "--predictions", "p"])
+    with pytest.raises(InputError, match="--limit, --plan: not for --ask"):
+        main(["--ask", "Why?", "--plan", "--limit", "3"])
     with pytest.raises(InputError, match="--model nowhere: no such directory"):
         find_model("nowhere")
 

@@ -232,6 +232,7 @@ MEMBERS = [
     (RIGHT, '{"tool": "cups", "status": "done", "output": "boom"}'),
     (RIGHT, '{"error": 0.02, "mean": 3.4}'), (RIGHT, '{"slope": 1.2, "error": "-1.5e-7"}'),
     (RIGHT, '{"error": 1e-05}'), (OTHERS, '{"error": "403.14"}'), (UNSTABLE, '{"error": 3}'),
+    (RIGHT, '{"mean": 3.4, "errors": [0.1, 0.2]}'), (OTHERS, '{"errors": [0.1, "no such unit"]}'),
 ]
 
 
