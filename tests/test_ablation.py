@@ -19,7 +19,7 @@ import pytest
 
 import ablation
 import evaluate
-from evaluation import effects
+from evaluation import ablation_tables, effects
 from evaluation.differences import Estimate
 from evaluation.outcomes import dialogue_outcomes, pack, unpack
 from plumbing import stages
@@ -133,10 +133,11 @@ def test_a_row_takes_one_line(flags, monkeypatch):
 
 
 def test_claims_and_doses_are_about_rows_that_exist():
-    named = {row for claim in ablation.CLAIMS for row in claim.rows}
-    for pair in (*ablation.DOSES.values(), *ablation.PREFIX_PAIRS, *ablation.ERROR_PAIRS):
+    named = {row for claim in ablation_tables.CLAIMS for row in claim.rows}
+    for pair in (*ablation_tables.DOSES.values(), *ablation_tables.PREFIX_PAIRS,
+                 *ablation_tables.ERROR_PAIRS):
         named |= set(pair)
-    assert named <= set(ablation.ROWS) and set(ablation.PAPER) <= set(ablation.ROWS)
+    assert named <= set(ablation.ROWS) and set(ablation_tables.PAPER) <= set(ablation.ROWS)
 
 
 def test_the_paper_s_table_is_that_of_the_paper():
@@ -144,7 +145,7 @@ def test_the_paper_s_table_is_that_of_the_paper():
     lines = text.partition("Table 5. ")[2].partition("Implementation Details")[0].splitlines()
     rows = [line.split("\t")[1:] for line in lines if line.count("\t") == 9][-8:]
     printed = [tuple(map(float, row)) for row in rows]
-    assert printed == list(ablation.PAPER.values())
+    assert printed == list(ablation_tables.PAPER.values())
 
 
 # ------------------------------------------------------------------------------------- the tables
@@ -218,14 +219,16 @@ def test_named_errors_are_counted_over_all_items():
 
 def test_all_tables_and_both_figures_are_made():
     found = {**FOUND, "errors60": FOUND["none"], "mae-errors60": FOUND["mae"]}
-    text = "\n".join(ablation.tables(found))
+    text = "\n".join(ablation_tables.tables(found, ablation.ROWS))
     assert "| MAE lowers the errors in dialogues | DE + CE | -25.0 ±" in text
     assert "| PKT improves tool selection | TS |  |  |  | not run |" in text
     assert "seeds | 2 | 2 |" in text
-    made = ablation.pictures(found)
+    made = ablation_tables.pictures(found, ablation.ROWS)
     assert "MAE" in made["rows.svg"] and "with MAE, 60%: 5 (" in made["dose.svg"]
     assert "with MAE, 35%" not in made["dose.svg"]
-    paper = list(ablation.paper_table(found))
+    assert "Errors in dialogues by erroneous" in made["dose.svg"]
+    assert "Errors of first calls by erroneous" in made["dose-first.svg"]
+    paper = list(ablation_tables.paper_table(found, ablation.ROWS))
     assert len(paper) == 10 and "| 74.56 |" in paper[2] and "| 50.0 ± 0.0 |" in paper[2]
 
 
