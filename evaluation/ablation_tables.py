@@ -16,6 +16,11 @@ PAPER = {  # Table 5: TS, PI, CF of ToolAlpaca and of RoTBench; DE, CE, VA of To
     "pkt-irm": (86.84, 79.82, 57.02, 82.86, 63.81, 48.57, 0.88, 7.11, 65.18),
     "mae-pkt-irm": (87.72, 78.07, 57.89, 83.81, 54.29, 42.86, 0.82, 4.84, 77.75),
 }
+PARTS = {  # part -> the pairs of the eight rows without and with it: all ways to combine the others
+    "MAE": (("none", "mae"), ("pkt", "mae-pkt"), ("irm", "mae-irm"), ("pkt-irm", "mae-pkt-irm")),
+    "PKT": (("none", "pkt"), ("mae", "mae-pkt"), ("irm", "pkt-irm"), ("mae-irm", "mae-pkt-irm")),
+    "IRM": (("none", "irm"), ("mae", "mae-irm"), ("pkt", "pkt-irm"), ("mae-pkt", "mae-pkt-irm")),
+}
 DOSES = {  # erroneous trajectories in % -> the rows without and with MAE
     0: ("errors0", "errors0"),
     17: ("none", "mae"),
@@ -79,6 +84,10 @@ def tables(found, titles):
     if "none" in found and len(shown) > 1:
         yield "\nDifference to none ± standard error over items and seeds; * outside 95%:\n"
         yield from effects.difference_table(found, shown, "none")
+    if found.keys() >= set(PAPER):
+        yield "\nEach part, a mean over the four pairs of rows without and with it:\n"
+        sums = {part: effects.main_effect(pairs) for part, pairs in PARTS.items()}
+        yield from effects.effect_table(found, sums)
     yield "\nThe papers' claims:\n"
     yield from effects.claim_table(found, CLAIMS)
     calls = calls_bench(found)

@@ -7,6 +7,7 @@ difference is paired by item and by seed, its error and its 95% interval are ove
 do not differ, five are marked.
 """
 
+import math
 import statistics
 from typing import NamedTuple
 
@@ -185,6 +186,21 @@ def contrast(found, rows, measure):
     return estimate(total)
 
 
+def main_effect(pairs):
+    """The sum of rows, {row: factor}, that is a part's effect as a mean over pairs of rows.
+
+    pairs: (row without the part, the same row with it).
+
+    >>> main_effect([("none", "mae"), ("pkt", "mae-pkt")])
+    {'none': -0.5, 'mae': 0.5, 'pkt': -0.5, 'mae-pkt': 0.5}
+    """
+    rows = {}
+    for before, after in pairs:
+        rows[before] = -1 / len(pairs)
+        rows[after] = 1 / len(pairs)
+    return rows
+
+
 def over_seeds(found, row, measure):
     """(mean, standard deviation) of the seeds' values of a row; the latter None of one seed."""
     values = []
@@ -223,6 +239,8 @@ def difference_cell(found, measure):
     """An Estimate as "mean ± error", with * where its interval leaves 0 out."""
     if found is None:
         return "not run"
+    if math.isnan(found.mean):
+        return "nothing to count"  # a share of retries where there was none
     mark = " *" if significant(found) else ""
     return f"{found.mean:+.{measure.digits}f} ± {found.error:.{measure.digits}f}{mark}"
 
@@ -254,14 +272,19 @@ def value_table(found, titles):
 
 def difference_table(found, titles, base):
     """Lines: what every other row adds to the row `base`, for every measure."""
-    others = {row: title for row, title in titles.items() if row != base}
+    sums = {title: {row: 1, base: -1} for row, title in titles.items() if row != base}
+    return effect_table(found, sums)
+
+
+def effect_table(found, sums):
+    """Lines: every measure of some sums of rows. sums: {title: {row: factor}}."""
     body = []
     for measure in measures_of(found).values():
         head = f"{measure.title} (n {item_count(found, measure)})"
-        cells = [difference_cell(contrast(found, {row: 1, base: -1}, measure), measure)
-                 for row in others]
+        cells = [difference_cell(contrast(found, rows, measure), measure)
+                 for rows in sums.values()]
         body.append([head, *cells])
-    return markdown(["", *others.values()], body)
+    return markdown(["", *sums], body)
 
 
 def claim_table(found, claims):

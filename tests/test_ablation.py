@@ -15,6 +15,7 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ablation
@@ -189,6 +190,23 @@ def test_a_difference_is_paired_by_item_and_seed():
     faults = effects.contrast(FOUND, {"mae": 1, "none": -1}, measures["DE + CE"])
     assert faults.mean == pytest.approx(-25)
     assert effects.contrast(FOUND, {"pkt": 1, "none": -1}, measures["TS"]) is None
+
+
+def test_a_part_s_main_effect_is_its_coefficient_in_a_regression_on_all_eight_rows():
+    rng = np.random.default_rng(0)
+    found = {row: {seed: outcome(rng.integers(0, 2, 8).tolist()) for seed in range(2)}
+             for row in ablation_tables.PAPER}
+    measure = effects.measures_of(found)["TS"]
+    trained = [("mae" in row, "pkt" in row, "irm" in row) for row in found]
+    design = np.column_stack([np.ones(8), np.array(trained)])
+    values = [effects.over_seeds(found, row, measure)[0] for row in found]
+    slopes = np.linalg.lstsq(design, values)[0][1:]
+    for slope, pairs in zip(slopes, ablation_tables.PARTS.values(), strict=True):
+        estimate = effects.contrast(found, effects.main_effect(pairs), measure)
+        assert estimate.mean == pytest.approx(slope) and estimate.items == 8
+    text = "\n".join(ablation_tables.tables(found, ablation.ROWS))
+    assert "|  | MAE | PKT | IRM |" in text.partition("Each part")[2].partition("claims")[0]
+    assert "errors of retries (n 2) | nothing to count |" in text and "nan" not in text
 
 
 def test_seeds_that_only_one_row_has_do_not_count():
