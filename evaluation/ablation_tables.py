@@ -172,14 +172,18 @@ def rows_picture(found, titles):
         if row == "none" or "errors" in row:
             continue
         points = {}
-        for name, said in PICTURED.items():
-            if name in measures:
-                points[said] = interval(found, {row: 1, "none": -1}, measures[name])
-        points = {said: point for said, point in points.items() if point}
+        for name in PICTURED:
+            if name not in measures:
+                continue
+            point = interval(found, {row: 1, "none": -1}, measures[name])
+            if point:
+                points[PICTURED[name]] = point
         if points:
             values[title] = points
-    return values and plot.rows(values, "What each part adds to plain fine-tuning",
-                                "percentage points, with 95% intervals")
+    if not values:
+        return None
+    return plot.rows(values, "What each part adds to plain fine-tuning",
+                     "percentage points, with 95% intervals")
 
 
 def dose_picture(found, measure, title, of):
